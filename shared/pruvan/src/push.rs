@@ -1,0 +1,219 @@
+//! *Pruvan Push API*: changes go to Pruvan in a form field `workOrders`, posted to the account's push key.
+
+use serde_json::Value;
+
+use crate::get_work_orders::append_order;
+use crate::lenient::{integer, text, text_field};
+
+/// The form field that carries a push.
+pub const FORM_FIELD: &str = "workOrders";
+
+/// Builds `{"workOrders":[…]}` out of orders that are JSON already.
+#[derive(Debug)]
+pub struct PushRequest {
+    body: String,
+    count: usize,
+}
+
+impl Default for PushRequest {
+    fn default() -> PushRequest {
+        PushRequest { body: "{\"workOrders\":[".to_owned(), count: 0 }
+    }
+}
+
+impl PushRequest {
+    /// Adds a work order: `document` is a JSON object with at least one field, `directives` further fields of it, as printed by
+    /// [`crate::work_order::Directives::fragment`]. `force` overrides what an external integration may not set
+    /// (*Force Updates*).
+    pub fn push(&mut self, document: &str, directives: &str, force: bool) {
+        if self.count > 0 {
+            self.body.push(',');
+        }
+        if force {
+            append_order(&mut self.body, document, &format!("\"force\":true,{directives}"));
+        } else {
+            append_order(&mut self.body, document, directives);
+        }
+        self.count += 1;
+    }
+
+    /// Orders so far.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True before the first order.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes so far, before form encoding.
+    pub fn size(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The value of the form field.
+    pub fn finish(mut self) -> String {
+        self.body.push_str("]}");
+        self.body
+    }
+}
+
+/// What Pruvan says to a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushReply {
+    /// `{"response":{"created":0,"updated":1,"deleted":0},"error":null}`: the orders were looked at.
+    Counted {
+        /// Orders that were new.
+        created: u64,
+        /// Orders that were known.
+        updated: u64,
+        /// Orders deleted.
+        deleted: u64,
+        /// Orders that were refused, each with its reason; the others were taken.
+        errors: Vec<PushError>,
+        /// An error that names no order.
+        error: Option<String>,
+    },
+    /// `{"response":false,"error":"invalid clientCode"}`: the push key is dead. A new one comes with the next validate.
+    BadKey(String),
+    /// `{"response":false,"error":"…"}`: nothing was taken, for another reason.
+    Refused(String),
+    /// `{"response":true,"error":"success"}`: the answer to a GET. Pruvan didn't see the body, and started an import.
+    BodyNotSeen,
+    /// Not a reply of the Push API: a maintenance page, a cut body.
+    Unreadable,
+}
+
+/// One order that Pruvan refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushError {
+    /// The host's number, without a client code.
+    pub work_order_number: String,
+    /// Pruvan's words.
+    pub error: String,
+}
+
+impl PushReply {
+    /// Reads a body, whatever its content type: Pruvan sends JSON as text/html.
+    pub fn parse(body: &[u8]) -> PushReply {
+        let Ok(Value::Object(reply)) = serde_json::from_slice(body) else { return PushReply::Unreadable };
+        let (errors, error) = match reply.get("error") {
+            Some(Value::Array(items)) => {
+                let (named, unnamed): (Vec<_>, Vec<_>) = items.iter().map(order_error).partition(Result::is_ok);
+                let unnamed: Vec<String> = unnamed.into_iter().filter_map(Result::err).collect();
+                (named.into_iter().flatten().collect(), (!unnamed.is_empty()).then(|| unnamed.join("; ")))
+            }
+            Some(Value::Object(_)) => match order_error(&reply["error"]) {
+                Ok(error) => (vec![error], None),
+                Err(text) => (Vec::new(), Some(text)),
+            },
+            Some(other) => (Vec::new(), text(other)),
+            None => (Vec::new(), None),
+        };
+        match reply.get("response") {
+            Some(Value::Object(counts)) => {
+                let count =
+                    |name| counts.get(name).and_then(integer).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+                PushReply::Counted {
+                    created: count("created"),
+                    updated: count("updated"),
+                    deleted: count("deleted"),
+                    errors,
+                    error,
+                }
+            }
+            Some(Value::Bool(true)) => PushReply::BodyNotSeen,
+            _ => match (errors.is_empty(), error) {
+                (false, error) => PushReply::Counted { created: 0, updated: 0, deleted: 0, errors, error },
+                (true, Some(error)) if means_bad_key(&error) => PushReply::BadKey(error),
+                (true, Some(error)) => PushReply::Refused(error),
+                (true, None) => PushReply::Unreadable,
+            },
+        }
+    }
+}
+
+/// Whether an error that names no order says that the push key is no good.
+fn means_bad_key(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    let says = |words: [&str; 2]| words.iter().all(|word| error.contains(word));
+    says(["invalid", "clientcode"])
+        || says(["invalid", "client code"])
+        || says(["invalid", "apikey"])
+        || says(["invalid", "api key"])
+        || says(["invalid", "push key"])
+        || says(["invalid", "pushkey"])
+}
+
+fn order_error(value: &Value) -> Result<PushError, String> {
+    let named = value.as_object().and_then(|fields| {
+        let number = text_field(fields, "workOrderNumber")?;
+        Some(PushError {
+            work_order_number: crate::status::host_number(&number).to_owned(),
+            error: text_field(fields, "error").unwrap_or_else(|| "refused without a reason".to_owned()),
+        })
+    });
+    named.ok_or_else(|| text(value).unwrap_or_else(|| "an empty error".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(body: &str) -> PushReply {
+        PushReply::parse(body.as_bytes())
+    }
+
+    fn counted(created: u64, updated: u64, errors: Vec<PushError>, error: Option<&str>) -> PushReply {
+        PushReply::Counted { created, updated, deleted: 0, errors, error: error.map(str::to_owned) }
+    }
+
+    #[test]
+    fn replies_of_every_kind() {
+        for error in ["null", "\"\"", "\"null\"", "[]"] {
+            let body = format!(r#"{{"response":{{"created":0,"updated":1,"deleted":0}},"error":{error}}}"#);
+            assert_eq!(parse(&body), counted(0, 1, vec![], None), "{error}");
+        }
+        let refused = PushError { work_order_number: "2".into(), error: "no address".into() };
+        assert_eq!(
+            parse(
+                r#"{"response":{"created":"1","updated":0,"deleted":0},"error":[{"workOrderNumber":"SMC::2","error":"no address"}]}"#
+            ),
+            counted(1, 0, vec![refused.clone()], None)
+        );
+        assert_eq!(parse(r#"{"response":{"created":0},"error":"too many"}"#), counted(0, 0, vec![], Some("too many")));
+        assert_eq!(
+            parse(r#"{"response":false,"error":[{"workOrderNumber":"2","error":"no address"},"and more"]}"#),
+            counted(0, 0, vec![refused], Some("and more"))
+        );
+        assert_eq!(
+            parse(r#"{"response":false,"error":"invalid clientCode"}"#),
+            PushReply::BadKey("invalid clientCode".into())
+        );
+        assert_eq!(parse(r#"{"response":false,"error":"limit"}"#), PushReply::Refused("limit".into()));
+        assert_eq!(parse(r#"{"response":true,"error":"success"}"#), PushReply::BodyNotSeen);
+        for body in ["", "<html>down for maintenance</html>", "[]", "{}", r#"{"response":{"#, "null"] {
+            assert_eq!(parse(body), PushReply::Unreadable, "{body}");
+        }
+    }
+
+    #[test]
+    fn requests_are_the_documented_bytes() {
+        let mut request = PushRequest::default();
+        request.push(r#"{"workOrderNumber":"Simple","clientStatus":"rush"}"#, "", false);
+        request.push(r#"{"workOrderNumber":"2"}"#, r#""status":"assigned","#, true);
+        assert_eq!(
+            request.finish(),
+            r#"{"workOrders":[{"workOrderNumber":"Simple","clientStatus":"rush"},{"force":true,"status":"assigned","workOrderNumber":"2"}]}"#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(body in any::<Vec<u8>>()) {
+            let _ = PushReply::parse(&body);
+        }
+    }
+}
