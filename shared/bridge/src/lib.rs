@@ -1,0 +1,24 @@
+//! What every function stands on: settings, credentials, the DynamoDB tables, the files in S3, and the HTTP edge.
+//!
+//! A function's `main.rs` makes a [`World`] from its environment; the local runner and the tests make one of their own, with
+//! other stores and another clock, and call the same handlers.
+
+pub mod accounts;
+pub mod auth;
+pub mod aws;
+pub mod files;
+pub mod form;
+pub mod http;
+pub mod orders;
+pub mod outbound;
+pub mod push_queue;
+pub mod run;
+pub mod secrets;
+pub mod settings;
+pub mod store;
+pub mod time;
+pub mod uploads;
+pub mod world;
+
+pub use store::StoreError;
+pub use world::World;

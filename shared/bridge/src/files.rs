@@ -1,0 +1,153 @@
+//! Files in S3: `username/workOrderNumber/hash of uuId/sha256.ext`. The row in Uploads says where a file is; a file is never
+//! moved, and one with other bytes has another name, so that nothing is ever overwritten.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+use secrecy::SecretString;
+
+use crate::secrets::sha256_hex;
+use crate::settings::SettingError;
+use crate::store::StoreError;
+use crate::world::World;
+
+/// Links to files work for this long.
+pub const LINK_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// What a file is, told from its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Format {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its extension, without a dot.
+    pub extension: &'static str,
+}
+
+/// Tells what a file is from its first bytes; what Pruvan says of it may be wrong.
+pub fn sniff(bytes: &[u8]) -> Format {
+    let format = |content_type, extension| Format { content_type, extension };
+    match bytes {
+        [0xFF, 0xD8, 0xFF, ..] => format("image/jpeg", "jpg"),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => format("image/png", "png"),
+        [b'%', b'P', b'D', b'F', b'-', ..] => format("application/pdf", "pdf"),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => format("video/mp4", "mp4"),
+        _ if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+            && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() =>
+        {
+            format("application/json", "json")
+        }
+        _ => format("application/octet-stream", "bin"),
+    }
+}
+
+/// Where a file belongs. Every part is encoded so that no two different parts give the same text and none can leave its place.
+pub fn path(username: &str, number: &str, uu_id: &str, sha256: &str, extension: &str) -> String {
+    format!("{}/{}/{}/{sha256}.{extension}", part(username), part(number), &sha256_hex(uu_id.as_bytes())[..32])
+}
+
+/// One part of a path: letters, digits, `-` and `_` stay, all else is percent-encoded; what gets long is cut and hashed.
+fn part(text: &str) -> String {
+    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+    let encoded = percent_encoding::utf8_percent_encode(text, KEPT).to_string();
+    if encoded.is_empty() {
+        "%".to_owned()
+    } else if encoded.len() > 200 {
+        format!("{}%{}", &encoded[..120], sha256_hex(text.as_bytes()))
+    } else {
+        encoded
+    }
+}
+
+/// The bucket.
+#[derive(Debug, Clone)]
+pub struct Files {
+    client: Client,
+    bucket: String,
+}
+
+impl Files {
+    /// Named by `FILES_BUCKET`.
+    pub fn new(world: &World) -> Result<Files, SettingError> {
+        Ok(Files { client: world.s3()?, bucket: world.settings.get("FILES_BUCKET")?.to_owned() })
+    }
+
+    /// Stores a file. `bytes` are handed on without a copy.
+    pub async fn put(&self, path: &str, bytes: Bytes, content_type: &str) -> Result<(), StoreError> {
+        let put = self.client.put_object().bucket(&self.bucket).key(path).content_type(content_type);
+        // An attachment is saved and never shown: what a crew sent doesn't run in the host's browser.
+        let put = put.content_disposition("attachment").body(ByteStream::from(bytes));
+        put.send().await.map_err(|error| call("PutObject", &error))?;
+        Ok(())
+    }
+
+    /// A link to a file that works for [`LINK_LIFETIME`]. Whoever has it can read the file, so it is a secret.
+    pub async fn link(&self, path: &str, file_name: &str) -> Result<SecretString, StoreError> {
+        let failed = |reason: &str| StoreError::Call { operation: "presigning GetObject", reason: reason.to_owned() };
+        let config =
+            PresigningConfig::expires_in(LINK_LIFETIME).map_err(|_| failed("the life-time is out of range"))?;
+        let disposition = format!("attachment; filename=\"{}\"", download_name(file_name));
+        let get = self.client.get_object().bucket(&self.bucket).key(path).response_content_disposition(disposition);
+        let link = get.presigned(config).await.map_err(|error| call("presigning GetObject", &error))?;
+        Ok(link.uri().into())
+    }
+}
+
+/// A file name of harmless characters.
+fn download_name(text: &str) -> String {
+    let name: String = pruvan::ascii::ascii(text)
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ') { c } else { '_' })
+        .take(120)
+        .collect();
+    let name = name.trim_start_matches(['.', ' ']).trim_end();
+    if name.is_empty() { "file".to_owned() } else { name.to_owned() }
+}
+
+fn call<E: ProvideErrorMetadata, R>(operation: &'static str, error: &aws_sdk_s3::error::SdkError<E, R>) -> StoreError {
+    StoreError::call(operation, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_from_the_bytes() {
+        for (bytes, extension) in [
+            (&b"\xFF\xD8\xFF\xE0rest"[..], "jpg"),
+            (b"\x89PNG\r\n\x1a\nrest", "png"),
+            (b"%PDF-1.4", "pdf"),
+            (b"\0\0\0\x18ftypmp42", "mp4"),
+            (b" {\"a\": 1}", "json"),
+            (b"{\"a\": ", "bin"),
+            (b"", "bin"),
+            (b"hello", "bin"),
+        ] {
+            assert_eq!(sniff(bytes).extension, extension);
+        }
+    }
+
+    #[test]
+    fn no_part_leaves_its_place_or_meets_another() {
+        let tricks =
+            ["..", "../x", "a/b", "a%2Fb", "a\0b", "", "%", ".", "é", &"x".repeat(2000), &"x".repeat(2001), "A", "a"];
+        let mut seen = std::collections::BTreeSet::new();
+        for trick in tricks {
+            let path = path("user", trick, trick, "00", "jpg");
+            assert!(path.starts_with("user/") && path.split('/').count() == 4, "{path}");
+            assert!(path.len() < 1024 && path.is_ascii() && !path.contains(".."), "{path}");
+            assert!(seen.insert(path));
+        }
+    }
+
+    #[test]
+    fn download_names_are_harmless() {
+        assert_eq!(download_name("../../etc/passwd"), "_.._etc_passwd");
+        assert_eq!(download_name("a\"; x=\"b.jpg"), "a__ x=_b.jpg".replace('=', "_"));
+        assert_eq!(download_name(""), "file");
+    }
+}

@@ -1,0 +1,177 @@
+//! Reading a request of Pruvan's: the POST variable `payload`, and the file beside it.
+//!
+//! All forms seen or documented are read, by what the body is and not by what its header says: multipart (also under the
+//! specification's own spelling `Mulipart/Form-Data`, also without a boundary in the header), urlencoded, and plain JSON from
+//! test tools.
+
+use bytes::Bytes;
+use lambda_http::{Body, Request};
+use multer::{Constraints, Multipart, SizeLimit};
+use pruvan::PayloadError;
+use pruvan::payload;
+use serde_json::{Map, Value};
+
+/// A payload and, for uploads, a file.
+#[derive(Debug)]
+pub struct PruvanForm {
+    /// The payload's fields, credentials among them.
+    pub payload: Map<String, Value>,
+    /// The file: the part named `file`, or else the first part that has a file name. Empty files are none.
+    pub file: Option<Bytes>,
+}
+
+/// More parts than any client sends; `multer` counts bytes but not parts.
+const MAX_PARTS: usize = 100;
+
+/// Lambda takes no event above 6 MB, so no body is larger; base64 makes it 4.7 MB.
+const MAX_BODY: u64 = 6_291_456;
+
+/// Reads a request. The body is taken out of it and the file is cut out of the body.
+pub async fn read(request: Request) -> Result<PruvanForm, PayloadError> {
+    let header =
+        request.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body = match request.into_body() {
+        Body::Binary(bytes) => Bytes::from(bytes),
+        Body::Text(text) => Bytes::from(text),
+        _ => Bytes::new(),
+    };
+    if let Some(boundary) = boundary(header.as_deref(), &body) {
+        return multipart(body, boundary).await;
+    }
+    let text = decode(&body);
+    let payload = if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+        payload::parse(&text)?
+    } else {
+        let field = form_urlencoded::parse(&body).find(|(name, _)| name == "payload");
+        payload::parse(&field.ok_or(PayloadError::Missing)?.1)?
+    };
+    Ok(PruvanForm { payload, file: None })
+}
+
+/// The multipart boundary: the header's, if the body has it, or else the body's own first line.
+fn boundary(header: Option<&str>, body: &[u8]) -> Option<String> {
+    let named = header.and_then(|header| header.parse::<mime::Mime>().ok());
+    let named = named.and_then(|mime| mime.get_param(mime::BOUNDARY).map(|boundary| boundary.as_str().to_owned()));
+    let start = body.trim_ascii_start();
+    let first = start.strip_prefix(b"--").and_then(|rest| rest.split(|byte| *byte == b'\r' || *byte == b'\n').next());
+    let first = first
+        .and_then(|line| std::str::from_utf8(line).ok())
+        .map(str::trim_end)
+        .filter(|line| (1..=200).contains(&line.len()));
+    match (named, first) {
+        (Some(named), Some(first)) if first == named => Some(named),
+        // A preamble may come before the first boundary.
+        (Some(named), None) => Some(named),
+        (_, Some(first)) => Some(first.to_owned()),
+        (None, None) => None,
+    }
+}
+
+async fn multipart(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadError> {
+    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(MAX_BODY));
+    let stream = futures_util::stream::once(std::future::ready(Ok::<_, std::convert::Infallible>(body)));
+    let mut parts = Multipart::with_constraints(stream, boundary, constraints);
+    let (mut payload, mut named_file, mut other_file) = (None, None, None);
+    for _ in 0..MAX_PARTS {
+        let Some(mut part) = parts.next_field().await.map_err(|_| PayloadError::Garbled)? else {
+            let payload: Bytes = payload.ok_or(PayloadError::Missing)?;
+            let file: Option<Bytes> = named_file.or(other_file);
+            return Ok(PruvanForm {
+                payload: payload::parse(&decode(&payload))?,
+                file: file.filter(|bytes| !bytes.is_empty()),
+            });
+        };
+        let name = part.name().unwrap_or_default().to_owned();
+        let has_file_name = part.file_name().is_some();
+        // The whole body is there, so a part comes in one piece, which is a slice and not a copy.
+        let mut bytes = part.chunk().await.map_err(|_| PayloadError::Garbled)?.unwrap_or_default();
+        while let Some(more) = part.chunk().await.map_err(|_| PayloadError::Garbled)? {
+            bytes = [bytes, more].concat().into();
+        }
+        let slot = match name.as_str() {
+            "payload" => &mut payload,
+            "file" => &mut named_file,
+            _ if has_file_name => &mut other_file,
+            _ => continue,
+        };
+        slot.get_or_insert(bytes);
+    }
+    Err(PayloadError::TooManyFields)
+}
+
+/// UTF-8, or else Latin-1, which no bytes are wrong in: notes from the field must not keep a photo out.
+fn decode(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(content_type: Option<&str>, body: impl Into<Vec<u8>>) -> Request {
+        let mut request = lambda_http::http::Request::builder().method("POST").uri("/uploadPictures.html");
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        request.body(Body::Binary(body.into())).unwrap()
+    }
+
+    fn form(file: &[u8]) -> Vec<u8> {
+        let mut body = b"--X\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{\"username\":\"u\"}\r\n\
+            --X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"1.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n".to_vec();
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n--X--\r\n");
+        body
+    }
+
+    #[tokio::test]
+    async fn every_header_that_multipart_comes_with() {
+        for header in [
+            Some("multipart/form-data; boundary=X"),
+            Some("Mulipart/Form-Data; boundary=X"),
+            Some("Mulipart/Form-Data"),
+            Some("multipart/form-data; boundary=\"X\""),
+            Some("application/x-www-form-urlencoded"),
+            Some("rubbish"),
+            None,
+        ] {
+            let file = b"\xFF\xD8\xFF\0--X--\r\n--Y\r\nbytes";
+            let read = read(request(header, form(file))).await.unwrap();
+            assert_eq!(read.payload["username"], "u", "{header:?}");
+            assert_eq!(read.file.as_deref(), Some(&file[..]), "{header:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn urlencoded_and_plain_json() {
+        let json = read(request(None, " {\"username\":\"u\"}")).await.unwrap();
+        assert_eq!(json.payload["username"], "u");
+        let encoded = read(request(None, "x=1&payload=%7B%22username%22%3A%22u%20v%22%7D")).await.unwrap();
+        assert_eq!(encoded.payload["username"], "u v");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_told() {
+        let error = |body: Vec<u8>| async { read(request(None, body)).await.unwrap_err() };
+        assert_eq!(error(Vec::new()).await, PayloadError::Missing);
+        assert_eq!(error(b"nothing=1".to_vec()).await, PayloadError::Missing);
+        let whole = form(b"\xFF\xD8\xFF");
+        for end in 60..whole.len() - 8 {
+            let error = error(whole[..end].to_vec()).await;
+            assert_eq!(error, PayloadError::Garbled, "cut at {end}");
+        }
+        let many: String =
+            (0..200).map(|n| format!("--X\r\nContent-Disposition: form-data; name=\"f{n}\"\r\n\r\n1\r\n")).collect();
+        assert_eq!(error(format!("{many}--X--\r\n").into_bytes()).await, PayloadError::TooManyFields);
+    }
+
+    #[tokio::test]
+    async fn empty_files_are_none_and_latin_1_is_read() {
+        assert_eq!(read(request(None, form(b""))).await.unwrap().file, None);
+        let read = read(request(None, b"{\"notes\":\"caf\xE9\"}".to_vec())).await.unwrap();
+        assert_eq!(read.payload["notes"], "caf\u{e9}");
+    }
+}

@@ -1,0 +1,148 @@
+//! The HTTP edge: replies to Pruvan and to the host, and the guard that lets no panic out.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use lambda_http::{Body, Response};
+use pruvan::work_order::Remark;
+use serde::Serialize;
+
+use crate::settings::SettingError;
+use crate::store::StoreError;
+
+/// What Pruvan is told when our own stores fail. It is shown to a person, who can only try again.
+pub const TRY_AGAIN: &str = "the order system is not available at the moment: please try again in a few minutes";
+
+/// A reply to Pruvan: always 200, since its documented JSON says what went wrong.
+pub fn to_pruvan(reply: &impl Serialize) -> Response<Body> {
+    json(StatusCode::OK, "application/json", reply)
+}
+
+/// A reply to Pruvan that is JSON already.
+pub fn to_pruvan_text(body: String) -> Response<Body> {
+    with_body(StatusCode::OK, "application/json", body)
+}
+
+/// A reply to the host.
+pub fn to_host(status: StatusCode, reply: &impl Serialize) -> Response<Body> {
+    json(status, "application/json", reply)
+}
+
+/// A reply to the host without a body.
+pub fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn json(status: StatusCode, content_type: &'static str, reply: &impl Serialize) -> Response<Body> {
+    match serde_json::to_string(reply) {
+        Ok(body) => with_body(status, content_type, body),
+        Err(_) => {
+            with_body(StatusCode::INTERNAL_SERVER_ERROR, content_type, "{\"error\":\"internal error\"}".to_owned())
+        }
+    }
+}
+
+fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::Text(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type.parse().unwrap_or_else(|_| unreachable_header()));
+    response.headers_mut().insert(CACHE_CONTROL, lambda_http::http::HeaderValue::from_static("no-store"));
+    response
+}
+
+fn unreachable_header() -> lambda_http::http::HeaderValue {
+    lambda_http::http::HeaderValue::from_static("application/json")
+}
+
+/// An error reply of the host's API: `application/problem+json`, RFC 9457.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    /// The fields at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Remark>,
+}
+
+impl Problem {
+    /// A problem of a status code; `detail` says what to do.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
+        let kind = "about:blank";
+        let title = status.canonical_reason().unwrap_or("Error");
+        Problem { kind, title, status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// 400.
+    pub fn bad_request(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 422, with the fields at fault.
+    pub fn fields(errors: Vec<Remark>) -> Problem {
+        let detail = match errors.as_slice() {
+            [only] => format!("{} {}", only.field, only.detail),
+            several => format!("{} fields are at fault; errors names each", several.len()),
+        };
+        Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+    }
+
+    /// What is wrong, in one line.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The fields at fault.
+    pub fn errors(&self) -> &[Remark] {
+        &self.errors
+    }
+
+    /// The reply.
+    pub fn response(&self) -> Response<Body> {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        json(status, "application/problem+json", self)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        tracing::error!(%error, "store.failed");
+        match error {
+            StoreError::Contended(_) => {
+                Problem::new(StatusCode::CONFLICT, "others changed the same row all the while: send the request again")
+            }
+            _ => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database is not available at the moment: send the request again in a few seconds",
+            ),
+        }
+    }
+}
+
+/// Runs a handler; if it panics, logs that and answers with `on_panic`. A panic is a bug, and still answers JSON.
+pub async fn guarded<T>(handler: impl Future<Output = T>, on_panic: impl FnOnce() -> T) -> T {
+    match AssertUnwindSafe(handler).catch_unwind().await {
+        Ok(reply) => reply,
+        Err(_) => {
+            tracing::error!("handler.panicked");
+            on_panic()
+        }
+    }
+}
+
+/// Why a function can't start.
+#[derive(Debug, thiserror::Error)]
+#[error("this function can't start: {0}")]
+pub struct StartError(#[from] pub SettingError);

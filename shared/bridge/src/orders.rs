@@ -1,0 +1,698 @@
+//! The Orders table, and the one transaction in which an order and its push change together.
+//!
+//! A row holds the order as the very JSON that Pruvan gets, so that a pull copies bytes. The directives (`status`,
+//! `assignedTo`, `dueDate`) stand apart: they are sent only until Pruvan has them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use pruvan::status::OfficeStatus;
+use pruvan::work_order::{Directives, WorkOrder};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::accounts::{Account, Accounts};
+use crate::push_queue::{PushQueue, Urgency};
+use crate::settings::SettingError;
+use crate::store::{Item, StoreError, condition_failed, failed, n, row, s, sortable};
+use crate::world::World;
+
+/// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never changed.
+pub const SHARDS: u8 = 8;
+
+/// Of what Pruvan reported, this many reports are kept.
+const REPORTS_KEPT: usize = 50;
+
+/// And at most about this many bytes of them.
+const REPORT_BYTES_KEPT: usize = 60_000;
+
+/// An incremental pull looks back this far past the given time: Pruvan's clock and its long imports are not ours.
+pub const LOOK_BACK: Duration = Duration::from_secs(15 * 60);
+
+/// Ended orders are told in full refreshes for this long, since Pruvan removes nothing that is merely absent.
+pub const ENDED_TOLD_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Others may change a row while we do; each of them gets in at most once a try.
+const TRIES: usize = 12;
+
+/// One row.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// The number, unique in the account.
+    pub work_order_number: String,
+    /// The order as JSON, without directives.
+    pub document: String,
+    /// All directives that the host ever set and didn't take back.
+    #[serde(default)]
+    pub directives: BTreeMap<String, Directive>,
+    /// When Pruvan was last known to have the directives; a push key made since then makes all of them go out again.
+    #[serde(default)]
+    pub settled_at: i64,
+    /// Grows with every write to the row.
+    pub revision: i64,
+    /// When the host last changed it.
+    pub changed_at: i64,
+    /// When it was made.
+    pub made_at: i64,
+    /// When the host ended it, if it did.
+    #[serde(default)]
+    pub ended_at: Option<i64>,
+    /// When the host deleted it, if it did.
+    #[serde(default)]
+    pub deleted_at: Option<i64>,
+    /// What Pruvan reported, newest last.
+    #[serde(default)]
+    pub reports: Vec<Report>,
+}
+
+/// A value that the host wishes for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directive {
+    /// As it is sent.
+    pub value: String,
+    /// When the host set it.
+    pub at: i64,
+    /// Still to be told.
+    pub open: bool,
+}
+
+/// One status report.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// When it came.
+    pub at: i64,
+    /// Office status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Field status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_status: Option<String>,
+    /// The host's own status, sent back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_status: Option<String>,
+    /// The day, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_date: Option<String>,
+    /// Fields that the specification doesn't name, as a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<String>,
+}
+
+/// How the host's change treats directives that it doesn't change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent<'a> {
+    /// The order is given whole, as a nightly synchronisation does: a directive that has the value it had is no new wish.
+    State,
+    /// These fields are set: each directive among them is a new wish, also with the value it had.
+    Set(&'a [String]),
+}
+
+/// What a change did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The order is new, or was deleted before.
+    Created,
+    /// It differs from what was there.
+    Changed,
+    /// It doesn't; nothing was written and nothing will be pushed.
+    Unchanged,
+}
+
+impl Order {
+    /// The directives that go out now, as fields to put before the document's own.
+    pub fn fragment(&self, account: &Account) -> String {
+        self.outgoing(account).fragment()
+    }
+
+    /// The directives that go out now.
+    pub fn outgoing(&self, account: &Account) -> Directives {
+        let all = account.push_key_since > self.settled_at;
+        let outgoing = self.directives.iter().filter(|(_, directive)| all || directive.open);
+        Directives(outgoing.map(|(name, directive)| (name.clone(), directive.value.clone())).collect())
+    }
+
+    /// The order as the host gave it: the document with the host's own wishes in it.
+    pub fn as_given(&self) -> Result<Map<String, Value>, StoreError> {
+        let fault = |error: serde_json::Error| StoreError::Row { table: "Orders", fault: error.to_string() };
+        let mut map: Map<String, Value> = serde_json::from_str(&self.document).map_err(fault)?;
+        map.extend(
+            self.directives.iter().map(|(name, directive)| (name.clone(), Value::from(directive.value.as_str()))),
+        );
+        Ok(map)
+    }
+
+    /// The latest value that Pruvan reported of each field.
+    pub fn reported(&self) -> Report {
+        let mut latest = Report::default();
+        for report in &self.reports {
+            latest.at = report.at;
+            for (field, value) in [
+                (&mut latest.status, &report.status),
+                (&mut latest.field_status, &report.field_status),
+                (&mut latest.client_status, &report.client_status),
+                (&mut latest.due_date, &report.due_date),
+            ] {
+                if value.is_some() {
+                    field.clone_from(value);
+                }
+            }
+        }
+        latest
+    }
+
+    /// Marks as told each directive for which `told` is true of when it was set.
+    fn settle(&mut self, now: i64, told: impl Fn(&str, &Directive) -> bool) {
+        for (name, directive) in &mut self.directives {
+            if told(name, directive) {
+                directive.open = false;
+            }
+        }
+        self.settled_at = now;
+    }
+}
+
+/// What a pull needs of an order: enough to copy it out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pulled {
+    /// The number.
+    pub work_order_number: String,
+    /// The order as JSON.
+    pub document: String,
+    /// When the host last changed it.
+    pub changed_at: i64,
+    /// The row's revision.
+    pub revision: i64,
+    /// Directives still to be told, as fields.
+    #[serde(default)]
+    open: String,
+    /// All directives, as fields.
+    #[serde(default)]
+    wishes: String,
+    #[serde(default)]
+    settled_at: i64,
+}
+
+impl Pulled {
+    /// The directives that go out now, as fields to put before the document's own.
+    pub fn fragment(&self, account: &Account) -> &str {
+        if account.push_key_since > self.settled_at { &self.wishes } else { &self.open }
+    }
+}
+
+/// The table.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    client: Client,
+    table: String,
+    queue: PushQueue,
+    accounts: Accounts,
+}
+
+impl Orders {
+    /// Named by `ORDERS_TABLE`.
+    pub fn new(world: &World) -> Result<Orders, SettingError> {
+        Ok(Orders {
+            client: world.dynamodb()?,
+            table: world.settings.get("ORDERS_TABLE")?.to_owned(),
+            queue: PushQueue::new(world)?,
+            accounts: Accounts::new(world)?,
+        })
+    }
+
+    /// The order `number`, as it is now.
+    pub async fn get(&self, username: &str, number: &str) -> Result<Option<Order>, StoreError> {
+        if pruvan::work_order::number_fault(number).is_some() {
+            return Ok(None);
+        }
+        let reply =
+            self.client.get_item().table_name(&self.table).set_key(Some(key(username, number))).consistent_read(true);
+        let reply = reply.send().await.map_err(failed("GetItem on Orders"))?;
+        reply.item.map(|item| row("Orders", item)).transpose()
+    }
+
+    /// The orders `numbers` that exist, as they are now.
+    pub async fn get_all(&self, username: &str, numbers: &[String]) -> Result<Vec<Order>, StoreError> {
+        let mut orders = Vec::with_capacity(numbers.len());
+        for chunk in numbers.chunks(100) {
+            let mut keys: Vec<Item> = chunk.iter().map(|number| key(username, number)).collect();
+            while !keys.is_empty() {
+                let ask =
+                    aws_sdk_dynamodb::types::KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+                let ask = ask.build().map_err(|_| StoreError::Contended("a batch without keys"))?;
+                let reply = self.client.batch_get_item().request_items(&self.table, ask).send().await;
+                let reply = reply.map_err(failed("BatchGetItem on Orders"))?;
+                for item in reply.responses.into_iter().flatten().flat_map(|(_, items)| items) {
+                    orders.push(row("Orders", item)?);
+                }
+                keys = reply.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
+            }
+        }
+        Ok(orders)
+    }
+
+    /// A page of an account's orders, shard after shard, and where to go on.
+    pub async fn page(
+        &self,
+        username: &str,
+        mut shard: u8,
+        mut after: Option<String>,
+        limit: usize,
+    ) -> Result<(Vec<Order>, Option<(u8, Option<String>)>), StoreError> {
+        let mut orders = Vec::new();
+        while shard < SHARDS {
+            let partition = partition(username, shard);
+            let start = after.take().map(|number| {
+                Item::from([("shard".to_owned(), s(&partition)), ("workOrderNumber".to_owned(), s(number))])
+            });
+            let reply = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("shard = :shard")
+                .expression_attribute_values(":shard", s(&partition))
+                .consistent_read(true)
+                .limit(i32::try_from(limit - orders.len()).unwrap_or(1))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed("Query of Orders"))?;
+            for item in reply.items.unwrap_or_default() {
+                orders.push(row("Orders", item)?);
+            }
+            let more =
+                reply.last_evaluated_key.as_ref().and_then(|key| key.get("workOrderNumber")?.as_s().ok().cloned());
+            if more.is_none() {
+                shard += 1;
+            }
+            if orders.len() >= limit {
+                return Ok((orders, (shard < SHARDS).then_some((shard, more))));
+            }
+            after = more;
+        }
+        Ok((orders, None))
+    }
+
+    /// Current orders changed since `since` (all of them without it), and those ended since `ended_since`: oldest change first.
+    pub async fn changed(
+        &self,
+        username: &str,
+        since: Option<i64>,
+        ended_since: i64,
+    ) -> Result<Vec<Pulled>, StoreError> {
+        let queries = (0..SHARDS).flat_map(|shard| {
+            [
+                self.range(partition(username, shard), "current", since.unwrap_or(0)),
+                self.range(partition(username, shard), "ended", ended_since),
+            ]
+        });
+        let mut pulled: Vec<Pulled> =
+            futures_util::future::try_join_all(queries).await?.into_iter().flatten().collect();
+        pulled.sort_by(|a, b| (a.changed_at, &a.work_order_number).cmp(&(b.changed_at, &b.work_order_number)));
+        // A row that moved from one range to the other between the two reads is in both.
+        let mut newest: BTreeMap<String, i64> = BTreeMap::new();
+        for order in &pulled {
+            let revision = newest.entry(order.work_order_number.clone()).or_insert(order.revision);
+            *revision = order.revision.max(*revision);
+        }
+        pulled.retain(|order| newest.get(&order.work_order_number) == Some(&order.revision));
+        Ok(pulled)
+    }
+
+    async fn range(&self, partition: String, phase: &str, since: i64) -> Result<Vec<Pulled>, StoreError> {
+        let mut pulled = Vec::new();
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("changes")
+            .key_condition_expression("shard = :shard AND change BETWEEN :from AND :to")
+            .projection_expression("workOrderNumber, document, #open, wishes, settledAt, changedAt, revision")
+            .expression_attribute_names("#open", "open")
+            .expression_attribute_values(":shard", s(partition))
+            .expression_attribute_values(":from", s(format!("{phase}#{}", sortable(since))))
+            .expression_attribute_values(":to", s(format!("{phase}#~")))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = pages.next().await {
+            pulled.push(row("Orders", item.map_err(failed("Query of Orders"))?)?);
+        }
+        Ok(pulled)
+    }
+
+    /// Writes an order that the host gave, and its push, in one transaction; nothing if nothing differs.
+    ///
+    /// `make` gets the row as it is (`None` if there is none, or it was deleted) and returns the order as it shall be. It may
+    /// be called again if others change the row meanwhile, so that nobody's change is lost.
+    pub async fn change<E: From<StoreError>>(
+        &self,
+        account: &Account,
+        number: &str,
+        intent: Intent<'_>,
+        force: bool,
+        now: i64,
+        make: impl Fn(Option<&Order>) -> Result<WorkOrder, E>,
+    ) -> Result<(Outcome, Order), E> {
+        let mut awake = false;
+        for _ in 0..TRIES {
+            let known = self.get(&account.username, number).await?;
+            let live = known.as_ref().filter(|order| order.deleted_at.is_none());
+            let order = make(live)?;
+            let document = order.document();
+            let directives = directives(live.map(|order| &order.directives), &order.directives(), intent, now);
+            if let Some(live) = live
+                && live.document == document
+                && live.directives == directives
+                && !force
+            {
+                return Ok((Outcome::Unchanged, live.clone()));
+            }
+            let ended = directives
+                .get("status")
+                .and_then(|wish| OfficeStatus::parse(&wish.value))
+                .is_some_and(OfficeStatus::ends_order);
+            let ended_at = ended.then(|| live.and_then(|order| order.ended_at).unwrap_or(now));
+            let next = Order {
+                work_order_number: number.to_owned(),
+                document,
+                directives,
+                settled_at: live.map_or(0, |order| order.settled_at),
+                revision: known.as_ref().map_or(1, |order| order.revision + 1),
+                changed_at: now,
+                made_at: live.map_or(now, |order| order.made_at),
+                ended_at,
+                deleted_at: None,
+                reports: known.as_ref().map(|order| order.reports.clone()).unwrap_or_default(),
+            };
+            if !awake {
+                self.accounts.wake(&account.username, now).await?;
+                awake = true;
+            }
+            if self.write_with_push(&account.username, &next, known.as_ref().map(|order| order.revision), force).await?
+            {
+                return Ok((if live.is_some() { Outcome::Changed } else { Outcome::Created }, next));
+            }
+        }
+        Err(StoreError::Contended("the order").into())
+    }
+
+    /// Deletes an order here and, by a push, in Pruvan. The row stays, so that pulls can tell it. False if there is none.
+    pub async fn delete(&self, account: &Account, number: &str, now: i64) -> Result<bool, StoreError> {
+        let mut awake = false;
+        for _ in 0..TRIES {
+            let Some(known) = self.get(&account.username, number).await?.filter(|order| order.deleted_at.is_none())
+            else {
+                return Ok(false);
+            };
+            let mut next = known.clone();
+            let mut map: Map<String, Value> = serde_json::from_str(&known.document)
+                .map_err(|error| StoreError::Row { table: "Orders", fault: error.to_string() })?;
+            // An external integration ignores the status, so the client's own status says it, too.
+            map.insert("clientStatus".to_owned(), Value::from("Deleted"));
+            map.insert("status".to_owned(), Value::from(OfficeStatus::Deleted.as_str()));
+            next.document = Value::Object(map).to_string();
+            next.directives.clear();
+            next.revision += 1;
+            next.changed_at = now;
+            next.ended_at = Some(now);
+            next.deleted_at = Some(now);
+            if !awake {
+                self.accounts.wake(&account.username, now).await?;
+                awake = true;
+            }
+            if self.write_with_push(&account.username, &next, Some(known.revision), false).await? {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Contended("the order"))
+    }
+
+    async fn write_with_push(
+        &self,
+        username: &str,
+        next: &Order,
+        revision: Option<i64>,
+        force: bool,
+    ) -> Result<bool, StoreError> {
+        let status = next.directives.get("status").and_then(|wish| OfficeStatus::parse(&wish.value));
+        let urgent = force
+            || next.deleted_at.is_some()
+            || matches!(status, Some(OfficeStatus::Rush | OfficeStatus::Canceled | OfficeStatus::Deleted));
+        let urgency = if urgent { Urgency::Urgent } else { Urgency::Normal };
+        let push =
+            self.queue.enqueue(username, &next.work_order_number, next.revision, urgency, force, next.changed_at)?;
+        let transaction = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(self.host_update(username, next, revision)?).build())
+            .transact_items(TransactWriteItem::builder().update(push).build());
+        match transaction.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_transaction_canceled_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(StoreError::call("TransactWriteItems on Orders and PushQueue", &error)),
+        }
+    }
+
+    /// The host's side of the row; what Pruvan reported is not touched.
+    fn host_update(&self, username: &str, next: &Order, revision: Option<i64>) -> Result<Update, StoreError> {
+        let phase = if next.ended_at.is_some() { "ended" } else { "current" };
+        let mut values = directive_values(next)?;
+        values.extend([
+            (":document".to_owned(), s(&next.document)),
+            (":changedAt".to_owned(), n(next.changed_at)),
+            (":change".to_owned(), s(format!("{phase}#{}", sortable(next.changed_at)))),
+            (":madeAt".to_owned(), n(next.made_at)),
+        ]);
+        let mut expression = format!(
+            "SET {DIRECTIVE_SETS}, document = :document, changedAt = :changedAt, change = :change, madeAt = :madeAt"
+        );
+        let mut removes = Vec::new();
+        for (name, at) in [("endedAt", next.ended_at), ("deletedAt", next.deleted_at)] {
+            match at {
+                Some(at) => {
+                    expression.push_str(&format!(", {name} = :{name}"));
+                    values.insert(format!(":{name}"), n(at));
+                }
+                None => removes.push(name),
+            }
+        }
+        if !removes.is_empty() {
+            expression.push_str(&format!(" REMOVE {}", removes.join(", ")));
+        }
+        self.update(username, &next.work_order_number, expression, values, revision)
+    }
+
+    fn update(
+        &self,
+        username: &str,
+        number: &str,
+        expression: String,
+        mut values: Item,
+        revision: Option<i64>,
+    ) -> Result<Update, StoreError> {
+        let condition = match revision {
+            Some(revision) => {
+                values.insert(":read".to_owned(), n(revision));
+                "revision = :read"
+            }
+            None => "attribute_not_exists(revision)",
+        };
+        Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(username, number)))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .expression_attribute_names("#open", "open")
+            .set_expression_attribute_values(Some(values))
+            .build()
+            .map_err(|_| StoreError::Contended("an update without an expression"))
+    }
+
+    /// The update that marks the directives `sent` as told, for a transaction with the removal of the push; `None` if there
+    /// are none to mark.
+    pub fn settling(
+        &self,
+        account: &Account,
+        order: &Order,
+        sent: &Directives,
+        now: i64,
+    ) -> Result<Option<Update>, StoreError> {
+        if sent.0.is_empty() {
+            return Ok(None);
+        }
+        let mut next = order.clone();
+        next.settle(now, |name, _| sent.0.contains_key(name));
+        next.revision += 1;
+        let values = directive_values(&next)?;
+        let expression = format!("SET {DIRECTIVE_SETS}");
+        self.update(&account.username, &order.work_order_number, expression, values, Some(order.revision)).map(Some)
+    }
+
+    /// Marks as told the directives of `sent` that were not set anew since it was read.
+    pub async fn settle(&self, account: &Account, sent: &Order, now: i64) -> Result<(), StoreError> {
+        let names = sent.outgoing(account);
+        for _ in 0..TRIES {
+            let Some(mut order) = self.get(&account.username, &sent.work_order_number).await? else { return Ok(()) };
+            let read = order.revision;
+            order.settle(now, |name, directive| {
+                names.0.contains_key(name) && sent.directives.get(name).is_some_and(|sent| directive.at <= sent.at)
+            });
+            order.revision += 1;
+            if self.apply(&account.username, &order, read, String::new(), Item::new()).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contended("the order"))
+    }
+
+    /// Adds what Pruvan reported. The order doesn't count as changed by it (no echo), and directives that Pruvan may have got
+    /// before it reported are never sent again (no regress). False if there is no such order.
+    pub async fn report(&self, account: &Account, number: &str, report: &Report) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            let Some(mut order) = self.get(&account.username, number).await? else { return Ok(false) };
+            let read = order.revision;
+            order.reports.push(report.clone());
+            trim(&mut order.reports);
+            // A wish that was never sent can't be what the report is an answer to.
+            let reopened_at = if account.push_key_since > order.settled_at { account.push_key_since } else { 0 };
+            if account.told_at >= reopened_at {
+                order.settle(report.at, |_, directive| directive.at <= account.told_at);
+            }
+            order.revision += 1;
+            let reports = serde_dynamo::to_attribute_value(&order.reports)
+                .map_err(|error| StoreError::Row { table: "Orders", fault: error.to_string() })?;
+            let values = Item::from([(":reports".to_owned(), reports)]);
+            if self.apply(&account.username, &order, read, ", reports = :reports".to_owned(), values).await? {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Contended("the order"))
+    }
+
+    async fn apply(
+        &self,
+        username: &str,
+        order: &Order,
+        read: i64,
+        more: String,
+        mut values: Item,
+    ) -> Result<bool, StoreError> {
+        values.extend(directive_values(order)?);
+        values.insert(":read".to_owned(), n(read));
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(username, &order.work_order_number)))
+            .update_expression(format!("SET {DIRECTIVE_SETS}{more}"))
+            .condition_expression("revision = :read")
+            .expression_attribute_names("#open", "open")
+            .set_expression_attribute_values(Some(values));
+        match update.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if condition_failed(&error) => Ok(false),
+            Err(error) => Err(StoreError::call("UpdateItem on Orders", &error)),
+        }
+    }
+}
+
+const DIRECTIVE_SETS: &str =
+    "directives = :directives, #open = :open, wishes = :wishes, settledAt = :settledAt, revision = :revision";
+
+/// Values for [`DIRECTIVE_SETS`]: the directives as a map for our own logic, and as JSON fragments for pulls.
+fn directive_values(order: &Order) -> Result<Item, StoreError> {
+    let fragment = |open_only: bool| {
+        let chosen = order.directives.iter().filter(|(_, directive)| !open_only || directive.open);
+        Directives(chosen.map(|(name, directive)| (name.clone(), directive.value.clone())).collect()).fragment()
+    };
+    let directives = serde_dynamo::to_attribute_value(&order.directives)
+        .map_err(|error| StoreError::Row { table: "Orders", fault: error.to_string() })?;
+    Ok(Item::from([
+        (":directives".to_owned(), directives),
+        (":open".to_owned(), s(fragment(true))),
+        (":wishes".to_owned(), s(fragment(false))),
+        (":settledAt".to_owned(), n(order.settled_at)),
+        (":revision".to_owned(), n(order.revision)),
+    ]))
+}
+
+fn directives(
+    known: Option<&BTreeMap<String, Directive>>,
+    given: &Directives,
+    intent: Intent<'_>,
+    now: i64,
+) -> BTreeMap<String, Directive> {
+    let wish = |(name, value): (&String, &String)| {
+        let same = known.and_then(|known| known.get(name)).filter(|directive| directive.value == *value);
+        let set_anew = matches!(intent, Intent::Set(fields) if fields.contains(name));
+        let directive = match same {
+            Some(same) if !set_anew => same.clone(),
+            _ => Directive { value: value.clone(), at: now, open: true },
+        };
+        (name.clone(), directive)
+    };
+    given.0.iter().map(wish).collect()
+}
+
+fn trim(reports: &mut Vec<Report>) {
+    let size = |report: &Report| report.other.as_ref().map_or(0, String::len) + 200;
+    let mut total: usize = reports.iter().map(size).sum();
+    while reports.len() > 1 && (reports.len() > REPORTS_KEPT || total > REPORT_BYTES_KEPT) {
+        total -= size(&reports.remove(0));
+    }
+}
+
+fn key(username: &str, number: &str) -> Item {
+    let shard = Sha256::digest(number.as_bytes())[0] % SHARDS;
+    Item::from([
+        ("shard".to_owned(), AttributeValue::S(partition(username, shard))),
+        ("workOrderNumber".to_owned(), s(number)),
+    ])
+}
+
+fn partition(username: &str, shard: u8) -> String {
+    format!("{username}#{shard}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(value: &str, at: i64, open: bool) -> Directive {
+        Directive { value: value.to_owned(), at, open }
+    }
+
+    #[test]
+    fn an_unchanged_directive_is_a_new_wish_only_when_it_is_set() {
+        let known = BTreeMap::from([("status".to_owned(), wish("assigned", 1, false))]);
+        let given = Directives(BTreeMap::from([("status".to_owned(), "assigned".to_owned())]));
+        let named = ["status".to_owned()];
+        assert_eq!(directives(Some(&known), &given, Intent::State, 5)["status"], wish("assigned", 1, false));
+        assert_eq!(directives(Some(&known), &given, Intent::Set(&[]), 5)["status"], wish("assigned", 1, false));
+        assert_eq!(directives(Some(&known), &given, Intent::Set(&named), 5)["status"], wish("assigned", 5, true));
+        let other = Directives(BTreeMap::from([("status".to_owned(), "rework".to_owned())]));
+        assert_eq!(directives(Some(&known), &other, Intent::State, 5)["status"], wish("rework", 5, true));
+        assert_eq!(directives(Some(&known), &Directives::default(), Intent::State, 5), BTreeMap::new());
+    }
+
+    #[test]
+    fn old_reports_make_room() {
+        let mut reports: Vec<Report> = (0..60).map(|at| Report { at, ..Report::default() }).collect();
+        trim(&mut reports);
+        assert_eq!((reports.len(), reports[0].at), (50, 10));
+        let large = |at| Report { at, other: Some("x".repeat(40_000)), ..Report::default() };
+        let mut reports = vec![large(1), large(2)];
+        trim(&mut reports);
+        assert_eq!(reports.len(), 1);
+    }
+}

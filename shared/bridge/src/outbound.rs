@@ -1,0 +1,281 @@
+//! The way out: push keys come from outside and are hostile until shown otherwise.
+//!
+//! https and port 443 only, allow-listed hosts, names and no IP literals, no user info, no proxy, no redirects, and a resolver
+//! that fails if any address of a name is not public, so that the address checked is the one connected to.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Url};
+use secrecy::{ExposeSecret, SecretString};
+
+/// A call's deadline. A lease outlives it.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Replies are read up to here; no push reply is near it.
+const MAX_REPLY: usize = 64 * 1024;
+
+/// Which hosts may be called.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    loopback: bool,
+}
+
+/// Why a URL is not called. None of the messages repeats the URL, which is a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Not a URL.
+    #[error("it is not a URL")]
+    NotAUrl,
+    /// Neither https, nor allowed as http on this machine.
+    #[error("it must begin with https://")]
+    NotHttps,
+    /// A user name or password stands in it.
+    #[error("it must not carry a user name")]
+    UserInfo,
+    /// Another port than https has.
+    #[error("it must not name a port")]
+    Port,
+    /// An address instead of a name.
+    #[error("it must name a host and not an IP address")]
+    Address,
+    /// A host that is not on the list.
+    #[error("its host is not on the list of allowed hosts (PushHosts)")]
+    Host,
+}
+
+/// How a call that was made ended.
+#[derive(Debug)]
+pub enum Called {
+    /// There was a reply, of this status and body; `retry_after` in seconds, if it said so.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// The body, cut at 64 KB.
+        body: Vec<u8>,
+        /// What the reply asks to wait.
+        retry_after: Option<u64>,
+    },
+    /// No connection was made, so nothing was sent.
+    NotSent,
+    /// Sent, and no whole reply came: it may have taken effect.
+    InDoubt,
+}
+
+impl Outbound {
+    /// Public hosts only: what every deployment uses.
+    pub fn public() -> Outbound {
+        Outbound { loopback: false }
+    }
+
+    /// Also `http://127.0.0.1:PORT`. Only the local runner, which binds nothing else, makes this.
+    pub fn with_loopback() -> Outbound {
+        Outbound { loopback: true }
+    }
+
+    /// Checks a URL against `hosts`: suffixes on a dot boundary, such as `pruvan.com`.
+    pub fn check(&self, url: &SecretString, hosts: &[String]) -> Result<Url, Refused> {
+        let url = Url::parse(url.expose_secret().trim()).map_err(|_| Refused::NotAUrl)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refused::UserInfo);
+        }
+        if self.loopback && url.scheme() == "http" && url.host_str() == Some("127.0.0.1") {
+            return Ok(url);
+        }
+        if url.scheme() != "https" {
+            return Err(Refused::NotHttps);
+        }
+        // The parser turns octal, hexadecimal and short forms of IPv4 into an address before this sees them.
+        let host = match url.domain() {
+            Some(host) => host.trim_end_matches('.').to_ascii_lowercase(),
+            None => return Err(Refused::Address),
+        };
+        if url.port().is_some() {
+            return Err(Refused::Port);
+        }
+        let allowed = hosts.iter().any(|suffix| {
+            let suffix = suffix.trim().trim_start_matches("*.").to_ascii_lowercase();
+            !suffix.is_empty() && (host == suffix || host.strip_suffix(&suffix).is_some_and(|rest| rest.ends_with('.')))
+        });
+        if allowed { Ok(url) } else { Err(Refused::Host) }
+    }
+
+    /// A client that keeps to the rules. The idle pool is off: a frozen function wakes with dead connections.
+    pub fn client(&self) -> Result<Client, reqwest::Error> {
+        let mut client = Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(CALL_DEADLINE)
+            .user_agent(concat!("pruvan-bridge/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::new(PublicOnly));
+        if !self.loopback {
+            client = client.https_only(true);
+        }
+        client.build()
+    }
+}
+
+/// Posts a form field and reads the reply.
+pub async fn post_form(client: &Client, url: Url, field: &str, value: &str) -> Called {
+    let mut reply = match client.post(url).form(&[(field, value)]).send().await {
+        Ok(reply) => reply,
+        Err(error) if error.is_connect() => return Called::NotSent,
+        Err(_) => return Called::InDoubt,
+    };
+    let status = reply.status().as_u16();
+    let retry_after = reply.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let mut body = Vec::new();
+    loop {
+        match reply.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_REPLY => body.extend_from_slice(&chunk),
+            Ok(Some(_)) | Ok(None) => return Called::Answered { status, body, retry_after },
+            Err(_) => return Called::InDoubt,
+        }
+    }
+}
+
+/// Resolves names to public addresses only.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if addresses.is_empty() || !addresses.iter().all(|address| is_public(address.ip())) {
+                return Err("the name leads to an address that is not public".into());
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether an address is one of the public internet.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => public_v4(address),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(mapped) => public_v4(mapped),
+            None => public_v6(address),
+        },
+    }
+}
+
+fn public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_documentation()
+        || address.is_multicast()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b)) // carrier-grade NAT
+        || (a == 192 && b == 0 && c == 0) // protocol assignments
+        || (a == 192 && b == 88 && c == 99) // 6to4 relays
+        || (a == 198 && (18..20).contains(&b))) // benchmarking
+}
+
+fn public_v6(address: Ipv6Addr) -> bool {
+    let [a, b, ..] = address.segments();
+    // Only 2000::/3 is handed out; of that, these lead back to IPv4 or nowhere.
+    (0x2000..0x4000).contains(&a)
+        && !(a == 0x2002 // 6to4
+            || (a == 0x2001 && b < 0x200) // Teredo, benchmarking, ORCHID
+            || (a == 0x2001 && b == 0xdb8) // documentation
+            || (a == 0x3fff && b < 0x1000)) // documentation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(outbound: &Outbound, url: &str) -> Result<Url, Refused> {
+        outbound.check(&SecretString::from(url), &["pruvan.com".to_owned()])
+    }
+
+    #[test]
+    fn only_allowed_hosts_over_https() {
+        let public = Outbound::public();
+        for url in [
+            "https://direct.pruvan.com/api/?apiKey=x",
+            "https://pruvan.com/",
+            "HTTPS://Direct.Pruvan.COM/",
+            " https://direct.pruvan.com./ ",
+        ] {
+            assert!(check(&public, url).is_ok(), "{url}");
+        }
+        for (url, refused) in [
+            ("http://direct.pruvan.com/", Refused::NotHttps),
+            ("ftp://direct.pruvan.com/", Refused::NotHttps),
+            ("direct.pruvan.com", Refused::NotAUrl),
+            ("https://direct.pruvan.com:8443/", Refused::Port),
+            ("https://user@direct.pruvan.com/", Refused::UserInfo),
+            ("https://direct.pruvan.com@evil.example/", Refused::UserInfo),
+            ("https://evil.example/", Refused::Host),
+            ("https://evilpruvan.com/", Refused::Host),
+            ("https://pruvan.com.evil.example/", Refused::Host),
+            ("https://localhost/", Refused::Host),
+            ("https://127.0.0.1/", Refused::Address),
+            ("https://0177.0.0.1/", Refused::Address),
+            ("https://2130706433/", Refused::Address),
+            ("https://0x7f.1/", Refused::Address),
+            ("https://[::1]/", Refused::Address),
+            ("https://[::ffff:127.0.0.1]/", Refused::Address),
+            ("http://127.0.0.1:9000/", Refused::NotHttps),
+        ] {
+            assert_eq!(check(&public, url).unwrap_err(), refused, "{url}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_allowed_where_it_was_asked_for_and_only_as_it_is_written() {
+        let local = Outbound::with_loopback();
+        assert!(check(&local, "http://127.0.0.1:9000/push").is_ok());
+        assert!(check(&local, "https://direct.pruvan.com/").is_ok());
+        for url in
+            ["http://localhost:9000/", "http://127.0.0.2/", "http://[::1]/", "http://10.0.0.1/", "http://evil.example/"]
+        {
+            assert!(check(&local, url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_not_public() {
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "192.0.2.1",
+            "198.18.0.1",
+            "240.0.0.1",
+            "192.88.99.1",
+            "::1",
+            "::",
+            "::ffff:10.0.0.1",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "64:ff9b::7f00:1",
+            "2001::1",
+            "3fff::1",
+        ] {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+        for address in ["8.8.8.8", "52.1.2.3", "2600:1f18::1", "100.128.0.1", "172.32.0.1"] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+}

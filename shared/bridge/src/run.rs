@@ -1,0 +1,62 @@
+//! Wiring to the Lambda runtime: what every `main.rs` calls.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use lambda_http::{Body, Request, Response};
+use lambda_runtime::{Error, LambdaEvent};
+use serde_json::Value;
+
+use crate::http::StartError;
+use crate::settings::SettingError;
+use crate::world::World;
+
+/// Runs a function behind API Gateway: `make` builds its state, once; `handle` answers a request.
+pub async fn http<S, F>(
+    make: impl FnOnce(&World) -> Result<S, SettingError>,
+    handle: impl Fn(Arc<S>, Request) -> F + Sync,
+) -> Result<(), Error>
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send,
+{
+    let state = start(make)?;
+    lambda_http::run(lambda_http::service_fn(|request: Request| {
+        let reply = handle(state.clone(), request);
+        async { Ok::<_, std::convert::Infallible>(reply.await) }
+    }))
+    .await
+}
+
+/// Runs a function on a schedule: `handle` does the work and returns what to log about it; the event has nothing of interest.
+pub async fn schedule<S, F>(
+    make: impl FnOnce(&World) -> Result<S, SettingError>,
+    handle: impl Fn(Arc<S>, Deadline) -> F,
+) -> Result<(), Error>
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = Result<(), Error>>,
+{
+    let state = start(make)?;
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<Value>| {
+        handle(state.clone(), Deadline { at_ms: i64::try_from(event.context.deadline).unwrap_or(i64::MAX) })
+    }))
+    .await
+}
+
+/// When the function will be stopped, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// The time.
+    pub at_ms: i64,
+}
+
+fn start<S>(make: impl FnOnce(&World) -> Result<S, SettingError>) -> Result<Arc<S>, Error> {
+    lambda_http::tracing::init_default_subscriber();
+    let state = make(&World::lambda()).map_err(|error| {
+        let error = StartError(error);
+        tracing::error!(%error, "function.not_started");
+        error
+    })?;
+    Ok(Arc::new(state))
+}

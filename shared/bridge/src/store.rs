@@ -1,0 +1,79 @@
+//! What the DynamoDB tables have in common: attribute values, and errors that say what failed without saying what was in it.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::de::DeserializeOwned;
+
+/// A row as DynamoDB has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// A store that didn't do what it was asked. Nothing in it repeats a value, so it can be logged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// A call failed after the SDK's own retries; it may have taken effect.
+    #[error("{operation} failed: {reason}")]
+    Call {
+        /// The AWS operation.
+        operation: &'static str,
+        /// The service's error code, or what kept the call from ending.
+        reason: String,
+    },
+    /// A row is not what this version of the code writes.
+    #[error("a row of {table} can't be read: {fault}")]
+    Row {
+        /// Which table.
+        table: &'static str,
+        /// The field, and what is wrong with it.
+        fault: String,
+    },
+    /// Others kept changing the same row.
+    #[error("{0} was changed by others each time it was tried")]
+    Contended(&'static str),
+}
+
+impl StoreError {
+    /// From what the SDK says.
+    pub fn call<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> StoreError {
+        let reason = match error {
+            SdkError::ServiceError(error) => error.err().code().unwrap_or("an error without a code").to_owned(),
+            SdkError::TimeoutError(_) => "timed out".to_owned(),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => "timed out".to_owned(),
+            SdkError::DispatchFailure(_) => "could not connect".to_owned(),
+            SdkError::ResponseError(_) => "the reply could not be read".to_owned(),
+            _ => "the request could not be made".to_owned(),
+        };
+        StoreError::Call { operation, reason }
+    }
+}
+
+/// Maps an SDK error of `operation`, for `map_err`.
+pub fn failed<E: ProvideErrorMetadata, R>(operation: &'static str) -> impl Fn(SdkError<E, R>) -> StoreError {
+    move |error| StoreError::call(operation, &error)
+}
+
+/// True if a conditional write found its condition false.
+pub fn condition_failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ConditionalCheckFailedException")
+}
+
+/// A row as the type `T`.
+pub fn row<T: DeserializeOwned>(table: &'static str, item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|error| StoreError::Row { table, fault: error.to_string() })
+}
+
+/// A string attribute.
+pub fn s(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+/// A number attribute.
+pub fn n(number: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// A time, in milliseconds, so that text sorts as time does.
+pub fn sortable(ms: i64) -> String {
+    format!("{:015}", ms.max(0))
+}

@@ -1,0 +1,53 @@
+//! All that a function gets from outside, in one place.
+
+use std::sync::OnceLock;
+
+use crate::aws;
+use crate::outbound::Outbound;
+use crate::settings::{SettingError, Settings};
+use crate::time::{Clock, Random, Waits};
+
+/// Settings, stores, time, randomness and the way out.
+#[derive(Clone)]
+pub struct World {
+    /// The function's environment variables.
+    pub settings: Settings,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where keys come from.
+    pub random: Random,
+    /// How much shorter the long waits are; [`Waits::REAL`] but in demos and tests.
+    pub waits: Waits,
+    /// Who may be called.
+    pub outbound: Outbound,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
+}
+
+impl World {
+    /// The world of a Lambda function.
+    pub fn lambda() -> World {
+        World::new(Settings::from_process(), Clock::system(), Random::system(), Waits::REAL, Outbound::public())
+    }
+
+    /// A world of other parts, for the local runner and tests.
+    pub fn new(settings: Settings, clock: Clock, random: Random, waits: Waits, outbound: Outbound) -> World {
+        World { settings, clock, random, waits, outbound, dynamodb: OnceLock::new(), s3: OnceLock::new() }
+    }
+
+    /// The DynamoDB client, made when it is first asked for: a function that needs none makes none.
+    pub fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, SettingError> {
+        match self.dynamodb.get() {
+            Some(client) => Ok(client.clone()),
+            None => aws::dynamodb(&self.settings).map(|client| self.dynamodb.get_or_init(|| client).clone()),
+        }
+    }
+
+    /// The S3 client, likewise.
+    pub fn s3(&self) -> Result<aws_sdk_s3::Client, SettingError> {
+        match self.s3.get() {
+            Some(client) => Ok(client.clone()),
+            None => aws::s3(&self.settings).map(|client| self.s3.get_or_init(|| client).clone()),
+        }
+    }
+}
