@@ -1,1 +1,203 @@
+//! The host's side of accounts: one per Pruvan user, their API keys, and what waits to be pushed.
+//!
+//! ```text
+//! PUT    /accounts/{username}             settings; the first time 201 with an API key, shown this once
+//! GET    /accounts                        GET /accounts/{username}
+//! POST   /accounts/{username}/keys        a second key, to rotate       DELETE /accounts/{username}/keys/{id}
+//! GET    /accounts/{username}/push-queue
+//! ```
 
+mod show;
+
+use std::sync::Arc;
+
+use bridge::World;
+use bridge::accounts::{AccountSettings, Accounts, MAX_KEYS};
+use bridge::host;
+use bridge::http::{Problem, guarded, no_content, to_host};
+use bridge::push_queue::PushQueue;
+use bridge::secrets::{ApiKey, hex};
+use bridge::settings::SettingError;
+use bridge::time::{Clock, Random};
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::{Body, Request, Response};
+use pruvan::status::OfficeStatus;
+use pruvan::work_order::Remark;
+use serde_json::{Map, Value, json};
+
+/// What the function needs.
+pub struct AccountsApi {
+    accounts: Accounts,
+    queue: PushQueue,
+    clock: Clock,
+    random: Random,
+}
+
+impl AccountsApi {
+    /// Reads `ACCOUNTS_TABLE` and `PUSH_QUEUE_TABLE`.
+    pub fn new(world: &World) -> Result<AccountsApi, SettingError> {
+        Ok(AccountsApi {
+            accounts: Accounts::new(world)?,
+            queue: PushQueue::new(world)?,
+            clock: world.clock.clone(),
+            random: world.random.clone(),
+        })
+    }
+
+    fn new_key(&self) -> (String, ApiKey) {
+        (hex(&self.random.bytes::<4>()), ApiKey::generate(&self.random))
+    }
+}
+
+/// Answers one request.
+pub async fn handle(state: Arc<AccountsApi>, request: Request) -> Response<Body> {
+    let internal = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of this service; it is logged");
+    guarded(dispatch(&state, &request), || Err(internal())).await.unwrap_or_else(|problem| problem.response())
+}
+
+async fn dispatch(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
+    match (request.method(), host::route(request).as_str()) {
+        (&Method::GET, "/accounts") => list(state, request).await,
+        (&Method::GET, "/accounts/{username}") => {
+            Ok(to_host(StatusCode::OK, &show::account(&host::account(&state.accounts, request).await?)))
+        }
+        (&Method::PUT, "/accounts/{username}") => put(state, request).await,
+        (&Method::POST, "/accounts/{username}/keys") => add_key(state, request).await,
+        (&Method::DELETE, "/accounts/{username}/keys/{id}") => delete_key(state, request).await,
+        (&Method::GET, "/accounts/{username}/push-queue") => push_queue(state, request).await,
+        (method, route) => Err(Problem::not_found(format!("there is no {method} {route}"))),
+    }
+}
+
+async fn list(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let (accounts, next) = state.accounts.page(host::read_cursor(request)?.as_deref()).await?;
+    let accounts: Vec<Value> = accounts.iter().map(show::account).collect();
+    Ok(to_host(StatusCode::OK, &json!({ "accounts": accounts, "next": next.as_deref().map(host::cursor) })))
+}
+
+async fn put(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let username = host::username(request)?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._@+-".contains(c);
+    if username.is_empty() || username.len() > 100 || !username.chars().all(fine) {
+        return Err(Problem::bad_request(
+            "the username must be 1 to 100 letters, digits and . _ @ + -; it is what the Pruvan user types as username",
+        ));
+    }
+    let body: &[u8] = request.body().as_ref();
+    let given = if body.trim_ascii().is_empty() { Map::new() } else { host::json_object(request)? };
+    let known = state.accounts.get(&username).await?;
+    let settings = settings(known.as_ref().map(|account| &account.settings), given).map_err(Problem::fields)?;
+    let now = state.clock.now_ms();
+    if known.is_none() {
+        let (id, key) = state.new_key();
+        if state.accounts.create(&username, &settings, &id, &key, now).await? {
+            tracing::info!(account = %username, "account.made");
+            let mut shown = show::settings(&settings);
+            shown.insert("username".to_owned(), Value::from(username));
+            shown.insert("keyId".to_owned(), Value::from(id));
+            shown.insert("apiKey".to_owned(), Value::from(key.reveal()));
+            return Ok(to_host(StatusCode::CREATED, &Value::Object(shown)));
+        }
+    }
+    state.accounts.set_settings(&username, &settings).await?;
+    Ok(to_host(StatusCode::OK, &show::account(&host::account(&state.accounts, request).await?)))
+}
+
+/// The settings there were, with those given put over them; `null` puts one back to its default.
+fn settings(known: Option<&AccountSettings>, given: Map<String, Value>) -> Result<AccountSettings, Vec<Remark>> {
+    const FIELDS: [&str; 5] = ["integration", "autoAdmin", "clientCode", "statusMap", "pushLimitPerHour"];
+    let mut settings = known.cloned().unwrap_or_default();
+    let default = AccountSettings::default();
+    let mut errors = Vec::new();
+    for (name, value) in given {
+        let read = match name.as_str() {
+            "integration" => read_or(value, default.integration).map(|value| settings.integration = value),
+            "autoAdmin" => read_or(value, default.auto_admin).map(|value| settings.auto_admin = value),
+            "clientCode" => client_code(value).map(|value| settings.client_code = value),
+            "statusMap" => status_map(value).map(|value| settings.status_map = value),
+            "pushLimitPerHour" => match read_or(value, default.push_limit_per_hour) {
+                Ok(limit @ 1..=1_000_000) => {
+                    settings.push_limit_per_hour = limit;
+                    Ok(())
+                }
+                _ => Err(()),
+            },
+            _ => Err(()),
+        };
+        if read.is_err() {
+            let detail = match name.as_str() {
+                "integration" => "must be \"internal\" or \"external\"".to_owned(),
+                "autoAdmin" => "must be true or false".to_owned(),
+                "clientCode" => "must be a text of at most 50 printable ASCII characters without \"::\"".to_owned(),
+                "statusMap" => {
+                    let known: Vec<&str> = OfficeStatus::ALL.iter().map(|status| status.as_str()).collect();
+                    format!("must be an object of at most 200 entries, from your status to one of {}", known.join(", "))
+                }
+                "pushLimitPerHour" => "must be a whole number from 1 to 1000000".to_owned(),
+                _ => format!("is not a setting of an account: use {}", FIELDS.join(", ")),
+            };
+            errors.push(Remark { field: format!("/{name}"), detail });
+        }
+    }
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
+}
+
+fn read_or<T: serde::de::DeserializeOwned>(value: Value, default: T) -> Result<T, ()> {
+    if value.is_null() { Ok(default) } else { serde_json::from_value(value).map_err(|_| ()) }
+}
+
+fn client_code(value: Value) -> Result<Option<String>, ()> {
+    let code: Option<String> = serde_json::from_value(value).map_err(|_| ())?;
+    let code = code.map(|code| code.trim().to_owned()).filter(|code| !code.is_empty());
+    let fine = |code: &String| {
+        code.len() <= 50 && !code.contains("::") && code.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    };
+    if code.as_ref().is_none_or(fine) { Ok(code) } else { Err(()) }
+}
+
+fn status_map(value: Value) -> Result<std::collections::BTreeMap<String, String>, ()> {
+    let map: std::collections::BTreeMap<String, String> = read_or(value, Default::default())?;
+    if map.len() > 200 {
+        return Err(());
+    }
+    map.into_iter()
+        .map(|(from, to)| {
+            let to = OfficeStatus::parse(&to).ok_or(())?;
+            if from.len() > 255 { Err(()) } else { Ok((from, to.as_str().to_owned())) }
+        })
+        .collect()
+}
+
+async fn add_key(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let (id, key) = state.new_key();
+    if !state.accounts.add_key(&account.username, &id, &key, state.clock.now_ms()).await? {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            format!("the account has {MAX_KEYS} keys already: delete the one that is no longer in use first"),
+        ));
+    }
+    tracing::info!(account = %account.username, key = %id, "key.made");
+    Ok(to_host(StatusCode::CREATED, &json!({ "id": id, "apiKey": key.reveal() })))
+}
+
+async fn delete_key(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let id = host::path_parameter(request, "id")?;
+    if !account.keys.contains_key(&id) || !state.accounts.delete_key(&account.username, &id).await? {
+        return Err(Problem::not_found("the account has no key of this id: GET /accounts/{username} lists them"));
+    }
+    tracing::info!(account = %account.username, key = %id, "key.deleted");
+    Ok(no_content())
+}
+
+async fn push_queue(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let (rows, next) = state.queue.page(&account.username, host::read_cursor(request)?.as_deref()).await?;
+    let now = state.clock.now_ms();
+    let rows: Vec<Value> = rows.iter().map(|row| show::waiting(row, now)).collect();
+    Ok(to_host(
+        StatusCode::OK,
+        &json!({ "pushKey": show::push_key(&account), "waiting": rows, "next": next.as_deref().map(host::cursor) }),
+    ))
+}

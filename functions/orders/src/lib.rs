@@ -1,1 +1,136 @@
+//! The host puts orders in and takes results out.
+//!
+//! ```text
+//! PUT    /accounts/{username}/orders/{workOrderNumber}           a whole work order
+//! PATCH  /accounts/{username}/orders/{workOrderNumber}           some fields of it (JSON merge patch, RFC 7386)
+//! POST   /accounts/{username}/orders                             a JSON array of whole work orders
+//! GET    /accounts/{username}/orders                             GET .../{workOrderNumber}
+//! DELETE /accounts/{username}/orders/{workOrderNumber}           deleted in Pruvan too
+//! GET    /accounts/{username}/orders/{workOrderNumber}/uploads   with links that work for an hour
+//! ```
 
+mod show;
+mod write;
+
+use std::sync::Arc;
+
+use bridge::World;
+use bridge::accounts::Accounts;
+use bridge::files::Files;
+use bridge::host;
+use bridge::http::{Problem, guarded, to_host};
+use bridge::orders::{Orders, SHARDS};
+use bridge::push_queue::PushQueue;
+use bridge::settings::SettingError;
+use bridge::time::Clock;
+use bridge::uploads::Uploads;
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::{Body, Request, Response};
+use serde_json::{Value, json};
+
+/// Orders and uploads a page, unless `limit` says less or more.
+const PAGE: usize = 100;
+
+/// At most.
+const MAX_PAGE: usize = 500;
+
+/// What the function needs.
+pub struct OrdersApi {
+    accounts: Accounts,
+    orders: Orders,
+    queue: PushQueue,
+    uploads: Uploads,
+    files: Files,
+    clock: Clock,
+}
+
+impl OrdersApi {
+    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE` and `FILES_BUCKET`.
+    pub fn new(world: &World) -> Result<OrdersApi, SettingError> {
+        Ok(OrdersApi {
+            accounts: Accounts::new(world)?,
+            orders: Orders::new(world)?,
+            queue: PushQueue::new(world)?,
+            uploads: Uploads::new(world)?,
+            files: Files::new(world)?,
+            clock: world.clock.clone(),
+        })
+    }
+}
+
+/// Answers one request.
+pub async fn handle(state: Arc<OrdersApi>, request: Request) -> Response<Body> {
+    let internal = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of this service; it is logged");
+    guarded(dispatch(&state, &request), || Err(internal())).await.unwrap_or_else(|problem| problem.response())
+}
+
+async fn dispatch(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
+    match (request.method(), host::route(request).as_str()) {
+        (&Method::GET, "/accounts/{username}/orders") => list(state, request).await,
+        (&Method::POST, "/accounts/{username}/orders") => write::post(state, request).await,
+        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}") => get(state, request).await,
+        (&Method::PUT, "/accounts/{username}/orders/{workOrderNumber}") => write::put(state, request).await,
+        (&Method::PATCH, "/accounts/{username}/orders/{workOrderNumber}") => write::patch(state, request).await,
+        (&Method::DELETE, "/accounts/{username}/orders/{workOrderNumber}") => write::delete(state, request).await,
+        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/uploads") => uploads(state, request).await,
+        (method, route) => Err(Problem::not_found(format!("there is no {method} {route}"))),
+    }
+}
+
+fn number(request: &Request) -> Result<String, Problem> {
+    host::path_parameter(request, "workOrderNumber")
+}
+
+fn no_such_order(number: &str) -> Problem {
+    Problem::not_found(format!("there is no work order {number:?} in this account"))
+}
+
+fn limit(request: &Request) -> Result<usize, Problem> {
+    match host::query(request, "limit").map(|limit| limit.parse()) {
+        None => Ok(PAGE),
+        Some(Ok(limit @ 1..=MAX_PAGE)) => Ok(limit),
+        Some(_) => Err(Problem::bad_request(format!("limit must be a whole number from 1 to {MAX_PAGE}"))),
+    }
+}
+
+async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let (shard, after) = match host::read_cursor(request)? {
+        None => (0, None),
+        Some(cursor) => {
+            let (shard, after) = cursor.split_once('#').unwrap_or((&cursor, ""));
+            let shard = shard.parse().ok().filter(|shard| *shard < SHARDS);
+            let shard =
+                shard.ok_or_else(|| Problem::bad_request("cursor is not one that an earlier page gave as next"))?;
+            (shard, Some(after.to_owned()).filter(|after| !after.is_empty()))
+        }
+    };
+    let (orders, next) = state.orders.page(&account.username, shard, after, limit(request)?).await?;
+    let orders = orders.iter().map(show::summary).collect::<Result<Vec<Value>, _>>()?;
+    let next = next.map(|(shard, after)| host::cursor(&format!("{shard}#{}", after.unwrap_or_default())));
+    Ok(to_host(StatusCode::OK, &json!({ "orders": orders, "next": next })))
+}
+
+async fn get(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let number = number(request)?;
+    let order = state.orders.get(&account.username, &number).await?.ok_or_else(|| no_such_order(&number))?;
+    let waiting = state.queue.get(&account.username, &number).await?;
+    Ok(to_host(StatusCode::OK, &show::whole(&account, &order, waiting.as_ref(), state.clock.now_ms())?))
+}
+
+async fn uploads(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let number = number(request)?;
+    let limit = i32::try_from(limit(request)?).unwrap_or(i32::MAX);
+    let before = host::read_cursor(request)?;
+    let (rows, next) = state.uploads.of_order(&account.username, &number, before.as_deref(), limit).await?;
+    if rows.is_empty() && before.is_none() && state.orders.get(&account.username, &number).await?.is_none() {
+        return Err(no_such_order(&number));
+    }
+    let mut shown = Vec::with_capacity(rows.len());
+    for row in &rows {
+        shown.push(show::upload(&state.files, row).await?);
+    }
+    Ok(to_host(StatusCode::OK, &json!({ "uploads": shown, "next": next.as_deref().map(host::cursor) })))
+}

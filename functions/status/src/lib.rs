@@ -1,1 +1,109 @@
+//! `POST /status`: Pruvan reports how orders stand (*The status Web Service*).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bridge::accounts::{Account, Accounts};
+use bridge::auth::{AuthError, authenticate};
+use bridge::http::{TRY_AGAIN, guarded, to_pruvan};
+use bridge::orders::{Orders, Report};
+use bridge::settings::SettingError;
+use bridge::time::Clock;
+use bridge::{World, form};
+use futures_util::StreamExt as _;
+use lambda_http::{Body, Request, Response};
+use pruvan::status::{StatusEntry, StatusError, StatusReply, StatusRequest};
+use pruvan::validate::INVALID_CREDENTIALS;
+
+/// Orders updated at a time.
+const AT_ONCE: usize = 16;
+
+/// A single report's unknown fields are kept up to this many bytes.
+const MAX_OTHER: usize = 20_000;
+
+/// What the function needs.
+pub struct Status {
+    accounts: Accounts,
+    orders: Orders,
+    clock: Clock,
+}
+
+impl Status {
+    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE` and `PUSH_QUEUE_TABLE`.
+    pub fn new(world: &World) -> Result<Status, SettingError> {
+        Ok(Status { accounts: Accounts::new(world)?, orders: Orders::new(world)?, clock: world.clock.clone() })
+    }
+}
+
+/// Answers one request.
+pub async fn handle(state: Arc<Status>, request: Request) -> Response<Body> {
+    let reply = guarded(report(&state, request), || StatusReply::refused(&[], TRY_AGAIN)).await;
+    to_pruvan(&reply)
+}
+
+async fn report(state: &Status, request: Request) -> StatusReply {
+    let payload = match form::read(request).await {
+        Ok(form) => form.payload,
+        Err(error) => return StatusReply::refused(&[], &error.to_string()),
+    };
+    let request = StatusRequest::from_payload(payload);
+    let now = state.clock.now_ms();
+    let account = match authenticate(&state.accounts, &request.credentials, now).await {
+        Ok(account) => account,
+        Err(AuthError::Invalid) => return StatusReply::refused(&request.work_orders, INVALID_CREDENTIALS),
+        Err(AuthError::Store(error)) => {
+            tracing::error!(%error, "store.failed");
+            return StatusReply::refused(&request.work_orders, TRY_AGAIN);
+        }
+    };
+    if request.work_orders.is_empty() {
+        return StatusReply::refused(&[], "the payload has no workOrders: send a list with at least one work order");
+    }
+    // Each order on its own, and the reports of one order in the order in which they stand.
+    let orders = request.work_orders.len();
+    let mut by_order: BTreeMap<String, Vec<StatusEntry>> = BTreeMap::new();
+    for entry in request.work_orders {
+        by_order.entry(entry.host_number().to_owned()).or_default().push(entry);
+    }
+    let account = &account;
+    let failures: Vec<StatusError> = futures_util::stream::iter(by_order)
+        .map(|(number, entries)| async move { apply(state, account, &number, &entries, now).await })
+        .buffered(AT_ONCE)
+        .flat_map(futures_util::stream::iter)
+        .collect()
+        .await;
+    tracing::info!(
+        account = %account.username, orders, failed = failures.len(), "status.done"
+    );
+    StatusReply::new(failures)
+}
+
+async fn apply(state: &Status, account: &Account, number: &str, entries: &[StatusEntry], now: i64) -> Vec<StatusError> {
+    let mut failures = Vec::new();
+    for entry in entries {
+        let error = match state.orders.report(account, number, &to_report(entry, now)).await {
+            Ok(true) => continue,
+            Ok(false) if number.is_empty() => "the entry has no workOrderNumber",
+            Ok(false) => "work order does not exist",
+            Err(error) => {
+                tracing::error!(account = %account.username, order = %number, %error, "store.failed");
+                TRY_AGAIN
+            }
+        };
+        failures.push(StatusError::new(&entry.work_order_number, error));
+    }
+    failures
+}
+
+fn to_report(entry: &StatusEntry, now: i64) -> Report {
+    let text = |value: &Option<String>| value.as_ref().map(|text| text.chars().take(255).collect());
+    let other = serde_json::to_string(&entry.other).unwrap_or_default();
+    Report {
+        at: now,
+        status: text(&entry.status),
+        field_status: text(&entry.field_status),
+        client_status: text(&entry.client_status),
+        due_date: entry.due_date.map(|date| date.day().to_string()),
+        other: (!entry.other.is_empty() && other.len() <= MAX_OTHER).then_some(other),
+    }
+}

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod aws;
 pub mod files;
 pub mod form;
+pub mod host;
 pub mod http;
 pub mod orders;
 pub mod outbound;

@@ -449,18 +449,12 @@ impl Orders {
         let urgency = if urgent { Urgency::Urgent } else { Urgency::Normal };
         let push =
             self.queue.enqueue(username, &next.work_order_number, next.revision, urgency, force, next.changed_at)?;
-        let transaction = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(self.host_update(username, next, revision)?).build())
-            .transact_items(TransactWriteItem::builder().update(push).build());
-        match transaction.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_transaction_canceled_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::call("TransactWriteItems on Orders and PushQueue", &error)),
-        }
+        let order = self.host_update(username, next, revision)?;
+        self.transact(vec![
+            TransactWriteItem::builder().update(order).build(),
+            TransactWriteItem::builder().update(push).build(),
+        ])
+        .await
     }
 
     /// The host's side of the row; what Pruvan reported is not touched.
@@ -536,6 +530,17 @@ impl Orders {
         let values = directive_values(&next)?;
         let expression = format!("SET {DIRECTIVE_SETS}");
         self.update(&account.username, &order.work_order_number, expression, values, Some(order.revision)).map(Some)
+    }
+
+    /// Writes all of `actions` or none; false if a condition kept them out.
+    pub async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<bool, StoreError> {
+        match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_transaction_canceled_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(StoreError::call("TransactWriteItems on Orders and PushQueue", &error)),
+        }
     }
 
     /// Marks as told the directives of `sent` that were not set anew since it was read.

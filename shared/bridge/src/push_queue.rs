@@ -48,6 +48,15 @@ impl Waiting {
         self.due.as_ref()?.split('#').nth(1)?.parse().ok()
     }
 
+    /// In a word: `due`, `waiting` for a later time, or `parked` until somebody steps in.
+    pub fn state(&self, now: i64) -> &'static str {
+        match self.due_at() {
+            Some(at) if at <= now => "due",
+            Some(_) => "waiting",
+            None => "parked",
+        }
+    }
+
     fn urgency(&self) -> Urgency {
         if self.due.as_ref().is_some_and(|due| due.starts_with('0')) { Urgency::Urgent } else { Urgency::Normal }
     }

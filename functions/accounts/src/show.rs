@@ -1,0 +1,42 @@
+//! Rows as the host sees them: times in RFC 3339, and never a key.
+
+use bridge::accounts::{Account, AccountSettings, PushKeyState};
+use bridge::push_queue::Waiting;
+use bridge::time::display;
+use serde_json::{Map, Value, json};
+
+pub fn settings(settings: &AccountSettings) -> Map<String, Value> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+pub fn account(account: &Account) -> Value {
+    let keys = account
+        .keys
+        .iter()
+        .map(|(id, key)| json!({ "id": id, "made": display(key.made_at), "lastUsed": key.last_used_at.map(display) }));
+    let mut shown = settings(&account.settings);
+    shown.insert("username".to_owned(), Value::from(account.username.as_str()));
+    shown.insert("made".to_owned(), Value::from(display(account.made_at)));
+    shown.insert("keys".to_owned(), keys.collect());
+    shown.insert("pushKey".to_owned(), push_key(account));
+    Value::Object(shown)
+}
+
+pub fn push_key(account: &Account) -> Value {
+    let since = (account.push_key_state != PushKeyState::None).then(|| display(account.push_key_since));
+    json!({ "state": account.push_key_state, "since": since })
+}
+
+pub fn waiting(row: &Waiting, now: i64) -> Value {
+    json!({
+        "workOrderNumber": row.work_order_number,
+        "state": row.state(now),
+        "since": display(row.queued_at),
+        "due": row.due_at().map(display),
+        "attempts": row.attempts,
+        "lastError": row.last_error,
+    })
+}
