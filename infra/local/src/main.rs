@@ -1,1 +1,163 @@
-fn main() {}
+//! `cargo run -p local`: the whole system on one machine. See the library beside it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use local::{Options, System, system::StartError};
+use serde_json::{Value, json};
+
+/// Pruvan Bridge on one machine: the functions, DynamoDB, S3, the gateway and the schedule, with no AWS account.
+///
+/// When it is ready, it prints one line of JSON on stdout with the base URLs; everything for people goes to stderr.
+#[derive(Debug, Parser)]
+#[command(name = "local", version, arg_required_else_help = false)]
+struct Arguments {
+    /// Port of the gateway on 127.0.0.1; 0 picks a free one
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// Folder for the data, kept between runs
+    #[arg(long, value_name = "DIR", default_value = ".local")]
+    data: PathBuf,
+    /// Keep nothing
+    #[arg(long, conflicts_with = "data")]
+    memory: bool,
+    /// Seconds between two ticks of the schedule (a minute in AWS)
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    tick: u64,
+    /// Divide the long waits (backoff, the hourly window) by this; never leases or network time-outs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    time_scale: u32,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a scripted round trip against a stand-in for Pruvan, print each step, and exit 0 only if all of it held
+    Demo,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        let level =
+            if arguments.command.is_some() { "error" } else { "info,hyper=warn,aws=warn,s3s=warn,dynoxide=warn" };
+        tracing_subscriber::EnvFilter::new(level)
+    });
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let done = match arguments.command {
+        Some(Command::Demo) => local::demo::run().await.map_err(|error| (1, error.to_string())),
+        None => serve(arguments).await.map_err(|error| (2, error.to_string())),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, error)) => {
+            eprintln!("error: {error}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn serve(arguments: Arguments) -> Result<(), StartError> {
+    let data = (!arguments.memory).then_some(arguments.data);
+    let system = System::start(Options {
+        port: arguments.port,
+        data: data.clone(),
+        tick: Some(Duration::from_secs(arguments.tick)),
+        time_scale: arguments.time_scale,
+        ..Options::default()
+    })
+    .await?;
+    let key = example_key(&system, data.as_deref()).await?;
+    welcome(&system, key.as_deref());
+    let ready =
+        json!({ "gateway": system.gateway_url, "dynamodb": system.stores.dynamodb_url, "s3": system.stores.s3_url });
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{ready}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| StartError(format!("stdout: {error}")))?;
+    interrupted().await;
+    eprintln!("stopping");
+    system.stop().await;
+    Ok(())
+}
+
+/// Ctrl-C, or what a process manager sends.
+async fn interrupted() {
+    #[cfg(unix)]
+    if let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// The key of the example account, which is made if need be. A key is shown once, so it is kept beside the data.
+async fn example_key(system: &System, data: Option<&Path>) -> Result<Option<String>, StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError(format!("the example account could not be made: {error}"));
+    let file = data.map(|data| data.join("example-account.json"));
+    let reply = reqwest::Client::new().put(format!("{}/accounts/example", system.gateway_url)).send().await;
+    let reply = reply.map_err(|error| failed(&error))?;
+    let body: Value = serde_json::from_slice(&reply.bytes().await.map_err(|error| failed(&error))?).unwrap_or_default();
+    if let Some(key) = body["apiKey"].as_str() {
+        if let Some(file) = &file {
+            std::fs::write(file, json!({ "username": "example", "apiKey": key }).to_string())
+                .map_err(|error| failed(&error))?;
+        }
+        return Ok(Some(key.to_owned()));
+    }
+    let kept = file.and_then(|file| std::fs::read(file).ok());
+    let kept: Option<Value> = kept.and_then(|json| serde_json::from_slice(&json).ok());
+    Ok(kept.and_then(|kept| kept["apiKey"].as_str().map(str::to_owned)))
+}
+
+fn welcome(system: &System, key: Option<&str>) {
+    let url = &system.gateway_url;
+    let order = r#"{"address1":"110 East Main Street","city":"Round Rock","state":"TX","zip":"78664","services":[{"serviceName":"Task"}]}"#;
+    eprintln!(
+        "Pruvan Bridge is running on this machine. Ctrl-C stops it.\n\n\
+         To type into Pruvan (Integrations, New, Pruvan APIv2; Pruvan itself needs a public https address):\n  \
+           URL        {url}\n  \
+           Extension  html   (or none, php, svc, aspx)\n  \
+           Username   example\n  \
+           Password   {}\n\n\
+         To try by hand:\n",
+        key.unwrap_or("(made in an earlier run, and its note was deleted: see POST .../keys below)")
+    );
+    let Some(key) = key else {
+        eprintln!("curl -s -X POST {url}/accounts/example/keys\n");
+        return;
+    };
+    let credentials = format!(r#""username":"example","token":"{key}""#);
+    for (what, line) in [
+        ("put an order in", format!("curl -s -X PUT {url}/accounts/example/orders/1001 -d '{order}'")),
+        ("validate, as Pruvan does", format!("curl -s {url}/validate.html -F 'payload={{{credentials}}}'")),
+        (
+            "pull the orders",
+            format!("curl -s {url}/getWorkOrders.html -F 'payload={{{credentials},\"timestamp\":null}}'"),
+        ),
+        (
+            "publish a photo",
+            format!(
+                "curl -s {url}/uploadPictures.html -F 'payload={{{credentials},\"key2\":\"1001\",\"key4\":\"Task\",\"fileType\":\"picture\",\"evidenceType\":\"before\",\"uuId\":\"photo-1\"}}' -F file=@tests/fixtures/photo.jpg"
+            ),
+        ),
+        (
+            "report a status",
+            format!(
+                "curl -s {url}/status.html -F 'payload={{{credentials},\"workOrders\":[{{\"workOrderNumber\":\"SMC::1001\",\"status\":\"complete\",\"fieldStatus\":\"complete\"}}]}}'"
+            ),
+        ),
+        ("look at the order", format!("curl -s {url}/accounts/example/orders/1001")),
+        ("get the photo's link", format!("curl -s {url}/accounts/example/orders/1001/uploads")),
+    ] {
+        eprintln!("# {what}\n{line}\n");
+    }
+}

@@ -269,13 +269,13 @@ impl Orders {
         while shard < SHARDS {
             let partition = partition(username, shard);
             let start = after.take().map(|number| {
-                Item::from([("shard".to_owned(), s(&partition)), ("workOrderNumber".to_owned(), s(number))])
+                Item::from([("accountShard".to_owned(), s(&partition)), ("workOrderNumber".to_owned(), s(number))])
             });
             let reply = self
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("shard = :shard")
+                .key_condition_expression("accountShard = :shard")
                 .expression_attribute_values(":shard", s(&partition))
                 .consistent_read(true)
                 .limit(i32::try_from(limit - orders.len()).unwrap_or(1))
@@ -332,7 +332,7 @@ impl Orders {
             .query()
             .table_name(&self.table)
             .index_name("changes")
-            .key_condition_expression("shard = :shard AND change BETWEEN :from AND :to")
+            .key_condition_expression("accountShard = :shard AND change BETWEEN :from AND :to")
             .projection_expression("workOrderNumber, document, #open, wishes, settledAt, changedAt, revision")
             .expression_attribute_names("#open", "open")
             .expression_attribute_values(":shard", s(partition))
@@ -660,7 +660,7 @@ fn trim(reports: &mut Vec<Report>) {
 fn key(username: &str, number: &str) -> Item {
     let shard = Sha256::digest(number.as_bytes())[0] % SHARDS;
     Item::from([
-        ("shard".to_owned(), AttributeValue::S(partition(username, shard))),
+        ("accountShard".to_owned(), AttributeValue::S(partition(username, shard))),
         ("workOrderNumber".to_owned(), s(number)),
     ])
 }

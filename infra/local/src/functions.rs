@@ -1,0 +1,51 @@
+//! The functions, by the names of their binaries: the same handlers that Lambda runs.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bridge::World;
+use bridge::run::Deadline;
+use bridge::settings::SettingError;
+use lambda_http::{Body, Request, Response};
+
+type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+type Done = Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>> + Send>>;
+
+/// What calls a function.
+#[derive(Clone)]
+pub enum Function {
+    /// API Gateway.
+    Http(Arc<dyn Fn(Request) -> Answer + Send + Sync>),
+    /// A schedule.
+    Schedule(Arc<dyn Fn(Deadline) -> Done + Send + Sync>),
+}
+
+/// Starts the function whose binary is `binary`; `None` if there is none.
+pub fn start(binary: &str, world: &World) -> Option<Result<Function, SettingError>> {
+    Some(match binary {
+        "validate" => http(validate::Validate::new(world), validate::handle),
+        "get-work-orders" => http(get_work_orders::GetWorkOrders::new(world), get_work_orders::handle),
+        "upload-pictures" => http(upload_pictures::UploadPictures::new(world), upload_pictures::handle),
+        "status" => http(status::Status::new(world), status::handle),
+        "orders" => http(orders::OrdersApi::new(world), orders::handle),
+        "accounts" => http(accounts::AccountsApi::new(world), accounts::handle),
+        "push-drain" => push_drain::PushDrain::new(world).map(|state| {
+            let state = Arc::new(state);
+            Function::Schedule(Arc::new(move |deadline| Box::pin(push_drain::handle(state.clone(), deadline))))
+        }),
+        _ => return None,
+    })
+}
+
+fn http<S, F>(
+    state: Result<S, SettingError>,
+    handle: impl Fn(Arc<S>, Request) -> F + Send + Sync + 'static,
+) -> Result<Function, SettingError>
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let state = Arc::new(state?);
+    Ok(Function::Http(Arc::new(move |request| Box::pin(handle(state.clone(), request)))))
+}

@@ -1,0 +1,212 @@
+//! API Gateway: turns HTTP into REST proxy events with AWS's own limits, calls the functions, and answers with the template's
+//! gateway responses where a request never reaches one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, Response, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::functions::Function;
+use crate::template::Route;
+
+/// API Gateway's limit for a body.
+const MAX_BODY: usize = 10 * 1024 * 1024;
+
+/// Lambda's limit for an event, as JSON.
+const MAX_EVENT: usize = 6_291_456;
+
+/// Lambda's limit for a buffered reply, as JSON.
+const MAX_REPLY: usize = 6_291_556;
+
+/// API Gateway's limit for an integration.
+const TIMEOUT: Duration = Duration::from_secs(29);
+
+/// The API whose bodies are all binary, as `BinaryMediaTypes` says in the template.
+const BINARY_API: &str = "PruvanApi";
+
+/// Both APIs on one port, unsigned.
+pub struct Gateway {
+    routes: Vec<(Route, Function, Duration)>,
+    responses: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Gateway {
+    /// A gateway of these routes, each with its function and that one's time-out.
+    pub fn new(
+        routes: Vec<(Route, Function, Duration)>,
+        responses: BTreeMap<String, BTreeMap<String, String>>,
+    ) -> Arc<Gateway> {
+        Arc::new(Gateway { routes, responses })
+    }
+
+    /// Answers one request.
+    pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        let chosen = gateway.routes.iter().find_map(|(route, function, timeout)| {
+            let parameters = path_parameters(&route.path, path).filter(|_| route.method == parts.method.as_str())?;
+            Some((route, function, *timeout, parameters))
+        });
+        let Some((route, Function::Http(function), timeout, parameters)) = chosen else {
+            return gateway.response(
+                api_of(path),
+                StatusCode::FORBIDDEN,
+                "MISSING_AUTHENTICATION_TOKEN",
+                "DEFAULT_4XX",
+            );
+        };
+        let too_large =
+            || gateway.response(&route.api, StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", "DEFAULT_4XX");
+        let Ok(body) = to_bytes(body, MAX_BODY).await else { return too_large() };
+        let event = event(route, &parts, parameters, &body);
+        if event.len() > MAX_EVENT {
+            return too_large();
+        }
+        let failed = |status, kind| gateway.response(&route.api, status, kind, "DEFAULT_5XX");
+        let request = match lambda_http::request::from_str(&event) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::error!(%error, "gateway.bad_event");
+                return failed(StatusCode::INTERNAL_SERVER_ERROR, "API_CONFIGURATION_ERROR");
+            }
+        };
+        // The function runs to its end even if the caller hangs up, as in Lambda.
+        let running = tokio::spawn(function(request));
+        match tokio::time::timeout(timeout.min(TIMEOUT), running).await {
+            Ok(Ok(reply)) => to_http(reply).unwrap_or_else(|| failed(StatusCode::BAD_GATEWAY, "INTEGRATION_FAILURE")),
+            Ok(Err(_)) => failed(StatusCode::BAD_GATEWAY, "INTEGRATION_FAILURE"),
+            Err(_) => failed(StatusCode::GATEWAY_TIMEOUT, "INTEGRATION_TIMEOUT"),
+        }
+    }
+
+    fn response(&self, api: &str, status: StatusCode, kind: &str, otherwise: &str) -> Response<Body> {
+        let responses = self.responses.get(api);
+        let body = responses.and_then(|responses| responses.get(kind).or_else(|| responses.get(otherwise))).cloned();
+        let body = body.unwrap_or_else(|| json!({ "message": kind }).to_string());
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+/// Whose error an unknown path gets: all of the host's begin alike.
+fn api_of(path: &str) -> &'static str {
+    if path.starts_with("/accounts") { "HostApi" } else { BINARY_API }
+}
+
+/// The values of a route's `{parameters}` if it is the path's: as they were sent, still encoded.
+fn path_parameters(route: &str, path: &str) -> Option<Map<String, Value>> {
+    let (mut route, mut path) = (route.split('/'), path.split('/'));
+    let mut parameters = Map::new();
+    loop {
+        match (route.next(), path.next()) {
+            (None, None) => return Some(parameters),
+            (Some(part), Some(value)) => match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+                Some(name) if !value.is_empty() => {
+                    parameters.insert(name.to_owned(), Value::from(value));
+                }
+                None if part == value => {}
+                _ => return None,
+            },
+            _ => return None,
+        }
+    }
+}
+
+fn event(route: &Route, parts: &axum::http::request::Parts, parameters: Map<String, Value>, body: &[u8]) -> String {
+    let query: Vec<(String, String)> = parts.uri.query().map(query_pairs).unwrap_or_default();
+    let (headers, multi_headers) = collect(header_pairs(&parts.headers));
+    let (single, multi) = collect(query);
+    let binary = route.api == BINARY_API;
+    let body = match (body.is_empty(), binary) {
+        (true, _) => Value::Null,
+        (false, true) => Value::from(STANDARD.encode(body)),
+        (false, false) => Value::from(String::from_utf8_lossy(body)),
+    };
+    let or_null = |map: Map<String, Value>| if map.is_empty() { Value::Null } else { Value::Object(map) };
+    json!({
+        "resource": route.path,
+        "path": parts.uri.path(),
+        "httpMethod": parts.method.as_str(),
+        "headers": headers,
+        "multiValueHeaders": multi_headers,
+        "queryStringParameters": or_null(single),
+        "multiValueQueryStringParameters": or_null(multi),
+        "pathParameters": or_null(parameters),
+        "stageVariables": null,
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": route.api,
+            "resourceId": "local",
+            "resourcePath": route.path,
+            "httpMethod": parts.method.as_str(),
+            "path": parts.uri.path(),
+            "stage": "live",
+            "requestId": "local",
+            "protocol": "HTTP/1.1",
+            "identity": { "sourceIp": "127.0.0.1" },
+        },
+        "body": body,
+        "isBase64Encoded": binary && !body.is_null(),
+    })
+    .to_string()
+}
+
+fn header_pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect()
+}
+
+/// Decoded, as the gateway decodes query parameters.
+fn query_pairs(query: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+/// The last value of each name, and all of them.
+fn collect(pairs: Vec<(String, String)>) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut single, mut multi) = (Map::new(), Map::new());
+    for (name, value) in pairs {
+        if let Value::Array(values) = multi.entry(name.clone()).or_insert_with(|| Value::Array(Vec::new())) {
+            values.push(Value::from(value.as_str()));
+        }
+        single.insert(name, Value::from(value));
+    }
+    (single, multi)
+}
+
+/// The HTTP response that the gateway makes of a function's; `None` if it is larger than Lambda hands on.
+fn to_http(reply: lambda_http::Response<lambda_http::Body>) -> Option<Response<Body>> {
+    let (parts, body) = reply.into_parts();
+    let escaped = |text: &str| text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | 0..=31)).count();
+    let (size, body) = match body {
+        lambda_http::Body::Text(text) => (escaped(&text), Body::from(text)),
+        lambda_http::Body::Binary(bytes) => (bytes.len().div_ceil(3) * 4, Body::from(bytes)),
+        _ => (0, Body::empty()),
+    };
+    (size + 300 <= MAX_REPLY).then(|| Response::from_parts(parts, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_match_whole_segments_and_keep_encoding() {
+        let path = "/accounts/{username}/orders/{workOrderNumber}";
+        let parameters = path_parameters(path, "/accounts/u/orders/A%2F1%20%25").unwrap();
+        assert_eq!(parameters["workOrderNumber"], "A%2F1%20%25");
+        assert!(path_parameters(path, "/accounts/u/orders/").is_none());
+        assert!(path_parameters(path, "/accounts/u/orders/a/b").is_none());
+        assert!(path_parameters("/validate.html", "/validate.html").is_some());
+        assert!(path_parameters("/validate.html", "/validate").is_none());
+    }
+}

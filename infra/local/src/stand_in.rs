@@ -1,0 +1,379 @@
+//! A stand-in for Pruvan: a server that takes pushes, and a client that calls the four web services as Pruvan does.
+//!
+//! It keeps the specification's rules: which fields can be updated and by which integration, services replaced whole, `dueDate`
+//! at noon UTC, and its own people's edits.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use bridge::secrets::hex;
+use bridge::time::Random;
+use pruvan::dates::WrittenDate;
+use pruvan::integration::IntegrationType;
+use pruvan::work_order::{SERVICES, Updatable, WORK_ORDER_FIELDS};
+use serde_json::{Map, Value, json};
+use tokio::task::JoinHandle;
+
+use crate::stores::listen;
+use crate::system::StartError;
+
+/// The server, and what it holds.
+pub struct StandIn {
+    /// Base URL; push keys are below it.
+    pub url: String,
+    state: Arc<Mutex<World>>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct World {
+    /// By the secret in the push key.
+    integrations: BTreeMap<String, Held>,
+    weather: VecDeque<Weather>,
+}
+
+/// What Pruvan holds for one integration.
+#[derive(Default)]
+struct Held {
+    kind: IntegrationType,
+    auto_admin: bool,
+    dead: bool,
+    projects: BTreeMap<String, Map<String, Value>>,
+    pushes: Vec<Value>,
+}
+
+/// How the next push is answered, instead of as it should be.
+#[derive(Debug, Clone)]
+pub enum Weather {
+    /// This status and body, and nothing is done.
+    Answer(u16, String),
+    /// It takes effect, and then the connection is closed without an answer.
+    TakenAndSilent,
+    /// Answered as it should be.
+    Fine,
+}
+
+/// An integration as its Pruvan user has set it up.
+#[derive(Clone)]
+pub struct Integration {
+    /// What the user typed as the web service URL.
+    pub web_service_url: String,
+    /// What the user typed as the extension: empty or such as `html`.
+    pub extension: String,
+    /// The user name at the host.
+    pub username: String,
+    /// The API key.
+    pub token: String,
+    /// Pruvan's client code, which stands before the numbers that it shows.
+    pub client_code: String,
+    /// The secret in the push key.
+    secret: String,
+    stand_in_url: String,
+    state: Arc<Mutex<World>>,
+    client: reqwest::Client,
+}
+
+/// One call of a web service.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// The URL called.
+    pub url: String,
+    /// The payload, with its secrets masked.
+    pub payload: Value,
+    /// HTTP status.
+    pub status: u16,
+    /// The body as it came.
+    pub body: String,
+}
+
+impl Exchange {
+    /// The body as JSON; null if it isn't.
+    pub fn reply(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+}
+
+/// A call that got no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{url} could not be called: {reason}")]
+pub struct CallError {
+    url: String,
+    reason: String,
+}
+
+impl StandIn {
+    /// Starts the server on a free port of 127.0.0.1.
+    pub async fn start() -> Result<StandIn, StartError> {
+        let (listener, url) = listen(0).await?;
+        let state = Arc::new(Mutex::new(World::default()));
+        let app = axum::Router::new()
+            .route("/api/", axum::routing::post(push).get(refresh))
+            .layer(axum::extract::DefaultBodyLimit::max(64 * 1024 * 1024))
+            .with_state(state.clone());
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).await {
+                tracing::error!(%error, "stand_in.stopped");
+            }
+        });
+        Ok(StandIn { url, state, server })
+    }
+
+    /// Sets an integration up, as its user does in Pruvan. Each has a push key of its own.
+    pub fn integrate(
+        &self,
+        web_service_url: &str,
+        extension: &str,
+        username: &str,
+        token: &str,
+        kind: IntegrationType,
+        auto_admin: bool,
+    ) -> Integration {
+        let secret = hex(&Random::system().bytes::<24>());
+        let held = Held { kind, auto_admin, ..Held::default() };
+        lock(&self.state).integrations.insert(secret.clone(), held);
+        Integration {
+            web_service_url: web_service_url.to_owned(),
+            extension: extension.to_owned(),
+            username: username.to_owned(),
+            token: token.to_owned(),
+            client_code: "SMC".to_owned(),
+            secret,
+            stand_in_url: self.url.clone(),
+            state: self.state.clone(),
+            client: reqwest::Client::new(),
+        }
+    }
+
+    /// Pushes to come get this, one after another.
+    pub fn forecast(&self, weather: impl IntoIterator<Item = Weather>) {
+        lock(&self.state).weather.extend(weather);
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Integration {
+    /// The push key: a secret URL.
+    pub fn push_key(&self) -> String {
+        format!("{}/api/?apiKey={}", self.stand_in_url, self.secret)
+    }
+
+    /// The Validate button.
+    pub async fn validate(&self) -> Result<Exchange, CallError> {
+        self.call("validate", json!({ "pushkey": self.push_key() }), None).await
+    }
+
+    /// The Import button (`since` in UNIX seconds), or Full Refresh without it. What comes is taken as Pruvan takes it.
+    pub async fn import(&self, since: Option<i64>) -> Result<Exchange, CallError> {
+        let exchange = self.call("getWorkOrders", json!({ "timestamp": since }), None).await?;
+        if let Some(Value::Array(orders)) = exchange.reply().get("workOrders") {
+            self.held(|held| held.take(orders));
+        }
+        Ok(exchange)
+    }
+
+    /// Publishes an item.
+    pub async fn publish(&self, fields: Value, file: Option<(&str, &[u8])>) -> Result<Exchange, CallError> {
+        self.call("uploadPictures", fields, file).await
+    }
+
+    /// Pruvan's people or crews change a project's status, and Pruvan reports it. A field status of `complete` makes the office
+    /// status so.
+    pub async fn change_status(&self, number: &str, status: &str, field_status: &str) -> Result<Exchange, CallError> {
+        let report = self.held(|held| {
+            let project = held.projects.entry(number.to_owned()).or_default();
+            project.insert("status".to_owned(), Value::from(status));
+            project.insert("fieldStatus".to_owned(), Value::from(field_status));
+            let field = |name: &str| project.get(name).cloned().unwrap_or_default();
+            json!({
+                "workOrderNumber": format!("{}::{number}", self.client_code),
+                "clientStatus": field("clientStatus"),
+                "status": status,
+                "fieldStatus": field_status,
+                "dueDate": WrittenDate::parse(&field("dueDate")).ok().and_then(|date| date.instant().ok()).map(|at| at.as_second()),
+            })
+        });
+        self.call("status", json!({ "workOrders": [report] }), None).await
+    }
+
+    /// What Pruvan holds of a work order.
+    pub fn project(&self, number: &str) -> Option<Map<String, Value>> {
+        self.held(|held| held.projects.get(number).cloned())
+    }
+
+    /// How many work orders Pruvan holds.
+    pub fn projects(&self) -> usize {
+        self.held(|held| held.projects.len())
+    }
+
+    /// The pushes that came, as JSON, oldest first.
+    pub fn pushes(&self) -> Vec<Value> {
+        self.held(|held| held.pushes.clone())
+    }
+
+    /// The integration is deleted in Pruvan, and its push key with it.
+    pub fn kill_push_key(&self) {
+        self.held(|held| held.dead = true);
+    }
+
+    fn held<T>(&self, of: impl FnOnce(&mut Held) -> T) -> T {
+        of(lock(&self.state).integrations.entry(self.secret.clone()).or_default())
+    }
+
+    /// Calls a web service with these fields beside the credentials.
+    pub async fn call(&self, service: &str, fields: Value, file: Option<(&str, &[u8])>) -> Result<Exchange, CallError> {
+        let dot = if self.extension.is_empty() { "" } else { "." };
+        let url = format!("{}/{service}{dot}{}", self.web_service_url, self.extension);
+        let mut payload = json!({
+            "username": self.username, "password": "d28069c84398483874d2cba15f10ffdd996ec6f5", "token": self.token,
+        });
+        if let (Value::Object(payload), Value::Object(fields)) = (&mut payload, fields) {
+            payload.extend(fields);
+        }
+        let (content_type, body) = multipart(&payload.to_string(), file);
+        for secret in ["password", "token", "pushkey"] {
+            if payload.get(secret).is_some() {
+                payload[secret] = Value::from("***");
+            }
+        }
+        let failed = |error: reqwest::Error| CallError { url: url.clone(), reason: error.without_url().to_string() };
+        let sent =
+            self.client.post(&url).header("content-type", content_type).timeout(Duration::from_secs(60)).body(body);
+        let reply = sent.send().await.map_err(failed)?;
+        let status = reply.status().as_u16();
+        let body = reply.text().await.map_err(failed)?;
+        Ok(Exchange { url, payload, status, body })
+    }
+}
+
+/// A body as Pruvan sends it: multipart, under the specification's own spelling of the header.
+pub fn multipart(payload: &str, file: Option<(&str, &[u8])>) -> (String, Vec<u8>) {
+    let boundary = format!("----Pruvan{}", hex(&Random::system().bytes::<12>()));
+    let mut body =
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{payload}\r\n").into_bytes();
+    if let Some((name, bytes)) = file {
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    (format!("Mulipart/Form-Data; boundary={boundary}"), body)
+}
+
+impl Held {
+    /// Creates, updates and deletes; the counts, and what was refused.
+    fn take(&mut self, orders: &[Value]) -> (Value, Vec<Value>) {
+        let (mut created, mut updated, mut deleted) = (0, 0, 0);
+        let mut errors = Vec::new();
+        for order in orders {
+            let empty = Map::new();
+            let order = order.as_object().unwrap_or(&empty);
+            let number = order.get("workOrderNumber").and_then(Value::as_str).unwrap_or_default().to_owned();
+            match self.projects.get_mut(&number) {
+                Some(project) => {
+                    let force = order.get("force").and_then(Value::as_bool).unwrap_or(false);
+                    let may_delete = force || self.kind.may_set("status", self.auto_admin);
+                    if may_delete && order.get("status").and_then(Value::as_str) == Some("deleted") {
+                        self.projects.remove(&number);
+                        deleted += 1;
+                    } else {
+                        update(project, order, self.kind, self.auto_admin || force, force);
+                        updated += 1;
+                    }
+                }
+                None => {
+                    let missing = WORK_ORDER_FIELDS
+                        .iter()
+                        .chain([&SERVICES])
+                        .find(|field| field.required && !order.contains_key(field.name));
+                    if let Some(missing) = missing {
+                        errors.push(
+                            json!({ "workOrderNumber": number, "error": format!("{} is required", missing.name) }),
+                        );
+                        continue;
+                    }
+                    let mut project = order.clone();
+                    project.remove("force");
+                    project.entry("status").or_insert_with(|| Value::from("unassigned"));
+                    project.entry("fieldStatus").or_insert_with(|| Value::from("new"));
+                    self.projects.insert(number, project);
+                    created += 1;
+                }
+            }
+        }
+        (json!({ "created": created, "updated": updated, "deleted": deleted }), errors)
+    }
+}
+
+fn update(
+    project: &mut Map<String, Value>,
+    order: &Map<String, Value>,
+    kind: IntegrationType,
+    auto_admin: bool,
+    force: bool,
+) {
+    for field in WORK_ORDER_FIELDS.iter().chain([&SERVICES]) {
+        let Some(value) = order.get(field.name) else { continue };
+        let taken = match field.updatable {
+            Updatable::No => false,
+            Updatable::Yes => true,
+            Updatable::ByIntegration => force || kind.may_set(field.name, auto_admin),
+        };
+        if taken {
+            project.insert(field.name.to_owned(), value.clone());
+        }
+    }
+}
+
+type Answer = Result<(StatusCode, String), StatusCode>;
+
+async fn push(
+    State(state): State<Arc<Mutex<World>>>,
+    Query(query): Query<BTreeMap<String, String>>,
+    body: axum::body::Bytes,
+) -> Answer {
+    let orders =
+        form_urlencoded::parse(&body).find(|(name, _)| name == "workOrders").map(|(_, value)| value.into_owned());
+    let request: Value = orders.and_then(|orders| serde_json::from_str(&orders).ok()).unwrap_or_default();
+    let (weather, reply) = {
+        let mut world = lock(&state);
+        let weather = world.weather.pop_front().unwrap_or(Weather::Fine);
+        if let Weather::Answer(status, body) = weather {
+            return Ok((StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body));
+        }
+        let held = query.get("apiKey").and_then(|secret| world.integrations.get_mut(secret)).filter(|held| !held.dead);
+        let Some(held) = held else {
+            return Ok((StatusCode::OK, json!({ "response": false, "error": "invalid clientCode" }).to_string()));
+        };
+        let Some(Value::Array(orders)) = request.get("workOrders").cloned() else {
+            return Ok((StatusCode::OK, json!({ "response": true, "error": "success" }).to_string()));
+        };
+        let (counts, errors) = held.take(&orders);
+        held.pushes.push(request);
+        let errors = if errors.is_empty() { Value::Null } else { Value::from(errors) };
+        (weather, json!({ "response": counts, "error": errors }))
+    };
+    if matches!(weather, Weather::TakenAndSilent) {
+        // Longer than any caller waits in a test; the connection is dropped with the caller.
+        tokio::time::sleep(Duration::from_secs(45)).await;
+    }
+    Ok((StatusCode::OK, reply.to_string()))
+}
+
+async fn refresh() -> String {
+    json!({ "response": true, "error": "success" }).to_string()
+}
+
+fn lock(state: &Mutex<World>) -> MutexGuard<'_, World> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,188 @@
+//! DynamoDB and S3 inside the process, each behind its real protocol on a port of 127.0.0.1.
+
+use std::path::{Path, PathBuf};
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, LocalSecondaryIndex, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use axum::Router;
+use axum::error_handling::HandleError;
+use axum::http::StatusCode;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s::validation::NameValidation;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::s3_store::Store;
+use crate::system::StartError;
+use crate::template::{Table, Template};
+
+/// The access key that both stores take.
+pub const ACCESS_KEY: &str = "local";
+
+/// Its secret: nothing but this machine can reach the stores.
+pub const SECRET_KEY: &str = "localsecret";
+
+/// Both stores, running.
+#[derive(Debug)]
+pub struct Stores {
+    /// Base URL of DynamoDB.
+    pub dynamodb_url: String,
+    /// Base URL of S3.
+    pub s3_url: String,
+    /// Where S3 keeps its objects.
+    pub objects: PathBuf,
+    servers: Vec<JoinHandle<()>>,
+}
+
+impl Stores {
+    /// Starts both, in `folder`, or with DynamoDB in memory if `keep` is false.
+    pub async fn start(
+        folder: &Path,
+        keep: bool,
+        template: &Template,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Stores, StartError> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            StartError(format!(
+                "the folder {} can't be used: {error}; choose another with --data, or --memory",
+                folder.display()
+            ))
+        };
+        std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+        let database = if keep {
+            let file = folder.join("dynamodb.sqlite");
+            dynoxide::Database::new(&file.to_string_lossy())
+        } else {
+            dynoxide::Database::memory()
+        };
+        let database = database.map_err(|error| unusable(&error))?;
+        let (listener, dynamodb_url) = listen(0).await?;
+        let stopped = until(stop.clone());
+        let dynamodb = tokio::spawn(async move {
+            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, stopped).await {
+                tracing::error!(%error, "dynamodb.stopped");
+            }
+        });
+        let objects = folder.join("s3");
+        let store = Store::open(&objects, template.buckets.clone()).map_err(|error| unusable(&error))?;
+        let mut service = S3ServiceBuilder::new(store);
+        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        service.set_validation(LogicalIds);
+        let service =
+            HandleError::new(service.build(), |_: s3s::HttpError| async { StatusCode::INTERNAL_SERVER_ERROR });
+        let (listener, s3_url) = listen(0).await?;
+        let stopped = until(stop.clone());
+        let s3 = tokio::spawn(async move {
+            let served =
+                axum::serve(listener, Router::new().fallback_service(service)).with_graceful_shutdown(stopped).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "s3.stopped");
+            }
+        });
+        Ok(Stores { dynamodb_url, s3_url, objects, servers: vec![dynamodb, s3] })
+    }
+
+    /// Waits until both have stopped.
+    pub async fn stopped(self) {
+        for server in self.servers {
+            let _ = server.await;
+        }
+    }
+}
+
+/// Buckets are named by their logical ids here, as `sam local` names them; those have capitals.
+struct LogicalIds;
+
+impl NameValidation for LogicalIds {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    }
+}
+
+/// A listener on 127.0.0.1, and its URL.
+pub async fn listen(port: u16) -> Result<(TcpListener, String), StartError> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            StartError(format!("port {port} is in use: choose another with --port, or --port 0 for a free one"))
+        }
+        _ => StartError(format!("port {port} can't be listened on: {error}; choose another with --port")),
+    })?;
+    let address = listener.local_addr().map_err(|error| StartError(error.to_string()))?;
+    Ok((listener, format!("http://{address}")))
+}
+
+/// Ends when the system is told to stop.
+pub async fn until(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Makes the template's tables that aren't there yet.
+pub async fn create_tables(client: &aws_sdk_dynamodb::Client, template: &Template) -> Result<(), StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError(format!("the tables could not be made: {error}"));
+    for (name, table) in &template.tables {
+        let mut create = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        for (attribute, kind) in &table.attributes {
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(attribute)
+                .attribute_type(ScalarAttributeType::from(kind.as_str()));
+            create = create.attribute_definitions(attribute.build().map_err(|error| failed(&error))?);
+        }
+        create = create.set_key_schema(Some(key_schema(&table.key)?));
+        for index in &table.indexes {
+            let projection = Projection::builder()
+                .projection_type(ProjectionType::from(index.projection.as_str()))
+                .set_non_key_attributes(Some(index.non_key_attributes.clone()).filter(|names| !names.is_empty()))
+                .build();
+            let schema = key_schema(&index.key)?;
+            create = if index.local {
+                let index = LocalSecondaryIndex::builder()
+                    .index_name(&index.name)
+                    .set_key_schema(Some(schema))
+                    .projection(projection);
+                create.local_secondary_indexes(index.build().map_err(|error| failed(&error))?)
+            } else {
+                let index = GlobalSecondaryIndex::builder()
+                    .index_name(&index.name)
+                    .set_key_schema(Some(schema))
+                    .projection(projection);
+                create.global_secondary_indexes(index.build().map_err(|error| failed(&error))?)
+            };
+        }
+        match create.send().await {
+            Ok(_) => {}
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {
+                check_kept(client, name, table).await?;
+            }
+            Err(error) => return Err(failed(&aws_sdk_dynamodb::error::DisplayErrorContext(error))),
+        }
+    }
+    Ok(())
+}
+
+/// A table kept from an earlier run must have today's indexes: local ones can't be added.
+async fn check_kept(client: &aws_sdk_dynamodb::Client, name: &str, table: &Table) -> Result<(), StartError> {
+    let outdated = || {
+        StartError(format!(
+            "the kept table {name} is of an earlier version: delete the folder, or choose another with --data"
+        ))
+    };
+    let kept =
+        client.describe_table().table_name(name).send().await.map_err(|_| outdated())?.table.ok_or_else(outdated)?;
+    let local = kept.local_secondary_indexes.unwrap_or_default().into_iter().filter_map(|index| index.index_name);
+    let global = kept.global_secondary_indexes.unwrap_or_default().into_iter().filter_map(|index| index.index_name);
+    let kept: Vec<String> = local.chain(global).collect();
+    if table.indexes.iter().all(|index| kept.contains(&index.name)) { Ok(()) } else { Err(outdated()) }
+}
+
+fn key_schema(key: &[String]) -> Result<Vec<KeySchemaElement>, StartError> {
+    let kinds = [KeyType::Hash, KeyType::Range];
+    let parts = key
+        .iter()
+        .zip(kinds)
+        .map(|(name, kind)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build());
+    parts.collect::<Result<_, _>>().map_err(|error| StartError(error.to_string()))
+}

@@ -1,0 +1,167 @@
+//! The system as a whole: what `cargo run -p local` runs, and the tests.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bridge::World;
+use bridge::outbound::Outbound;
+use bridge::run::Deadline;
+use bridge::settings::Settings;
+use bridge::time::{Clock, Random, Waits};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::functions::{self, Function};
+use crate::gateway::Gateway;
+use crate::stores::{self, ACCESS_KEY, SECRET_KEY, Stores, listen, until};
+use crate::template::{TEMPLATE, Template};
+
+/// How to run it.
+pub struct Options {
+    /// The gateway's port; 0 picks one.
+    pub port: u16,
+    /// Where data is kept between runs; without it nothing is.
+    pub data: Option<PathBuf>,
+    /// How often the schedules fire; without it they fire when told, by [`System::tick`].
+    pub tick: Option<Duration>,
+    /// The long waits are divided by this.
+    pub time_scale: u32,
+    /// The time.
+    pub clock: Clock,
+    /// Further environment variables of every function.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { port: 0, data: None, tick: None, time_scale: 1, clock: Clock::system(), environment: Vec::new() }
+    }
+}
+
+/// Why it doesn't start: one line for a person, with the next step.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+/// The system, running.
+pub struct System {
+    /// Base URL of the gateway: both APIs.
+    pub gateway_url: String,
+    /// The stores.
+    pub stores: Stores,
+    /// The environment of the functions, with all tables and the bucket.
+    pub settings: Settings,
+    schedules: Vec<(Function, Duration)>,
+    clock: Clock,
+    stop: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl System {
+    /// Starts it; when this returns, it answers.
+    pub async fn start(options: Options) -> Result<System, StartError> {
+        let template = Template::parse(TEMPLATE).map_err(|error| StartError(error.to_string()))?;
+        let (stop, stopping) = watch::channel(false);
+        // The port first: if it is taken, nothing else is begun.
+        let (listener, gateway_url) = listen(options.port).await?;
+        let temporary = match options.data {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().map_err(|error| StartError(format!("no temporary folder: {error}")))?),
+        };
+        let folder = options.data.clone().or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
+        let folder = folder.unwrap_or_default();
+        let stores = Stores::start(&folder, options.data.is_some(), &template, &stopping).await?;
+        let base = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_ENDPOINT_URL_DYNAMODB", stores.dynamodb_url.as_str()),
+            ("AWS_ENDPOINT_URL_S3", stores.s3_url.as_str()),
+        ];
+        let base = base.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let all = template.functions.values().flat_map(|function| function.environment.clone());
+        let settings: Settings = base.iter().cloned().chain(all).chain(options.environment.clone()).collect();
+        let world = |settings: Settings| {
+            let waits = Waits::divided_by(options.time_scale);
+            World::new(settings, options.clock.clone(), Random::system(), waits, Outbound::with_loopback())
+        };
+        let client = world(settings.clone()).dynamodb().map_err(|error| StartError(error.to_string()))?;
+        stores::create_tables(&client, &template).await?;
+
+        let (mut routes, mut schedules) = (Vec::new(), Vec::new());
+        for (id, described) in &template.functions {
+            let environment = described.environment.clone().into_iter();
+            let settings: Settings =
+                base.iter().cloned().chain(environment).chain(options.environment.clone()).collect();
+            let function = functions::start(&described.binary, &world(settings));
+            let function =
+                function.ok_or_else(|| StartError(format!("template.yaml: {id} has a binary that is not here")))?;
+            let function = function.map_err(|error| StartError(format!("{id}: {error}")))?;
+            routes.extend(described.routes.iter().map(|route| (route.clone(), function.clone(), described.timeout)));
+            if described.scheduled {
+                schedules.push((function, described.timeout));
+            }
+        }
+        let gateway = Gateway::new(routes, template.gateway_responses);
+        let app = axum::Router::new().fallback(Gateway::answer).with_state(gateway);
+        let stopped = until(stopping.clone());
+        let mut servers = vec![tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stopped).await {
+                tracing::error!(%error, "gateway.stopped");
+            }
+        })];
+        if let Some(every) = options.tick {
+            let (schedules, clock) = (schedules.clone(), options.clock.clone());
+            servers.push(tokio::spawn(async move {
+                let mut ticks = tokio::time::interval(every.max(Duration::from_millis(10)));
+                ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                loop {
+                    tokio::select! {
+                        () = until(stopping.clone()) => return,
+                        _ = ticks.tick() => tick(&schedules, &clock).await,
+                    }
+                }
+            }));
+        }
+        Ok(System {
+            gateway_url,
+            stores,
+            settings,
+            schedules,
+            clock: options.clock,
+            stop,
+            servers,
+            _temporary: temporary,
+        })
+    }
+
+    /// Fires every schedule once, and waits until the functions are done.
+    pub async fn tick(&self) {
+        tick(&self.schedules, &self.clock).await;
+    }
+
+    /// A DynamoDB client, to look at what is stored.
+    pub fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, StartError> {
+        bridge::aws::dynamodb(&self.settings).map_err(|error| StartError(error.to_string()))
+    }
+
+    /// Stops taking requests, lets those under way end, and closes the stores.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        for server in self.servers {
+            let _ = tokio::time::timeout(Duration::from_secs(5), server).await;
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.stores.stopped()).await;
+    }
+}
+
+async fn tick(schedules: &[(Function, Duration)], clock: &Clock) {
+    for (function, timeout) in schedules {
+        let Function::Schedule(run) = function else { continue };
+        let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+        if let Err(error) = run(Deadline { at_ms: clock.now_ms().saturating_add(timeout) }).await {
+            tracing::error!(%error, "schedule.failed");
+        }
+    }
+}
