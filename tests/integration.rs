@@ -1,1 +1,13 @@
+//! The real handlers on the embedded stores, called through the gateway as Pruvan and the host call them.
 
+mod harness;
+
+mod directives;
+mod events;
+mod host_api;
+mod pruvan_services;
+mod push_drain;
+mod secrets;
+mod spec_examples;
+mod template;
+mod uploads;

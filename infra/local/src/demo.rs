@@ -115,7 +115,7 @@ pub async fn run() -> Result<(), DemoError> {
     demo.host("PATCH", "/accounts/vendor1/orders/SIMPLE%2F1", Some(json!({ "clientStatus": "In review" }))).await?;
     demo.system.tick().await;
     let pushed = vendor.pushes().pop().unwrap_or_default();
-    demo.say(&format!("pushed   {pushed}"));
+    demo.say(&format!("    pushed   {}", short(&pushed.to_string())));
     let project = vendor.project("SIMPLE/1").unwrap_or_default();
     demo.holds(project.get("clientStatus") == Some(&json!("In review")), "Pruvan has the change")?;
     demo.holds(
@@ -156,7 +156,10 @@ impl Demo {
     fn shows(&self, exchange: &Exchange) {
         self.say(&format!(
             "    POST {}\n    sent     {}\n    answered {} {}",
-            exchange.url, exchange.payload, exchange.status, exchange.body
+            exchange.url,
+            short(&exchange.payload.to_string()),
+            exchange.status,
+            short(&exchange.body)
         ));
     }
 
@@ -179,7 +182,7 @@ impl Demo {
         let mut request = self.client.request(method, &url);
         self.say(&format!("    {method_name} {url}"));
         if let Some(body) = body {
-            self.say(&format!("    sent     {body}"));
+            self.say(&format!("    sent     {}", short(&body.to_string())));
             request = request.body(body.to_string());
         }
         let reply = request.send().await?;
@@ -187,8 +190,16 @@ impl Demo {
         let mut body: Value = serde_json::from_slice(&reply.bytes().await?).unwrap_or_default();
         let shown = body.clone();
         mask(&mut body);
-        self.say(&format!("    answered {status} {body}"));
+        self.say(&format!("    answered {status} {}", short(&body.to_string())));
         Ok(shown)
+    }
+}
+
+/// Enough of a long line to see what it is.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(400) {
+        Some((end, _)) => format!("{} ... ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
     }
 }
 

@@ -151,6 +151,11 @@ impl StandIn {
     pub fn forecast(&self, weather: impl IntoIterator<Item = Weather>) {
         lock(&self.state).weather.extend(weather);
     }
+
+    /// Forgets what was forecast.
+    pub fn clear_sky(&self) {
+        lock(&self.state).weather.clear();
+    }
 }
 
 impl Drop for StandIn {

@@ -1,5 +1,6 @@
 //! The system as a whole: what `cargo run -p local` runs, and the tests.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use bridge::time::{Clock, Random, Waits};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::functions::{self, Function};
+use crate::functions::Function;
 use crate::gateway::Gateway;
 use crate::stores::{self, ACCESS_KEY, SECRET_KEY, Stores, listen, until};
 use crate::template::{TEMPLATE, Template};
@@ -51,6 +52,7 @@ pub struct System {
     pub stores: Stores,
     /// The environment of the functions, with all tables and the bucket.
     pub settings: Settings,
+    functions: BTreeMap<String, Function>,
     schedules: Vec<(Function, Duration)>,
     clock: Clock,
     stop: watch::Sender<bool>,
@@ -89,16 +91,17 @@ impl System {
         let client = world(settings.clone()).dynamodb().map_err(|error| StartError(error.to_string()))?;
         stores::create_tables(&client, &template).await?;
 
-        let (mut routes, mut schedules) = (Vec::new(), Vec::new());
+        let (mut routes, mut schedules, mut functions) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (id, described) in &template.functions {
             let environment = described.environment.clone().into_iter();
             let settings: Settings =
                 base.iter().cloned().chain(environment).chain(options.environment.clone()).collect();
-            let function = functions::start(&described.binary, &world(settings));
+            let function = crate::functions::start(&described.binary, &world(settings));
             let function =
                 function.ok_or_else(|| StartError(format!("template.yaml: {id} has a binary that is not here")))?;
             let function = function.map_err(|error| StartError(format!("{id}: {error}")))?;
             routes.extend(described.routes.iter().map(|route| (route.clone(), function.clone(), described.timeout)));
+            functions.insert(described.binary.clone(), function.clone());
             if described.scheduled {
                 schedules.push((function, described.timeout));
             }
@@ -128,6 +131,7 @@ impl System {
             gateway_url,
             stores,
             settings,
+            functions,
             schedules,
             clock: options.clock,
             stop,
@@ -139,6 +143,11 @@ impl System {
     /// Fires every schedule once, and waits until the functions are done.
     pub async fn tick(&self) {
         tick(&self.schedules, &self.clock).await;
+    }
+
+    /// The function whose binary is `binary`, to call it with an event of one's own.
+    pub fn function(&self, binary: &str) -> Option<&Function> {
+        self.functions.get(binary)
     }
 
     /// A DynamoDB client, to look at what is stored.

@@ -78,6 +78,9 @@ pub struct Directive {
     pub at: i64,
     /// Still to be told.
     pub open: bool,
+    /// What Pruvan was known to have when the host set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// One status report.
@@ -101,6 +104,17 @@ pub struct Report {
     /// Fields that the specification doesn't name, as a JSON object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other: Option<String>,
+}
+
+impl Report {
+    /// What it says of a directive's field, in the form that is sent.
+    fn of(&self, name: &str) -> Option<String> {
+        match name {
+            "status" => self.status.clone(),
+            "dueDate" => Some(format!("{} 1200 +0", self.due_date.as_ref()?)),
+            _ => None, // who an order is assigned to is never reported
+        }
+    }
 }
 
 /// How the host's change treats directives that it doesn't change.
@@ -164,6 +178,18 @@ impl Order {
             }
         }
         latest
+    }
+
+    /// What Pruvan is last known to have in a directive's field: what it reported, or what it was told since.
+    fn in_pruvan(&self, name: &str) -> Option<String> {
+        let reported = self.reports.iter().rev().find_map(|report| Some((report.at, report.of(name)?)));
+        let told = self.directives.get(name);
+        match (reported, told) {
+            (Some((at, value)), Some(told)) if told.open || at >= told.at => Some(value),
+            (_, Some(told)) if told.open => told.before.clone(),
+            (_, Some(told)) => Some(told.value.clone()),
+            (reported, None) => reported.map(|(_, value)| value),
+        }
     }
 
     /// Marks as told each directive for which `told` is true of when it was set.
@@ -367,7 +393,7 @@ impl Orders {
             let live = known.as_ref().filter(|order| order.deleted_at.is_none());
             let order = make(live)?;
             let document = order.document();
-            let directives = directives(live.map(|order| &order.directives), &order.directives(), intent, now);
+            let directives = directives(live, &order.directives(), intent, now);
             if let Some(live) = live
                 && live.document == document
                 && live.directives == directives
@@ -568,11 +594,16 @@ impl Orders {
             let read = order.revision;
             order.reports.push(report.clone());
             trim(&mut order.reports);
-            // A wish that was never sent can't be what the report is an answer to.
+            // A wish that may have been sent is answered by any report. One that was not is overtaken only by news: Pruvan
+            // repeats itself, and a repeat of what was known before must not take a new wish back.
             let reopened_at = if account.push_key_since > order.settled_at { account.push_key_since } else { 0 };
-            if account.told_at >= reopened_at {
-                order.settle(report.at, |_, directive| directive.at <= account.told_at);
-            }
+            let known = account.told_at >= reopened_at;
+            let settled_at = if known { report.at } else { order.settled_at };
+            order.settle(settled_at, |name, directive| {
+                let may_be_told = known && directive.at <= account.told_at;
+                let news = report.of(name).is_some_and(|reported| directive.before.as_deref() != Some(&reported));
+                may_be_told || news
+            });
             order.revision += 1;
             let reports = serde_dynamo::to_attribute_value(&order.reports)
                 .map_err(|error| StoreError::Row { table: "Orders", fault: error.to_string() })?;
@@ -631,18 +662,17 @@ fn directive_values(order: &Order) -> Result<Item, StoreError> {
     ]))
 }
 
-fn directives(
-    known: Option<&BTreeMap<String, Directive>>,
-    given: &Directives,
-    intent: Intent<'_>,
-    now: i64,
-) -> BTreeMap<String, Directive> {
+/// The directives of `given`, as they stand after the host's change.
+fn directives(known: Option<&Order>, given: &Directives, intent: Intent<'_>, now: i64) -> BTreeMap<String, Directive> {
     let wish = |(name, value): (&String, &String)| {
-        let same = known.and_then(|known| known.get(name)).filter(|directive| directive.value == *value);
+        let same = known.and_then(|known| known.directives.get(name)).filter(|directive| directive.value == *value);
         let set_anew = matches!(intent, Intent::Set(fields) if fields.contains(name));
         let directive = match same {
             Some(same) if !set_anew => same.clone(),
-            _ => Directive { value: value.clone(), at: now, open: true },
+            _ => {
+                let before = known.and_then(|known| known.in_pruvan(name));
+                Directive { value: value.clone(), at: now, open: true, before }
+            }
         };
         (name.clone(), directive)
     };
@@ -673,21 +703,48 @@ fn partition(username: &str, shard: u8) -> String {
 mod tests {
     use super::*;
 
-    fn wish(value: &str, at: i64, open: bool) -> Directive {
-        Directive { value: value.to_owned(), at, open }
+    fn wish(value: &str, at: i64, open: bool, before: Option<&str>) -> Directive {
+        Directive { value: value.to_owned(), at, open, before: before.map(str::to_owned) }
+    }
+
+    fn order(status: Directive, reports: Vec<Report>) -> Order {
+        Order {
+            work_order_number: "1".to_owned(),
+            document: "{}".to_owned(),
+            directives: BTreeMap::from([("status".to_owned(), status)]),
+            settled_at: 0,
+            revision: 1,
+            changed_at: 0,
+            made_at: 0,
+            ended_at: None,
+            deleted_at: None,
+            reports,
+        }
     }
 
     #[test]
     fn an_unchanged_directive_is_a_new_wish_only_when_it_is_set() {
-        let known = BTreeMap::from([("status".to_owned(), wish("assigned", 1, false))]);
-        let given = Directives(BTreeMap::from([("status".to_owned(), "assigned".to_owned())]));
+        let known = order(wish("assigned", 1, false, None), Vec::new());
+        let given = |status: &str| Directives(BTreeMap::from([("status".to_owned(), status.to_owned())]));
         let named = ["status".to_owned()];
-        assert_eq!(directives(Some(&known), &given, Intent::State, 5)["status"], wish("assigned", 1, false));
-        assert_eq!(directives(Some(&known), &given, Intent::Set(&[]), 5)["status"], wish("assigned", 1, false));
-        assert_eq!(directives(Some(&known), &given, Intent::Set(&named), 5)["status"], wish("assigned", 5, true));
-        let other = Directives(BTreeMap::from([("status".to_owned(), "rework".to_owned())]));
-        assert_eq!(directives(Some(&known), &other, Intent::State, 5)["status"], wish("rework", 5, true));
-        assert_eq!(directives(Some(&known), &Directives::default(), Intent::State, 5), BTreeMap::new());
+        let status = |given: Directives, intent| directives(Some(&known), &given, intent, 5).remove("status");
+        assert_eq!(status(given("assigned"), Intent::State), Some(wish("assigned", 1, false, None)));
+        assert_eq!(status(given("assigned"), Intent::Set(&[])), Some(wish("assigned", 1, false, None)));
+        assert_eq!(status(given("assigned"), Intent::Set(&named)), Some(wish("assigned", 5, true, Some("assigned"))));
+        assert_eq!(status(given("rework"), Intent::State), Some(wish("rework", 5, true, Some("assigned"))));
+        assert_eq!(status(Directives::default(), Intent::State), None);
+    }
+
+    #[test]
+    fn what_pruvan_has_is_the_latest_of_what_it_said_and_was_told() {
+        let report = |at| Report { at, status: Some("complete".to_owned()), ..Report::default() };
+        let has = |status, reports| order(status, reports).in_pruvan("status");
+        assert_eq!(has(wish("assigned", 5, false, None), vec![]).as_deref(), Some("assigned"));
+        assert_eq!(has(wish("assigned", 5, false, None), vec![report(6)]).as_deref(), Some("complete"));
+        assert_eq!(has(wish("rework", 5, false, None), vec![report(4)]).as_deref(), Some("rework"));
+        assert_eq!(has(wish("rework", 5, true, None), vec![report(4)]).as_deref(), Some("complete"));
+        assert_eq!(has(wish("rework", 5, true, Some("assigned")), vec![]).as_deref(), Some("assigned"));
+        assert_eq!(has(wish("assigned", 5, true, None), vec![]), None);
     }
 
     #[test]

@@ -264,6 +264,8 @@ pub fn number_fault(number: &str) -> Option<&'static str> {
         Some("may hold printable ASCII characters only")
     } else if number.trim() != number {
         Some("must not begin or end with a space")
+    } else if matches!(number, "." | "..") {
+        Some("must be more than dots: no URL can have it in its path")
     } else if number.contains("::") {
         Some("must not contain \"::\": Pruvan puts that between its client code and the number")
     } else {
@@ -676,6 +678,7 @@ mod tests {
             ("SMC::1", false),
             ("né", false),
             ("a\tb", false),
+            ("..", false),
         ] {
             assert_eq!(number_fault(number).is_none(), fine, "{number:?}");
         }
