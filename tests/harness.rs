@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use bridge::time::Clock;
 use jiff::Timestamp;
 use local::stand_in::{Integration, StandIn};
@@ -91,8 +90,8 @@ impl Harness {
             let mut rows = Vec::new();
             let mut items = client.scan().table_name(&table).into_paginator().items().send();
             while let Some(item) = items.next().await {
-                let item: BTreeMap<String, AttributeValue> = item.unwrap().into_iter().collect();
-                rows.push(format!("{item:?}"));
+                let item: Value = serde_dynamo::from_item(item.unwrap()).unwrap();
+                rows.push(item.to_string());
             }
             rows.sort();
             dump.insert(table, rows);

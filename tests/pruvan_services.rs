@@ -72,7 +72,7 @@ async fn requests_that_cannot_be_read() {
     let (content_type, whole) = multipart(&good, Some(("1.jpg", PHOTO)));
     let missing = "the request has no \"payload\": send a form field named payload that holds a JSON object";
     let garbled = "the request was cut short or garbled on its way: send it again";
-    let not_json = "the payload is not valid JSON (line 1, column 13): check quotes, commas and that it is complete";
+    let not_json = "the payload is not valid JSON (line 1, column 12): check quotes, commas and that it is complete";
     for (content_type, body, error) in [
         ("text/plain", vec![], missing),
         ("application/x-www-form-urlencoded", b"something=else".to_vec(), missing),

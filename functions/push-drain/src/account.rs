@@ -179,7 +179,7 @@ fn judge(called: Called) -> (Sent, &'static str) {
     match called {
         Called::NotSent => failed("no connection", None),
         Called::InDoubt => failed("no reply", None),
-        Called::Answered { status, retry_after, .. } if status == 429 => failed("too many requests", retry_after),
+        Called::Answered { status: 429, retry_after, .. } => failed("too many requests", retry_after),
         Called::Answered { status, retry_after, .. } if !(200..300).contains(&status) => {
             failed("an HTTP error", retry_after)
         }

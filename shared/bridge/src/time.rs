@@ -28,7 +28,9 @@ impl Clock {
 
 /// Makes random bytes.
 #[derive(Clone)]
-pub struct Random(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Random(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Random {
     /// The operating system's. It is asked for little and can't be done without, so a failure ends the invocation.
