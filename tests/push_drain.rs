@@ -1,8 +1,12 @@
 //! The push queue's drain: what Pruvan took leaves the queue, what it refused is tried again, and nothing is dropped.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use local::stand_in::Weather;
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::harness::{Harness, order};
 
@@ -20,6 +24,38 @@ async fn ten_quick_changes_cost_one_push_of_the_newest_state() {
     // The same order again changes nothing and is not pushed.
     assert_eq!(harness.put("vendor1", "1", json!({ "clientStatus": "step 9" })).await["result"], "unchanged");
     harness.system.tick().await;
+    assert_eq!(vendor.pushes().len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_made_while_a_push_is_under_way_is_pushed_too() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({ "clientStatus": "old", "status": "assigned" })).await;
+    let released = Arc::new(Notify::new());
+    harness.pruvan.forecast([Weather::Held(released.clone())]);
+    let change = async {
+        while vendor.pushes().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        harness.host("PATCH", "/accounts/vendor1/orders/1", Some(json!({ "clientStatus": "new" }))).await;
+        released.notify_one();
+    };
+    tokio::join!(harness.system.tick(), change);
+    harness.system.tick().await;
+    assert_eq!(vendor.project("1").unwrap()["clientStatus"], "new");
+    // What the first push told is not told again by the second.
+    assert_eq!(vendor.pushes().last().unwrap()["workOrders"][0].get("status"), None);
+}
+
+#[tokio::test]
+async fn two_drains_at_once_push_an_order_once() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({})).await;
+    tokio::join!(harness.system.tick(), harness.system.tick(), harness.system.tick());
     assert_eq!(vendor.pushes().len(), 1);
 }
 

@@ -15,6 +15,7 @@ use pruvan::dates::WrittenDate;
 use pruvan::integration::IntegrationType;
 use pruvan::work_order::{SERVICES, Updatable, WORK_ORDER_FIELDS};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::stores::listen;
@@ -50,8 +51,8 @@ struct Held {
 pub enum Weather {
     /// This status and body, and nothing is done.
     Answer(u16, String),
-    /// It takes effect, and then the connection is closed without an answer.
-    TakenAndSilent,
+    /// It takes effect, and is answered when this is notified.
+    Held(Arc<Notify>),
     /// Answered as it should be.
     Fine,
 }
@@ -368,9 +369,8 @@ async fn push(
         let errors = if errors.is_empty() { Value::Null } else { Value::from(errors) };
         (weather, json!({ "response": counts, "error": errors }))
     };
-    if matches!(weather, Weather::TakenAndSilent) {
-        // Longer than any caller waits in a test; the connection is dropped with the caller.
-        tokio::time::sleep(Duration::from_secs(45)).await;
+    if let Weather::Held(released) = weather {
+        released.notified().await;
     }
     Ok((StatusCode::OK, reply.to_string()))
 }
