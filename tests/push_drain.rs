@@ -55,7 +55,16 @@ async fn two_drains_at_once_push_an_order_once() {
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;
     vendor.validate().await.unwrap();
     harness.put("vendor1", "1", json!({})).await;
-    tokio::join!(harness.system.tick(), harness.system.tick(), harness.system.tick());
+    let released = Arc::new(Notify::new());
+    harness.pruvan.forecast([Weather::Held(released.clone())]);
+    let second = async {
+        while vendor.pushes().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        harness.system.tick().await;
+        released.notify_one();
+    };
+    tokio::join!(harness.system.tick(), second);
     assert_eq!(vendor.pushes().len(), 1);
 }
 
