@@ -132,31 +132,31 @@ fn welcome(system: &System, key: Option<&str>) {
         key.unwrap_or("(made in an earlier run, and its note was deleted: see POST .../keys below)")
     );
     let Some(key) = key else {
-        eprintln!("curl -s -X POST {url}/accounts/example/keys\n");
+        eprintln!("curl -sw '\\n' -X POST {url}/accounts/example/keys\n");
         return;
     };
     let credentials = format!(r#""username":"example","token":"{key}""#);
     for (what, line) in [
-        ("put an order in", format!("curl -s -X PUT {url}/accounts/example/orders/1001 -d '{order}'")),
-        ("validate, as Pruvan does", format!("curl -s {url}/validate.html -F 'payload={{{credentials}}}'")),
+        ("put an order in", format!("curl -sw '\\n' -X PUT {url}/accounts/example/orders/1001 -d '{order}'")),
+        ("validate, as Pruvan does", format!("curl -sw '\\n' {url}/validate.html -F 'payload={{{credentials}}}'")),
         (
             "pull the orders",
-            format!("curl -s {url}/getWorkOrders.html -F 'payload={{{credentials},\"timestamp\":null}}'"),
+            format!("curl -sw '\\n' {url}/getWorkOrders.html -F 'payload={{{credentials},\"timestamp\":null}}'"),
         ),
         (
             "publish a photo",
             format!(
-                "curl -s {url}/uploadPictures.html -F 'payload={{{credentials},\"key2\":\"1001\",\"key4\":\"Task\",\"fileType\":\"picture\",\"evidenceType\":\"before\",\"uuId\":\"photo-1\"}}' -F file=@tests/fixtures/photo.jpg"
+                "curl -sw '\\n' {url}/uploadPictures.html -F 'payload={{{credentials},\"key2\":\"1001\",\"key4\":\"Task\",\"fileType\":\"picture\",\"evidenceType\":\"before\",\"uuId\":\"photo-1\"}}' -F file=@tests/fixtures/photo.jpg"
             ),
         ),
         (
             "report a status",
             format!(
-                "curl -s {url}/status.html -F 'payload={{{credentials},\"workOrders\":[{{\"workOrderNumber\":\"SMC::1001\",\"status\":\"complete\",\"fieldStatus\":\"complete\"}}]}}'"
+                "curl -sw '\\n' {url}/status.html -F 'payload={{{credentials},\"workOrders\":[{{\"workOrderNumber\":\"SMC::1001\",\"status\":\"complete\",\"fieldStatus\":\"complete\"}}]}}'"
             ),
         ),
-        ("look at the order", format!("curl -s {url}/accounts/example/orders/1001")),
-        ("get the photo's link", format!("curl -s {url}/accounts/example/orders/1001/uploads")),
+        ("look at the order", format!("curl -sw '\\n' {url}/accounts/example/orders/1001")),
+        ("get the photo's link", format!("curl -sw '\\n' {url}/accounts/example/orders/1001/uploads")),
     ] {
         eprintln!("# {what}\n{line}\n");
     }
