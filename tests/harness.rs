@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use bridge::time::Clock;
+use bridge::World;
+use bridge::outbound::Outbound;
+use bridge::time::{Clock, Random, Waits};
 use jiff::Timestamp;
 use local::stand_in::{Integration, StandIn};
 use local::template::{TEMPLATE, Template};
@@ -44,6 +46,11 @@ impl Harness {
 
     pub fn now(&self) -> i64 {
         self.now.load(Ordering::SeqCst) / 1000
+    }
+
+    /// What the functions stand on, to do part of what one does.
+    pub fn world(&self) -> World {
+        World::new(self.system.settings.clone(), Clock::system(), Random::system(), Waits::REAL, Outbound::public())
     }
 
     /// Calls the host's API.

@@ -41,6 +41,7 @@ async fn wrong_keys_and_unknown_users_get_the_same_answer() {
         ("vendor1#0", vendor.token.as_str()),
         ("vendor1", "d28069c84398483874d2cba15f10ffdd996ec6f5"),
         (&"x".repeat(5000), "x"),
+        (&format!("x{}", "\u{e9}".repeat(5000)), "x"),
     ] {
         let mut stranger = vendor.clone();
         stranger.username = username.to_owned();
@@ -77,6 +78,11 @@ async fn requests_that_cannot_be_read() {
         ("text/plain", vec![], missing),
         ("application/x-www-form-urlencoded", b"something=else".to_vec(), missing),
         ("application/x-www-form-urlencoded", b"payload=".to_vec(), missing),
+        (
+            "multipart/form-data; boundary=X",
+            b"--X\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nx\r\n--X--\r\n".to_vec(),
+            missing,
+        ),
         ("application/json", b"{\"username\": ".to_vec(), not_json),
         (
             "application/x-www-form-urlencoded",

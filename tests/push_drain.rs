@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use bridge::accounts::Accounts;
+use bridge::orders::Orders;
+use bridge::push_queue::{PushQueue, Urgency};
 use local::stand_in::Weather;
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
@@ -66,6 +70,32 @@ async fn two_drains_at_once_push_an_order_once() {
     };
     tokio::join!(harness.system.tick(), second);
     assert_eq!(vendor.pushes().len(), 1);
+}
+
+/// A change wakes its account before it is written. A drain between the two finds nothing, and must not put the account to sleep.
+#[tokio::test]
+async fn a_wake_up_that_comes_before_its_work_is_not_lost() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({})).await;
+    harness.advance(3600);
+    harness.system.tick().await;
+    harness.system.tick().await;
+    let world = harness.world();
+    let (accounts, orders, queue) =
+        (Accounts::new(&world).unwrap(), Orders::new(&world).unwrap(), PushQueue::new(&world).unwrap());
+    let now = harness.now() * 1000;
+    accounts.wake("vendor1", now).await.unwrap();
+    harness.system.tick().await;
+    let row = queue.enqueue("vendor1", "1", 1, Urgency::Normal, false, now).unwrap();
+    assert!(orders.transact(vec![TransactWriteItem::builder().update(row).build()]).await.unwrap());
+    harness.system.tick().await;
+    assert_eq!(vendor.pushes().len(), 2);
+    // Once it is clear that no more comes, the account sleeps.
+    harness.advance(120);
+    harness.system.tick().await;
+    assert!(!harness.dump().await["AccountsTable"][0].contains("wakeAt"));
 }
 
 #[tokio::test]

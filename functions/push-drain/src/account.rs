@@ -59,7 +59,7 @@ pub async fn drain(state: &PushDrain, username: &str, deadline: Deadline) -> Res
     };
     if account.push_key_state != PushKeyState::Live {
         // The rows stay; the next validate wakes the account.
-        return state.accounts.release_asleep(&account, &lease).await;
+        return state.accounts.release_asleep(&account, &lease, now).await;
     }
     if account.backoff_until > now {
         return state.accounts.release(&account, &lease, Some((account.failures, account.backoff_until))).await;
@@ -73,13 +73,13 @@ pub async fn drain(state: &PushDrain, username: &str, deadline: Deadline) -> Res
         let rows = state.queue.due(username, now, MAX_BATCH.min(allowance.max(1))).await?;
         if rows.is_empty() {
             return match state.queue.next_due(username).await? {
-                Some(at) => state.accounts.release_until(&account, &lease, at).await,
-                None => state.accounts.release_asleep(&account, &lease).await,
+                Some(at) => state.accounts.release_until(&account, &lease, now, at).await,
+                None => state.accounts.release_asleep(&account, &lease, now).await,
             };
         }
         if allowance == 0 {
             tracing::warn!(account = %username, "push.hourly_limit_reached");
-            return state.accounts.release_until(&account, &lease, now + state.waits.ms(minutes(1))).await;
+            return state.accounts.release_until(&account, &lease, now, now + state.waits.ms(minutes(1))).await;
         }
         let batch = read(state, username, rows).await?;
         // Batches that were refused whole are halved until the order that is at fault stands alone.
@@ -108,7 +108,7 @@ pub async fn drain(state: &PushDrain, username: &str, deadline: Deadline) -> Res
                 }
                 Some(Sent::BadKey) => {
                     state.accounts.bury_push_key(&account).await?;
-                    return state.accounts.release_asleep(&account, &lease).await;
+                    return state.accounts.release_asleep(&account, &lease, now).await;
                 }
                 Some(Sent::Failed { why, retry_after }) => {
                     return back_off(state, &account, &lease, why, retry_after).await;

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::functions::Function;
-use crate::template::Route;
+use crate::template::{Api, Route};
 
 /// API Gateway's limit for a body.
 const MAX_BODY: usize = 10 * 1024 * 1024;
@@ -27,22 +27,16 @@ const MAX_REPLY: usize = 6_291_556;
 /// API Gateway's limit for an integration.
 const TIMEOUT: Duration = Duration::from_secs(29);
 
-/// The API whose bodies are all binary, as `BinaryMediaTypes` says in the template.
-const BINARY_API: &str = "PruvanApi";
-
 /// Both APIs on one port, unsigned.
 pub struct Gateway {
     routes: Vec<(Route, Function, Duration)>,
-    responses: BTreeMap<String, BTreeMap<String, String>>,
+    apis: BTreeMap<String, Api>,
 }
 
 impl Gateway {
     /// A gateway of these routes, each with its function and that one's time-out.
-    pub fn new(
-        routes: Vec<(Route, Function, Duration)>,
-        responses: BTreeMap<String, BTreeMap<String, String>>,
-    ) -> Arc<Gateway> {
-        Arc::new(Gateway { routes, responses })
+    pub fn new(routes: Vec<(Route, Function, Duration)>, apis: BTreeMap<String, Api>) -> Arc<Gateway> {
+        Arc::new(Gateway { routes, apis })
     }
 
     /// Answers one request.
@@ -64,7 +58,8 @@ impl Gateway {
         let too_large =
             || gateway.response(&route.api, StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", "DEFAULT_4XX");
         let Ok(body) = to_bytes(body, MAX_BODY).await else { return too_large() };
-        let event = event(route, &parts, parameters, &body);
+        let binary = gateway.apis.get(&route.api).is_some_and(|api| api.binary);
+        let event = event(route, binary, &parts, parameters, &body);
         if event.len() > MAX_EVENT {
             return too_large();
         }
@@ -86,7 +81,7 @@ impl Gateway {
     }
 
     fn response(&self, api: &str, status: StatusCode, kind: &str, otherwise: &str) -> Response<Body> {
-        let responses = self.responses.get(api);
+        let responses = self.apis.get(api).map(|api| &api.responses);
         let body = responses.and_then(|responses| responses.get(kind).or_else(|| responses.get(otherwise))).cloned();
         let body = body.unwrap_or_else(|| json!({ "message": kind }).to_string());
         let mut response = Response::new(Body::from(body));
@@ -98,7 +93,7 @@ impl Gateway {
 
 /// Whose error an unknown path gets: all of the host's begin alike.
 fn api_of(path: &str) -> &'static str {
-    if path.starts_with("/accounts") { "HostApi" } else { BINARY_API }
+    if path.starts_with("/accounts") { "HostApi" } else { "PruvanApi" }
 }
 
 /// The values of a route's `{parameters}` if it is the path's: as they were sent, still encoded.
@@ -120,11 +115,16 @@ fn path_parameters(route: &str, path: &str) -> Option<Map<String, Value>> {
     }
 }
 
-fn event(route: &Route, parts: &axum::http::request::Parts, parameters: Map<String, Value>, body: &[u8]) -> String {
+fn event(
+    route: &Route,
+    binary: bool,
+    parts: &axum::http::request::Parts,
+    parameters: Map<String, Value>,
+    body: &[u8],
+) -> String {
     let query: Vec<(String, String)> = parts.uri.query().map(query_pairs).unwrap_or_default();
     let (headers, multi_headers) = collect(header_pairs(&parts.headers));
     let (single, multi) = collect(query);
-    let binary = route.api == BINARY_API;
     let body = match (body.is_empty(), binary) {
         (true, _) => Value::Null,
         (false, true) => Value::from(STANDARD.encode(body)),

@@ -106,7 +106,7 @@ impl System {
                 schedules.push((function, described.timeout));
             }
         }
-        let gateway = Gateway::new(routes, template.gateway_responses);
+        let gateway = Gateway::new(routes, template.apis);
         let app = axum::Router::new().fallback(Gateway::answer).with_state(gateway);
         let stopped = until(stopping.clone());
         let mut servers = vec![tokio::spawn(async move {

@@ -17,8 +17,17 @@ pub struct Template {
     pub tables: BTreeMap<String, Table>,
     /// Logical ids of the buckets.
     pub buckets: Vec<String>,
-    /// By logical id of the API, then by response type.
-    pub gateway_responses: BTreeMap<String, BTreeMap<String, String>>,
+    /// By logical id.
+    pub apis: BTreeMap<String, Api>,
+}
+
+/// An API of API Gateway.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Whether functions get bodies of every media type in base64.
+    pub binary: bool,
+    /// Bodies of the gateway's own answers, by response type.
+    pub responses: BTreeMap<String, String>,
 }
 
 /// A Lambda function.
@@ -88,7 +97,7 @@ impl Template {
             functions: BTreeMap::new(),
             tables: BTreeMap::new(),
             buckets: Vec::new(),
-            gateway_responses: BTreeMap::new(),
+            apis: BTreeMap::new(),
         };
         for (id, resource) in map(&root["Resources"]) {
             let properties = &resource["Properties"];
@@ -99,9 +108,10 @@ impl Template {
                 Some("AWS::Serverless::Api") => {
                     let responses = map(&properties["GatewayResponses"]);
                     let json = |response: &Value| scalar(&response["ResponseTemplates"]["application/json"]);
-                    template
-                        .gateway_responses
-                        .insert(id, responses.map(|(kind, response)| (kind, json(response))).collect());
+                    let responses = responses.map(|(kind, response)| (kind, json(response))).collect();
+                    let binary =
+                        list(&properties["BinaryMediaTypes"]).any(|media_type| media_type.as_str() == Some("*~1*"));
+                    template.apis.insert(id, Api { binary, responses });
                 }
                 Some("AWS::DynamoDB::Table") => {
                     template.tables.insert(id, table(properties));

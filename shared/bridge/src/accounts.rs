@@ -142,6 +142,10 @@ pub struct Lease {
 /// Number of partitions of the index that says who has work.
 const WAKE_BUCKETS: i64 = 16;
 
+/// Work that was announced is written within a function's time-out. Until then an empty queue says nothing, and the account
+/// stays awake.
+const ANNOUNCED_MS: i64 = 60_000;
+
 /// A lease outlives the call's deadline (30 s), since a POST in flight can't be recalled.
 const LEASE_MS: i64 = 90_000;
 
@@ -373,12 +377,14 @@ impl Accounts {
         Ok(held)
     }
 
-    /// Gives the lease back with nothing left to do: the account sleeps, unless it was woken since it was read.
-    pub async fn release_asleep(&self, account: &Account, lease: &Lease) -> Result<(), StoreError> {
+    /// Gives the lease back with nothing left to do: the account sleeps, unless it was woken since it was read, or so shortly
+    /// before that the work may yet be written.
+    pub async fn release_asleep(&self, account: &Account, lease: &Lease, now: i64) -> Result<(), StoreError> {
         let update = self
             .update(&account.username)
             .update_expression("REMOVE leaseOwner, leaseUntil, wakeBucket, wakeAt, backoffUntil, failures")
-            .condition_expression("leaseOwner = :owner AND wakes = :wakes")
+            .condition_expression("leaseOwner = :owner AND wakes = :wakes AND wakeAt < :announced")
+            .expression_attribute_values(":announced", n(now - ANNOUNCED_MS))
             .expression_attribute_values(":owner", s(&lease.owner))
             .expression_attribute_values(":wakes", n(account.wakes));
         if done_unless_condition(update.send().await)? { Ok(()) } else { self.release(account, lease, None).await }
@@ -403,13 +409,14 @@ impl Accounts {
     }
 
     /// Gives the lease back and lets the account sleep till `at`, unless it was woken since it was read.
-    pub async fn release_until(&self, account: &Account, lease: &Lease, at: i64) -> Result<(), StoreError> {
+    pub async fn release_until(&self, account: &Account, lease: &Lease, now: i64, at: i64) -> Result<(), StoreError> {
         let update = self
             .update(&account.username)
             .update_expression(
                 "SET wakeAt = :at, wakeBucket = :bucket REMOVE leaseOwner, leaseUntil, failures, backoffUntil",
             )
-            .condition_expression("leaseOwner = :owner AND wakes = :wakes")
+            .condition_expression("leaseOwner = :owner AND wakes = :wakes AND wakeAt < :announced")
+            .expression_attribute_values(":announced", n(now - ANNOUNCED_MS))
             .expression_attribute_values(":owner", s(&lease.owner))
             .expression_attribute_values(":wakes", n(account.wakes))
             .expression_attribute_values(":at", n(at))

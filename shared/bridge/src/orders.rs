@@ -185,7 +185,7 @@ impl Order {
         let reported = self.reports.iter().rev().find_map(|report| Some((report.at, report.of(name)?)));
         let told = self.directives.get(name);
         match (reported, told) {
-            (Some((at, value)), Some(told)) if told.open || at >= told.at => Some(value),
+            (Some((at, value)), Some(told)) if at >= told.at => Some(value),
             (_, Some(told)) if told.open => told.before.clone(),
             (_, Some(told)) => Some(told.value.clone()),
             (reported, None) => reported.map(|(_, value)| value),
@@ -742,7 +742,7 @@ mod tests {
         assert_eq!(has(wish("assigned", 5, false, None), vec![]).as_deref(), Some("assigned"));
         assert_eq!(has(wish("assigned", 5, false, None), vec![report(6)]).as_deref(), Some("complete"));
         assert_eq!(has(wish("rework", 5, false, None), vec![report(4)]).as_deref(), Some("rework"));
-        assert_eq!(has(wish("rework", 5, true, None), vec![report(4)]).as_deref(), Some("complete"));
+        assert_eq!(has(wish("rush", 5, true, Some("rework")), vec![report(4)]).as_deref(), Some("rework"));
         assert_eq!(has(wish("rework", 5, true, Some("assigned")), vec![]).as_deref(), Some("assigned"));
         assert_eq!(has(wish("assigned", 5, true, None), vec![]), None);
     }

@@ -29,7 +29,7 @@ pub struct DateError;
 
 /// A UNIX time in seconds, or in milliseconds if it is above 10^11 (seconds reach that in the year 5138).
 pub fn unix(number: i64) -> Option<Timestamp> {
-    if number.abs() > 100_000_000_000 {
+    if number.unsigned_abs() > 100_000_000_000 {
         Timestamp::from_millisecond(number).ok()
     } else {
         Timestamp::from_second(number).ok()
@@ -262,7 +262,7 @@ mod tests {
         ] {
             assert_eq!(WrittenDate::parse(&json!(text)), Err(DateError), "{text}");
         }
-        for value in [json!(null), json!([]), json!({}), json!(true), json!(i64::MAX)] {
+        for value in [json!(null), json!([]), json!({}), json!(true), json!(i64::MAX), json!(i64::MIN)] {
             assert_eq!(WrittenDate::parse(&value), Err(DateError), "{value}");
         }
     }
