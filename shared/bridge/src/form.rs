@@ -174,4 +174,30 @@ mod tests {
         let read = read(request(None, b"{\"notes\":\"caf\xE9\"}".to_vec())).await.unwrap();
         assert_eq!(read.payload["notes"], "caf\u{e9}");
     }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_panics(body: Vec<u8>, content_type in ".{0,40}") {
+            let content_type = lambda_http::http::HeaderValue::from_str(&content_type).ok();
+            let mut request = request(None, body);
+            if let Some(content_type) = content_type {
+                request.headers_mut().insert("content-type", content_type);
+            }
+            let _ = block_on(read(request));
+        }
+
+        /// Valid envelopes, mutated inside: a file of any bytes comes out as it went in, and a cut body is never taken for a whole one.
+        #[test]
+        fn any_file_comes_out_as_it_went_in(file: Vec<u8>, cut in 0..2000usize) {
+            let whole = form(&file);
+            let form = block_on(read(request(None, whole.clone()))).unwrap();
+            proptest::prop_assert_eq!(form.file.as_deref().unwrap_or_default(), file.as_slice());
+            let cut = cut.min(whole.len() - 8);
+            proptest::prop_assert!(block_on(read(request(None, whole[..cut].to_vec()))).is_err());
+        }
+    }
 }
