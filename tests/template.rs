@@ -1,8 +1,9 @@
-//! template.yaml against the code: routes, extensions, what is signed.
+//! template.yaml against the code and the design: routes, extensions, what is signed, and who may do what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use local::template::{TEMPLATE, Template};
+use serde_yaml_ng::Value;
 
 #[test]
 fn every_service_has_every_extension_and_the_host_has_its_routes() {
@@ -61,5 +62,159 @@ fn gateway_responses_are_in_pruvans_shape() {
         let body: serde_json::Value = serde_json::from_str(&responses[kind]).unwrap();
         assert_eq!((&body["status"], &body["validated"]), (&false.into(), &false.into()));
         assert!(body["error"].as_str().unwrap().is_ascii());
+    }
+}
+
+fn resources() -> BTreeMap<String, Value> {
+    let root: Value = serde_yaml_ng::from_str(TEMPLATE).unwrap();
+    let resources = root["Resources"].as_mapping().unwrap().iter();
+    resources.map(|(id, resource)| (id.as_str().unwrap().to_owned(), resource.clone())).collect()
+}
+
+/// The text of `!GetAtt X.Arn` and `!Sub '${X.Arn}/…'`: the resource, and what of it.
+fn resource(value: &Value) -> String {
+    let Value::Tagged(tagged) = value else { panic!("a resource that names no other: {value:?}") };
+    tagged.value.as_str().unwrap().replace("${", "").replace(".Arn}", "").replace(".Arn", "")
+}
+
+/// The design's table, action by action. A row changes here by a decision in infra/decisions.md.
+const MAY: [(&str, &[&str]); 7] = [
+    ("validate", &["dynamodb:GetItem AccountsTable", "dynamodb:UpdateItem AccountsTable"]),
+    (
+        "get-work-orders",
+        &[
+            "dynamodb:GetItem AccountsTable",
+            "dynamodb:Query OrdersTable/index/changes",
+            "dynamodb:UpdateItem AccountsTable",
+            "dynamodb:UpdateItem PushQueueTable",
+        ],
+    ),
+    (
+        "upload-pictures",
+        &[
+            "dynamodb:GetItem AccountsTable",
+            "dynamodb:GetItem OrdersTable",
+            "dynamodb:GetItem UploadsTable",
+            "dynamodb:PutItem UploadsTable",
+            "dynamodb:UpdateItem AccountsTable",
+            "s3:PutObject FilesBucket/*",
+        ],
+    ),
+    (
+        "status",
+        &[
+            "dynamodb:GetItem AccountsTable",
+            "dynamodb:GetItem OrdersTable",
+            "dynamodb:UpdateItem AccountsTable",
+            "dynamodb:UpdateItem OrdersTable",
+        ],
+    ),
+    (
+        "push-drain",
+        &[
+            "dynamodb:BatchGetItem OrdersTable",
+            "dynamodb:DeleteItem PushQueueTable",
+            "dynamodb:GetItem OrdersTable",
+            "dynamodb:Query AccountsTable/index/wake",
+            "dynamodb:Query PushQueueTable/index/due",
+            "dynamodb:UpdateItem AccountsTable",
+            "dynamodb:UpdateItem OrdersTable",
+            "dynamodb:UpdateItem PushQueueTable",
+        ],
+    ),
+    (
+        "orders",
+        &[
+            "dynamodb:GetItem AccountsTable",
+            "dynamodb:GetItem OrdersTable",
+            "dynamodb:GetItem PushQueueTable",
+            "dynamodb:Query OrdersTable",
+            "dynamodb:Query UploadsTable/index/by-order",
+            "dynamodb:UpdateItem AccountsTable",
+            "dynamodb:UpdateItem OrdersTable",
+            "dynamodb:UpdateItem PushQueueTable",
+            "s3:GetObject FilesBucket/*",
+        ],
+    ),
+    (
+        "accounts",
+        &[
+            "dynamodb:GetItem AccountsTable",
+            "dynamodb:PutItem AccountsTable",
+            "dynamodb:Query PushQueueTable",
+            "dynamodb:Scan AccountsTable",
+            "dynamodb:UpdateItem AccountsTable",
+        ],
+    ),
+];
+
+#[test]
+fn every_function_may_do_exactly_what_the_design_says() {
+    let mut granted = BTreeMap::new();
+    for function in resources().values().filter(|resource| resource["Type"] == "AWS::Serverless::Function") {
+        let mut may = Vec::new();
+        for policy in function["Properties"]["Policies"].as_sequence().unwrap() {
+            for statement in policy["Statement"].as_sequence().unwrap() {
+                assert_eq!(statement["Effect"], "Allow");
+                assert!(statement["Sid"].as_str().is_some_and(|sid| !sid.is_empty()));
+                for action in statement["Action"].as_sequence().unwrap() {
+                    assert!(!action.as_str().unwrap().contains('*'));
+                    may.push(format!("{} {}", action.as_str().unwrap(), resource(&statement["Resource"])));
+                }
+            }
+        }
+        may.sort();
+        granted.insert(function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().to_owned(), may);
+    }
+    let expected =
+        MAY.map(|(binary, may)| (binary.to_owned(), may.iter().map(|may| (*may).to_owned()).collect::<Vec<_>>()));
+    assert_eq!(granted, BTreeMap::from(expected));
+}
+
+#[test]
+fn the_hosts_api_is_signed_and_no_route_is_excepted() {
+    let resources = resources();
+    let auth = &resources["HostApi"]["Properties"]["Auth"];
+    assert_eq!(auth["DefaultAuthorizer"], "AWS_IAM");
+    // With CALLER_CREDENTIALS, SAM's default, a caller would have to be allowed to invoke the functions themselves.
+    assert_eq!(auth["InvokeRole"], "NONE");
+    for function in resources.values().filter(|resource| resource["Type"] == "AWS::Serverless::Function") {
+        for (name, event) in function["Properties"]["Events"].as_mapping().unwrap() {
+            assert!(event["Properties"].get("Auth").is_none(), "{name:?} has an Auth of its own");
+        }
+    }
+}
+
+#[test]
+fn data_outlives_the_stack_and_schedules_are_not_retried() {
+    for (id, resource) in resources() {
+        let properties = &resource["Properties"];
+        match resource["Type"].as_str().unwrap() {
+            "AWS::DynamoDB::Table" => {
+                assert_eq!(resource["DeletionPolicy"], "Retain", "{id}");
+                assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{id}");
+                assert_eq!(properties["DeletionProtectionEnabled"], true, "{id}");
+                assert_eq!(properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true, "{id}");
+            }
+            "AWS::S3::Bucket" => {
+                assert_eq!(resource["DeletionPolicy"], "Retain", "{id}");
+                let block = properties["PublicAccessBlockConfiguration"].as_mapping().unwrap();
+                assert!(block.len() == 4 && block.values().all(|value| *value == Value::Bool(true)), "{id}");
+                assert_eq!(properties["VersioningConfiguration"]["Status"], "Enabled", "{id}");
+            }
+            "AWS::Serverless::Function" => {
+                let logs = &properties["LoggingConfig"]["LogGroup"];
+                assert!(
+                    matches!(logs, Value::Tagged(tagged) if tagged.tag == "Ref"),
+                    "{id} has a log group with retention"
+                );
+                for event in
+                    properties["Events"].as_mapping().unwrap().values().filter(|event| event["Type"] == "ScheduleV2")
+                {
+                    assert_eq!(event["Properties"]["RetryPolicy"]["MaximumRetryAttempts"], 0, "{id}");
+                }
+            }
+            _ => {}
+        }
     }
 }
