@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Deploys the template for real, to ministack on this machine, and makes the round trip through it:
+#   tests/deploy.sh            builds with `sam build` (SAM_BUILD_MODE=debug is quicker), deploys, checks, deploys again, checks
+#
+# All of it runs in a network namespace of its own, in which a host with a public-looking address plays Pruvan's push host over
+# TLS: the functions refuse every other kind, and nothing can leave the namespace. Needs root, iproute2, openssl, pip, Rust.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+tools=${DEPLOY_TOOLS:-$root/.venv-deploy}
+namespace=bridge-deploy-$$ address=34.1.2.3 name=direct.pruvan.test port=4566
+work=$(mktemp -d)
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0
+
+step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
+inside() { ip netns exec "$namespace" env AWS_ENDPOINT_URL="http://127.0.0.1:$port" "$@"; }
+clean_up() {
+  status=$?
+  ip netns pids "$namespace" 2>/dev/null | xargs -r kill 2>/dev/null || true
+  if [ $status -ne 0 ] && [ -f "$work/ministack.log" ]; then tail -n 40 "$work/ministack.log" >&2; fi
+  ip netns delete "$namespace" 2>/dev/null || true
+  rm -rf "/etc/netns/$namespace" "$work"
+}
+trap clean_up EXIT
+
+step "tools"
+# ministack gets an environment of its own: it asks for other versions of what the SAM CLI needs.
+[ -x "$tools/sam/bin/sam" ] || { python3 -m venv "$tools/sam" && "$tools/sam/bin/pip" install -q -r infra/requirements.txt; }
+[ -x "$tools/ministack/bin/ministack" ] || { python3 -m venv "$tools/ministack" && "$tools/ministack/bin/pip" install -q 'ministack[full]==1.5.33'; }
+export PATH="$tools/sam/bin:$PATH"
+
+step "sam validate --lint"
+sam validate --lint --region us-east-1
+
+step "sam build"
+sam build --parameter-overrides Architecture=x86_64 >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log"; exit 1; }
+# ministack doesn't decode ~1 in BinaryMediaTypes; AWS does, and wants it so.
+sed -i "s|'\*~1\*'|'*/*'|" .aws-sam/build/template.yaml
+
+step "a namespace with a host for pushes, and ministack"
+ip netns add "$namespace"
+ip netns exec "$namespace" ip link set lo up
+ip netns exec "$namespace" ip address add "$address/32" dev lo
+mkdir -p "/etc/netns/$namespace"
+printf '127.0.0.1 localhost\n%s %s\n' "$address" "$name" >"/etc/netns/$namespace/hosts"
+( cd "$work"
+  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.pem -subj '/CN=Test CA' -addext basicConstraints=critical,CA:TRUE
+  openssl req -newkey rsa:2048 -nodes -keyout host.key -out host.csr -subj "/CN=$name"
+  openssl x509 -req -in host.csr -CA ca.pem -CAkey ca.key -days 2 -out host.pem \
+    -extfile <(printf 'subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\n' "$name") ) 2>/dev/null
+inside python3 tests/push_server.py "$address" "$work/host.pem" "$work/host.key" "$work/sent" &
+# SSL_CERT_FILE reaches the functions, so that they trust the test's push host.
+inside env BIND_HOST=127.0.0.1 GATEWAY_PORT="$port" SSL_CERT_FILE="$work/ca.pem" TMPDIR="$work" \
+  "$tools/ministack/bin/ministack" >"$work/ministack.log" 2>&1 &
+for _ in $(seq 60); do inside curl -sf -o /dev/null "http://127.0.0.1:$port/_ministack/health" && break; sleep 0.5; done
+
+deploy() {
+  inside sam deploy --stack-name bridge --template-file .aws-sam/build/template.yaml --resolve-s3 --capabilities CAPABILITY_IAM \
+    --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides Architecture=x86_64 PushHosts=pruvan.test "$@" \
+    >"$work/deploy.log" 2>&1 || { tail -n 40 "$work/deploy.log"; exit 1; }
+}
+# The URL of an output's API on ministack.
+url() {
+  local api
+  api=$(inside "$tools/sam/bin/python" -c "
+import boto3
+stack = boto3.client('cloudformation').describe_stacks(StackName='bridge')['Stacks'][0]
+print(next(o['OutputValue'] for o in stack['Outputs'] if o['OutputKey'] == '$1').split('/')[2].split('.')[0])")
+  echo "http://127.0.0.1:$port/restapis/$api/live/_user_request_"
+}
+
+step "sam deploy"
+deploy
+pruvan=$(url WebServiceUrl) host=$(url HostUrl)
+
+step "the round trip"
+trip() { inside "$tools/sam/bin/python" tests/round_trip.py --pruvan "$pruvan" --host "$host" --kept "$work/kept.json" "$@"; }
+trip --push-key "https://$name/api/?apiKey=secret" --sent "$work/sent"
+
+step "a changed template over it"
+deploy LogRetentionDays=14 OldVersionDays=60 RequestsPerSecond=50
+trip --again
+
+step "done"
