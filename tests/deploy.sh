@@ -35,7 +35,7 @@ sam validate --lint --region us-east-1
 step "sam build"
 sam build --parameter-overrides Architecture=x86_64 >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log"; exit 1; }
 # ministack doesn't decode ~1 in BinaryMediaTypes; AWS does, and wants it so.
-sed -i "s|'\*~1\*'|'*/*'|" .aws-sam/build/template.yaml
+sed "s|'\*~1\*'|'*/*'|" .aws-sam/build/template.yaml >.aws-sam/build/ministack.yaml
 
 step "a namespace with a host for pushes, and ministack"
 ip netns add "$namespace"
@@ -55,7 +55,7 @@ inside env BIND_HOST=127.0.0.1 GATEWAY_PORT="$port" SSL_CERT_FILE="$work/ca.pem"
 for _ in $(seq 60); do inside curl -sf -o /dev/null "http://127.0.0.1:$port/_ministack/health" && break; sleep 0.5; done
 
 deploy() {
-  inside sam deploy --stack-name bridge --template-file .aws-sam/build/template.yaml --resolve-s3 --capabilities CAPABILITY_IAM \
+  inside sam deploy --stack-name bridge --template-file .aws-sam/build/ministack.yaml --resolve-s3 --capabilities CAPABILITY_IAM \
     --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides Architecture=x86_64 PushHosts=pruvan.test "$@" \
     >"$work/deploy.log" 2>&1 || { tail -n 40 "$work/deploy.log"; exit 1; }
 }

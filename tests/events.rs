@@ -67,3 +67,30 @@ async fn an_event_without_body_or_headers_is_answered() {
     assert_eq!(status, 200);
     assert!(reply.contains("the request has no"), "{reply}");
 }
+
+/// The sample events for `sam local invoke`, in an order in which each finds what it needs.
+#[tokio::test]
+async fn every_sample_event_does_what_it_shows() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("example", IntegrationType::Internal).await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/events");
+    let read = |name: &str| {
+        std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap().replace("API-KEY", &vendor.token)
+    };
+    let stored = r#"{"status":true,"error":null}"#;
+    for (name, expected) in [
+        ("accounts", "\"username\":\"example\""),
+        ("orders", "\"result\":\"created\""),
+        ("validate", r#"{"error":"","validated":true}"#),
+        ("get-work-orders", "\"workOrderNumber\":\"1001\""),
+        ("upload-pictures", stored),
+        ("status", stored),
+    ] {
+        let (_, reply) = invoke(&harness, name, &read(name)).await;
+        assert!(reply.contains(expected), "{name}: {reply}");
+    }
+    assert_eq!(read("push-drain").trim(), "{}");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 7, "every event has its line above");
+    let (_, uploads) = harness.host("GET", "/accounts/example/orders/1001/uploads", None).await;
+    assert_eq!(uploads["uploads"][0]["contentType"], "application/json");
+}

@@ -197,6 +197,33 @@ async fn lists_in_and_out() {
 }
 
 #[tokio::test]
+async fn a_page_of_large_orders_fits_a_reply() {
+    let harness = Harness::start().await;
+    harness.account("vendor1", IntegrationType::Internal).await;
+    let text = "x".repeat(49_000);
+    for chunk in 0..3 {
+        let orders: Vec<Value> = (0..40)
+            .map(|n| {
+                order(json!({ "workOrderNumber": format!("{chunk}-{n}"), "instructions": text, "description": text }))
+            })
+            .collect();
+        harness.host("POST", "/accounts/vendor1/orders", Some(Value::from(orders))).await;
+    }
+    let (mut orders, mut pages, mut cursor) = (0, 0, String::new());
+    loop {
+        let (status, page) = harness.host("GET", &format!("/accounts/vendor1/orders?limit=500{cursor}"), None).await;
+        assert_eq!(status, 200);
+        (orders, pages) = (orders + page["orders"].as_array().unwrap().len(), pages + 1);
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(orders, 120);
+    assert!(pages > 2, "{pages}");
+}
+
+#[tokio::test]
 async fn deleted_orders_are_kept_to_be_told_and_can_be_made_again() {
     let harness = Harness::start().await;
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;

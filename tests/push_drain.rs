@@ -166,6 +166,59 @@ async fn a_batch_refused_whole_is_halved_until_the_poison_order_stands_alone() {
 }
 
 #[tokio::test]
+async fn orders_that_may_not_have_been_taken_are_sent_again() {
+    for (reply, calls) in [
+        // Something went wrong, and it isn't said with which: halved, so both go again.
+        (r#"{"response":{"created":1,"updated":0,"deleted":0},"error":"limit exceeded"}"#, 2),
+        (r#"{"response":false,"error":[{"workOrderNumber":"another","error":"no such state"}]}"#, 2),
+        // Fewer counted than sent, and no error: each goes singly.
+        (r#"{"response":{"created":1,"updated":0,"deleted":0},"error":null}"#, 2),
+        // One is refused by name, and nothing was taken: the other goes again.
+        (r#"{"response":false,"error":[{"workOrderNumber":"1","error":"no such state"}]}"#, 1),
+    ] {
+        let harness = Harness::start().await;
+        let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+        vendor.validate().await.unwrap();
+        harness.put("vendor1", "1", json!({})).await;
+        harness.put("vendor1", "2", json!({})).await;
+        harness.pruvan.forecast([Weather::Answer(200, reply.to_owned())]);
+        harness.system.tick().await;
+        assert_eq!((vendor.pushes().len(), vendor.project("2").is_some()), (calls, true), "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn a_push_key_that_comes_during_a_push_is_told_everything() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({ "status": "assigned" })).await;
+    let anew = harness.pruvan.integrate(
+        &vendor.web_service_url,
+        "html",
+        "vendor1",
+        &vendor.token,
+        IntegrationType::Internal,
+        false,
+    );
+    let released = Arc::new(Notify::new());
+    harness.pruvan.forecast([Weather::Held(released.clone())]);
+    harness.advance(60);
+    let validate = async {
+        while vendor.pushes().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        harness.advance(1);
+        anew.validate().await.unwrap();
+        harness.advance(1);
+        released.notify_one();
+    };
+    tokio::join!(harness.system.tick(), validate);
+    anew.import(None).await.unwrap();
+    assert_eq!(anew.project("1").unwrap()["status"], "assigned");
+}
+
+#[tokio::test]
 async fn failures_of_the_account_use_up_no_attempts_and_are_caught_up_with() {
     let harness = Harness::start().await;
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;

@@ -58,7 +58,7 @@ fn gateway_responses_are_in_pruvans_shape() {
     let template = Template::parse(TEMPLATE).unwrap();
     let responses = &template.apis["PruvanApi"].responses;
     assert!(template.apis["PruvanApi"].binary && !template.apis["HostApi"].binary);
-    for kind in ["REQUEST_TOO_LARGE", "DEFAULT_4XX", "DEFAULT_5XX"] {
+    for kind in ["REQUEST_TOO_LARGE", "THROTTLED", "DEFAULT_4XX", "DEFAULT_5XX"] {
         let body: serde_json::Value = serde_json::from_str(&responses[kind]).unwrap();
         assert_eq!((&body["status"], &body["validated"]), (&false.into(), &false.into()));
         assert!(body["error"].as_str().unwrap().is_ascii());

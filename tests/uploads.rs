@@ -77,6 +77,14 @@ async fn a_missing_or_empty_file_is_refused_and_changes_nothing() {
     let survey =
         picture("s", "1", json!({ "fileType": "survey", "survey": { "answers": [{ "id": "q1", "answer": "yes" }] } }));
     assert_eq!(vendor.publish(survey, None).await.unwrap().body, STORED);
+    // Several surveys of one task without a uuId and a PDF are several surveys, whatever form their answers have.
+    for survey in [json!({ "answers": [1] }), json!({ "answers": [2] }), json!([3]), json!("{broken")] {
+        let survey = picture("s", "1", json!({ "uuId": null, "fileType": "survey", "survey": survey }));
+        for _ in 0..2 {
+            assert_eq!(vendor.publish(survey.clone(), None).await.unwrap().body, STORED);
+        }
+    }
+    assert_eq!(harness.dump().await["UploadsTable"].len(), 5);
 }
 
 #[tokio::test]

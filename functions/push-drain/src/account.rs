@@ -41,10 +41,15 @@ struct Item {
 
 /// What one call came to.
 enum Sent {
-    /// Pruvan looked at the orders; all were taken but these.
-    Looked(Vec<PushError>),
-    /// Pruvan refused the whole batch with these words.
-    Refused(String),
+    /// Pruvan looked at the orders.
+    Looked {
+        /// How many it counted as created, updated or deleted.
+        taken: u64,
+        /// Those it refused by name.
+        errors: Vec<PushError>,
+        /// An error that names none of them.
+        error: Option<String>,
+    },
     /// The push key is dead.
     BadKey,
     /// The account can't be served now. `retry_after` is in seconds.
@@ -57,6 +62,7 @@ pub async fn drain(state: &PushDrain, username: &str, deadline: Deadline) -> Res
     let Some((mut account, mut lease)) = state.accounts.lease(username, &state.random.bytes(), now).await? else {
         return Ok(());
     };
+    let read_at = now;
     if account.push_key_state != PushKeyState::Live {
         // The rows stay; the next validate wakes the account.
         return state.accounts.release_asleep(&account, &lease, now).await;
@@ -81,13 +87,13 @@ pub async fn drain(state: &PushDrain, username: &str, deadline: Deadline) -> Res
             tracing::warn!(account = %username, "push.hourly_limit_reached");
             return state.accounts.release_until(&account, &lease, now, now + state.waits.ms(minutes(1))).await;
         }
-        let batch = read(state, username, rows).await?;
-        // Batches that were refused whole are halved until the order that is at fault stands alone.
-        let mut batches = vec![batch];
-        while let Some(batch) = batches.pop() {
-            let (batch, rest) = cut(&account, batch);
+        // A batch that is refused whole is halved, until the order at fault stands alone. Orders are read just before they are
+        // sent, so that a report that comes meanwhile is heeded.
+        let mut batches = vec![rows];
+        while let Some(rows) = batches.pop() {
+            let (batch, rest) = cut(&account, read(state, username, rows).await?);
             if !rest.is_empty() {
-                batches.push(rest);
+                batches.push(rest.into_iter().map(|item| item.row).collect());
             }
             if batch.is_empty() {
                 continue;
@@ -96,15 +102,10 @@ pub async fn drain(state: &PushDrain, username: &str, deadline: Deadline) -> Res
                 break;
             }
             match send(state, &mut account, &mut lease, &batch).await? {
-                None => return Ok(()), // Another has the lease; what it finds in the queue is still right.
-                Some(Sent::Looked(errors)) => conclude(state, &account, batch, errors).await?,
-                Some(Sent::Refused(error)) if batch.len() == 1 => {
-                    refuse(state, &account, &batch[0].row, &error).await?
-                }
-                Some(Sent::Refused(_)) => {
-                    let mut first = batch;
-                    let second = first.split_off(first.len() / 2);
-                    batches.extend([second, first]);
+                // Another has the lease, or there is another push key: what is in the queue is still right.
+                None => return state.accounts.release(&account, &lease, None).await,
+                Some(Sent::Looked { taken, errors, error }) => {
+                    batches.extend(conclude(state, &account, read_at, batch, taken, errors, error).await?);
                 }
                 Some(Sent::BadKey) => {
                     state.accounts.bury_push_key(&account).await?;
@@ -159,7 +160,7 @@ async fn send(
     let bucket = bucket(state, now);
     account.pushed.retain(|minute, _| minute.parse::<i64>().is_ok_and(|minute| minute >= bucket - WINDOW_MINUTES));
     *account.pushed.entry(bucket.to_string()).or_default() += u32::try_from(batch.len()).unwrap_or(u32::MAX);
-    if !state.accounts.charge(&account.username, lease, &account.pushed, now).await? {
+    if !state.accounts.charge(account, lease, now).await? {
         return Ok(None);
     }
     let mut request = PushRequest::default();
@@ -184,13 +185,10 @@ fn judge(called: Called) -> (Sent, &'static str) {
             failed("an HTTP error", retry_after)
         }
         Called::Answered { body, retry_after, .. } => match PushReply::parse(&body) {
-            PushReply::Counted { created: 0, updated: 0, deleted: 0, errors, error: Some(error) }
-                if errors.is_empty() =>
-            {
-                (Sent::Refused(error), "refused")
+            PushReply::Counted { created, updated, deleted, errors, error } => {
+                (Sent::Looked { taken: created + updated + deleted, errors, error }, "looked at")
             }
-            PushReply::Counted { errors, .. } => (Sent::Looked(errors), "looked at"),
-            PushReply::Refused(error) => (Sent::Refused(error), "refused"),
+            PushReply::Refused(error) => (Sent::Looked { taken: 0, errors: Vec::new(), error: Some(error) }, "refused"),
             PushReply::BadKey(_) => (Sent::BadKey, "bad key"),
             PushReply::BodyNotSeen => failed("the body was not seen", retry_after),
             PushReply::Unreadable => failed("an unreadable reply", retry_after),
@@ -198,34 +196,57 @@ fn judge(called: Called) -> (Sent, &'static str) {
     }
 }
 
-/// After a call that Pruvan looked at: what it took is settled and leaves the queue, what it refused is noted.
+/// After a call that Pruvan looked at: what it took is settled and leaves the queue, what it refused by name is noted. Where it
+/// can't be told which orders it took, they are to be sent again in smaller batches, which are returned.
 async fn conclude(
     state: &PushDrain,
     account: &Account,
+    read_at: i64,
     batch: Vec<Item>,
+    taken: u64,
     errors: Vec<PushError>,
-) -> Result<(), StoreError> {
-    let errors: BTreeMap<String, String> =
+    mut error: Option<String>,
+) -> Result<Vec<Vec<Waiting>>, StoreError> {
+    let mut named: BTreeMap<String, String> =
         errors.into_iter().map(|error| (error.work_order_number, error.error)).collect();
-    let (refused, taken): (Vec<Item>, Vec<Item>) =
-        batch.into_iter().partition(|item| errors.contains_key(&item.row.work_order_number));
+    let alone = batch.len() == 1;
+    let (refused, rest): (Vec<Item>, Vec<Item>) =
+        batch.into_iter().partition(|item| named.contains_key(&item.row.work_order_number));
     for item in &refused {
-        refuse(state, account, &item.row, &errors[&item.row.work_order_number]).await?;
+        let reason = named.remove(&item.row.work_order_number).unwrap_or_default();
+        refuse(state, account, &item.row, &reason).await?;
+    }
+    // An error of an order that was not sent is one that names none of them.
+    error = error.or_else(|| named.into_values().next());
+    if let (true, [only], Some(error)) = (alone, rest.as_slice(), &error) {
+        refuse(state, account, &only.row, error).await?;
+        return Ok(Vec::new());
+    }
+    let rows = |items: &[Item]| items.iter().map(|item| item.row.clone()).collect::<Vec<_>>();
+    if error.is_some() {
+        let (first, second) = rest.split_at(rest.len() / 2);
+        return Ok([second, first].into_iter().map(rows).filter(|rows| !rows.is_empty()).collect());
+    }
+    if taken < rest.len() as u64 {
+        if !alone {
+            return Ok(rest.chunks(1).map(rows).collect());
+        }
+        tracing::warn!(account = %account.username, order = %rest[0].row.work_order_number, "push.not_counted");
     }
     // A transaction holds 100 items; an order needs two if it had directives to tell.
-    for chunk in taken.chunks(50) {
-        take(state, account, chunk).await?;
+    for chunk in rest.chunks(50) {
+        take(state, account, read_at, chunk).await?;
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 /// Settles directives and removes rows together, so that a crash can't leave a wish that Pruvan has to be told again later.
-/// If a row changed meanwhile, each order is seen to on its own.
-async fn take(state: &PushDrain, account: &Account, items: &[Item]) -> Result<(), StoreError> {
-    let now = state.clock.now_ms();
+/// If a row changed meanwhile, each order is seen to on its own. They are settled as of when the account was read: what a push
+/// key that came since was told is another matter.
+async fn take(state: &PushDrain, account: &Account, read_at: i64, items: &[Item]) -> Result<(), StoreError> {
     let mut actions = Vec::with_capacity(items.len() * 2);
     for item in items {
-        if let Some(update) = state.orders.settling(account, &item.order, &item.order.outgoing(account), now)? {
+        if let Some(update) = state.orders.settling(account, &item.order, &item.order.outgoing(account), read_at)? {
             actions.push(TransactWriteItem::builder().update(update).build());
         }
         actions.push(TransactWriteItem::builder().delete(state.queue.removal(&account.username, &item.row)?).build());
@@ -234,7 +255,7 @@ async fn take(state: &PushDrain, account: &Account, items: &[Item]) -> Result<()
         return Ok(());
     }
     for item in items {
-        state.orders.settle(account, &item.order, now).await?;
+        state.orders.settle(account, &item.order, read_at).await?;
         state.queue.remove(&account.username, &item.row).await?;
     }
     Ok(())

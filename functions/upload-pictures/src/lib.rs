@@ -13,19 +13,17 @@ use bridge::orders::Orders;
 use bridge::secrets::sha256_hex;
 use bridge::settings::SettingError;
 use bridge::time::Clock;
-use bridge::uploads::{UploadRow, Uploads, item_id, order_key, received};
+use bridge::uploads::{UploadRow, Uploads, item_id, lasting, order_key, received};
 use bridge::{StoreError, World, form};
 use bytes::Bytes;
 use lambda_http::{Body, Request, Response};
+use pruvan::lenient::is_nothing;
 use pruvan::upload::{Upload, UploadReply, UploadRequest};
 use pruvan::validate::INVALID_CREDENTIALS;
 use serde_json::{Map, Value};
 
 /// A payload above this goes to S3 beside the file: a row holds 400 KB.
 const MAX_PAYLOAD_IN_ROW: usize = 300_000;
-
-/// Fields that change by themselves from one publishing to the next, and so don't tell two of them apart.
-const CHANGING_FIELDS: [&str; 5] = ["timestamp", "batchId", "lastUpdatedBy", "status", "videoUri"];
 
 /// What the function needs.
 pub struct UploadPictures {
@@ -69,8 +67,8 @@ async fn upload(state: &UploadPictures, request: Request) -> UploadReply {
             return UploadReply::refused(TRY_AGAIN);
         }
     };
-    // A survey's answers are worth keeping without its PDF; nothing else is anything without its file.
-    if form.file.is_none() && request.upload.survey.is_none() {
+    // A survey's answers, in whatever form, are worth keeping without its PDF; nothing else is anything without its file.
+    if form.file.is_none() && request.upload.fields.get("survey").is_none_or(is_nothing) {
         return UploadReply::refused("the upload has no file: send it as multipart/form-data in the field file");
     }
     match store(state, &account, &request.upload, form.file).await {
@@ -92,7 +90,7 @@ async fn store(
     // Longer ones are no order's, and an index key has its limit; the payload keeps the whole.
     let number: String = upload.work_order_number().unwrap_or_default().chars().take(300).collect();
     let sha256 = file.as_ref().map(|bytes| sha256_hex(bytes));
-    let uu_id = item_id(upload, sha256.as_deref().unwrap_or_default());
+    let uu_id = item_id(upload, sha256.as_deref());
     let (known, order) =
         futures_util::future::try_join(state.uploads.get(username, &uu_id), state.orders.get(username, &number))
             .await?;
@@ -153,13 +151,11 @@ async fn store(
 
 /// Whether this is what we have already, so that publishing it again changes nothing.
 fn is_repeat(known: &UploadRow, upload: &Upload, sha256: Option<&str>, number: &str) -> bool {
-    let without_changing = |mut fields: Map<String, Value>| {
-        fields.retain(|name, _| !CHANGING_FIELDS.contains(&name.as_str()));
-        fields
+    let Some(Ok(fields)) = known.payload.as_deref().map(serde_json::from_str::<Map<String, Value>>) else {
+        return false;
     };
-    let Some(Ok(fields)) = known.payload.as_deref().map(serde_json::from_str) else { return false };
     known.sha256.as_deref() == sha256
         && known.work_order_number == number
         && known.video_uri == upload.video_uri
-        && without_changing(fields) == without_changing(upload.fields.clone())
+        && lasting(&fields) == lasting(&upload.fields)
 }

@@ -355,19 +355,16 @@ impl Accounts {
         }
     }
 
-    /// Enters a push in the ledger before it is made, and makes the lease last its whole time again; false if the lease is lost.
-    pub async fn charge(
-        &self,
-        username: &str,
-        lease: &mut Lease,
-        pushed: &BTreeMap<String, u32>,
-        now: i64,
-    ) -> Result<bool, StoreError> {
+    /// Enters a push in the ledger before it is made, and makes the lease last its whole time again; false if the lease is
+    /// lost, or a validate brought another push key.
+    pub async fn charge(&self, account: &Account, lease: &mut Lease, now: i64) -> Result<bool, StoreError> {
         let until = now + LEASE_MS;
         let update = self
-            .held(username, lease)
+            .held(&account.username, lease)
+            .condition_expression("leaseOwner = :owner AND pushKeySince = :since")
+            .expression_attribute_values(":since", n(account.push_key_since))
             .update_expression("SET pushed = :pushed, toldAt = :now, leaseUntil = :until")
-            .expression_attribute_values(":pushed", AttributeValue::M(to_item(pushed)?))
+            .expression_attribute_values(":pushed", AttributeValue::M(to_item(&account.pushed)?))
             .expression_attribute_values(":now", n(now))
             .expression_attribute_values(":until", n(until));
         let held = done_unless_condition(update.send().await)?;

@@ -75,11 +75,9 @@ async fn multipart(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadE
     for _ in 0..MAX_PARTS {
         let Some(mut part) = parts.next_field().await.map_err(|_| PayloadError::Garbled)? else {
             let payload: Bytes = payload.ok_or(PayloadError::Missing)?;
-            let file: Option<Bytes> = named_file.or(other_file);
-            return Ok(PruvanForm {
-                payload: payload::parse(&decode(&payload))?,
-                file: file.filter(|bytes| !bytes.is_empty()),
-            });
+            let full = |file: Option<Bytes>| file.filter(|bytes| !bytes.is_empty());
+            let file = full(named_file).or(full(other_file));
+            return Ok(PruvanForm { payload: payload::parse(&decode(&payload))?, file });
         };
         let name = part.name().unwrap_or_default().to_owned();
         let has_file_name = part.file_name().is_some();

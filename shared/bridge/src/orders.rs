@@ -35,6 +35,9 @@ pub const LOOK_BACK: Duration = Duration::from_secs(15 * 60);
 /// Ended orders are told in full refreshes for this long, since Pruvan removes nothing that is merely absent.
 pub const ENDED_TOLD_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// A page ends early at about this size: the reply must fit Lambda's 6 MB, with its quotes escaped.
+const MAX_PAGE_BYTES: usize = 2_500_000;
+
 /// Others may change a row while we do; each of them gets in at most once a try.
 const TRIES: usize = 12;
 
@@ -291,7 +294,7 @@ impl Orders {
         mut after: Option<String>,
         limit: usize,
     ) -> Result<(Vec<Order>, Option<(u8, Option<String>)>), StoreError> {
-        let mut orders = Vec::new();
+        let (mut orders, mut bytes) = (Vec::<Order>::new(), 0);
         while shard < SHARDS {
             let partition = partition(username, shard);
             let start = after.take().map(|number| {
@@ -310,14 +313,16 @@ impl Orders {
                 .await
                 .map_err(failed("Query of Orders"))?;
             for item in reply.items.unwrap_or_default() {
-                orders.push(row("Orders", item)?);
+                let order: Order = row("Orders", item)?;
+                bytes += order.document.len();
+                orders.push(order);
             }
             let more =
                 reply.last_evaluated_key.as_ref().and_then(|key| key.get("workOrderNumber")?.as_s().ok().cloned());
             if more.is_none() {
                 shard += 1;
             }
-            if orders.len() >= limit {
+            if orders.len() >= limit || bytes >= MAX_PAGE_BYTES {
                 return Ok((orders, (shard < SHARDS).then_some((shard, more))));
             }
             after = more;

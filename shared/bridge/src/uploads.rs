@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::Client;
 use pruvan::upload::Upload;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::secrets::sha256_hex;
 use crate::settings::SettingError;
@@ -63,15 +64,29 @@ pub struct UploadRow {
     pub video_uri: Option<String>,
 }
 
+/// Fields that change by themselves from one publishing to the next, and so don't tell two of them apart.
+pub const CHANGING_FIELDS: [&str; 5] = ["timestamp", "batchId", "lastUpdatedBy", "status", "videoUri"];
+
+/// The fields of a payload that tell two publishings of an item apart.
+pub fn lasting(fields: &Map<String, Value>) -> Map<String, Value> {
+    let lasting = fields.iter().filter(|(name, _)| !CHANGING_FIELDS.contains(&name.as_str()));
+    lasting.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// What a row is kept under: the item's UUID, or, if it has none, something derived from its content, so that publishing it
 /// again finds it. Very long ones are hashed.
-pub fn item_id(upload: &Upload, sha256: &str) -> String {
+pub fn item_id(upload: &Upload, sha256: Option<&str>) -> String {
     match &upload.uu_id {
         Some(uu_id) if uu_id.len() <= 200 => uu_id.clone(),
         Some(uu_id) => format!("sha256:{}", sha256_hex(uu_id.as_bytes())),
         None => {
+            // Answers that came without a file are told apart by themselves.
+            let content = match sha256 {
+                Some(sha256) => sha256.to_owned(),
+                None => Value::Object(lasting(&upload.fields)).to_string(),
+            };
             let parts =
-                [upload.key2.as_deref(), upload.key4.as_deref(), upload.file_type.as_str().into(), Some(sha256)];
+                [upload.key2.as_deref(), upload.key4.as_deref(), upload.file_type.as_str().into(), Some(&content)];
             format!("content:{}", sha256_hex(parts.map(Option::unwrap_or_default).join("\n").as_bytes()))
         }
     }

@@ -40,6 +40,10 @@ impl WrittenDate {
     /// Reads a number or a string in any of the forms that the specification and live integrations use.
     pub fn parse(value: &Value) -> Result<WrittenDate, DateError> {
         if let Some(number) = integer(value) {
+            // Eight digits are a day and no time in 1970; what is shorter is neither.
+            if number.unsigned_abs() < 100_000_000 {
+                return compact_day(number).map(WrittenDate::Day).ok_or(DateError);
+            }
             return unix(number).map(WrittenDate::Unix).ok_or(DateError);
         }
         let text = lenient::text(value).filter(|text| text.len() <= 64).ok_or(DateError)?;
@@ -117,6 +121,12 @@ fn parse_text(text: &str) -> Option<WrittenDate> {
         Some(offset) => WrittenDate::Offset(local, offset),
         None => WrittenDate::Local(local),
     })
+}
+
+/// `YYYYMMDD`.
+fn compact_day(number: i64) -> Option<Date> {
+    let year = i16::try_from(number / 10_000).ok().filter(|year| (1900..=9999).contains(year))?;
+    Date::new(year, i8::try_from(number / 100 % 100).ok()?, i8::try_from(number % 100).ok()?).ok()
 }
 
 /// `YYYY-MM-DD`, `YYYY/MM/DD` or the American `M/D/YYYY`.
@@ -207,6 +217,8 @@ mod tests {
         for written in [
             json!("2016-05-25 1200 +0"),
             json!("2016-05-25"),
+            json!("20160525"),
+            json!(20160525),
             json!("5/25/2016"),
             json!("05/25/2016"),
             json!("2016-05-25 2359 -07"),
@@ -262,7 +274,17 @@ mod tests {
         ] {
             assert_eq!(WrittenDate::parse(&json!(text)), Err(DateError), "{text}");
         }
-        for value in [json!(null), json!([]), json!({}), json!(true), json!(i64::MAX), json!(i64::MIN)] {
+        for value in [
+            json!(null),
+            json!([]),
+            json!({}),
+            json!(true),
+            json!(i64::MAX),
+            json!(i64::MIN),
+            json!(0),
+            json!("2016"),
+            json!(20161301),
+        ] {
             assert_eq!(WrittenDate::parse(&value), Err(DateError), "{value}");
         }
     }
@@ -274,7 +296,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_sent_is_read_back(second in -2_000_000_000i64..4_000_000_000) {
+        fn what_is_sent_is_read_back(second in 100_000_000i64..4_000_000_000) {
             let date = WrittenDate::parse(&json!(second)).unwrap();
             let again = WrittenDate::parse(&json!(date.sent().unwrap())).unwrap();
             prop_assert_eq!(again.instant().unwrap().as_second(), second.div_euclid(60) * 60);

@@ -36,6 +36,8 @@ pub fn parse(text: &str) -> Result<Map<String, Value>, PayloadError> {
     if text.is_empty() {
         return Err(PayloadError::Missing);
     }
+    let mended = without_lone_surrogates(text);
+    let text = mended.as_deref().unwrap_or(text);
     let not_json = |error: serde_json::Error| PayloadError::NotJson { line: error.line(), column: error.column() };
     match serde_json::from_str(text).map_err(not_json)? {
         Value::Object(map) => Ok(map),
@@ -45,6 +47,30 @@ pub fn parse(text: &str) -> Result<Map<String, Value>, PayloadError> {
         },
         _ => Err(PayloadError::NotAnObject),
     }
+}
+
+/// The text with each escaped half of a surrogate pair replaced by U+FFFD, if there is one: a note that a client cut in the middle
+/// of an emoji must not keep a photo out.
+fn without_lone_surrogates(text: &str) -> Option<String> {
+    let half = |at: usize| -> Option<u16> {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut mended, mut copied, mut at) = (String::new(), 0, 0);
+    while let Some(backslash) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += backslash;
+        at += match half(at) {
+            Some(0xD800..=0xDBFF) if matches!(half(at + 6), Some(0xDC00..=0xDFFF)) => 12,
+            Some(0xD800..=0xDFFF) => {
+                mended.push_str(&text[copied..at]);
+                mended.push('\u{fffd}');
+                copied = at + 6;
+                6
+            }
+            _ => 1 + text[at + 1..].chars().next().map_or(0, char::len_utf8),
+        };
+    }
+    (copied > 0).then(|| mended + &text[copied..])
 }
 
 #[cfg(test)]
@@ -58,6 +84,18 @@ mod tests {
         assert_eq!(Value::Object(parse(&map.to_string()).unwrap()), map);
         assert_eq!(Value::Object(parse(&Value::String(map.to_string()).to_string()).unwrap()), map);
         assert_eq!(Value::Object(parse(&format!("\u{feff} {map} ")).unwrap()), map);
+    }
+
+    #[test]
+    fn half_an_emoji_is_no_reason_to_refuse() {
+        for (notes, read) in [
+            (r"gate \ud83d", "gate \u{fffd}"),
+            (r"\udc4d gate", "\u{fffd} gate"),
+            (r"\ud83d\udc4d\ud83d", "\u{1f44d}\u{fffd}"),
+            (r"\\ud83d \u00e9", "\\ud83d \u{e9}"),
+        ] {
+            assert_eq!(parse(&format!("{{\"notes\":\"{notes}\"}}")).unwrap()["notes"], read, "{notes}");
+        }
     }
 
     #[test]

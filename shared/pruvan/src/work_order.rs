@@ -266,6 +266,8 @@ pub fn number_fault(number: &str) -> Option<&'static str> {
         Some("must not begin or end with a space")
     } else if matches!(number, "." | "..") {
         Some("must be more than dots: no URL can have it in its path")
+    } else if number.starts_with(':') {
+        Some("must not begin with a colon: Pruvan puts \"::\" in front of it")
     } else if number.contains("::") {
         Some("must not contain \"::\": Pruvan puts that between its client code and the number")
     } else {
@@ -679,6 +681,8 @@ mod tests {
             ("né", false),
             ("a\tb", false),
             ("..", false),
+            (":A", false),
+            ("A:1", true),
         ] {
             assert_eq!(number_fault(number).is_none(), fine, "{number:?}");
         }
