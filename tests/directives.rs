@@ -105,6 +105,33 @@ async fn a_report_that_no_wish_can_be_behind_takes_none_back() {
     assert_eq!(status(&vendor, "1"), "complete");
 }
 
+/// That other orders were pushed says nothing about one that waits.
+#[tokio::test]
+async fn a_repeat_takes_no_wish_back_that_waits_behind_the_limit() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({ "status": "assigned" })).await;
+    harness.put("vendor1", "2", json!({ "status": "assigned" })).await;
+    harness.system.tick().await;
+    harness.advance(4000);
+    vendor.change_status("2", "complete", "complete").await.unwrap();
+    harness.advance(1);
+    harness.host("PUT", "/accounts/vendor1", Some(json!({ "pushLimitPerHour": 1 }))).await;
+    harness.host("PATCH", "/accounts/vendor1/orders/1", Some(json!({ "status": "rush" }))).await;
+    harness.host("PATCH", "/accounts/vendor1/orders/2", Some(json!({ "status": "rework" }))).await;
+    harness.advance(1);
+    harness.system.tick().await;
+    assert_eq!((status(&vendor, "1"), status(&vendor, "2")), ("rush".to_owned(), "complete".to_owned()));
+    harness.advance(1);
+    vendor.change_status("2", "complete", "complete").await.unwrap();
+    for _ in 0..3 {
+        harness.advance(4000);
+        harness.system.tick().await;
+    }
+    assert_eq!(status(&vendor, "2"), "rework");
+}
+
 #[tokio::test]
 async fn an_integration_made_anew_is_told_everything_again() {
     let harness = Harness::start().await;

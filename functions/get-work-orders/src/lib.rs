@@ -95,7 +95,7 @@ async fn pull(state: &GetWorkOrders, request: Request) -> Result<String, Refusal
         reply.push(&order.document, order.fragment(&account));
     }
     // What Pruvan is about to be told it may have from now on: a report that comes after this answers it.
-    state.accounts.note_told(&account.username, state.clock.now_ms()).await?;
+    state.accounts.note_pull(&account.username, state.clock.now_ms()).await?;
     tracing::info!(
         account = %account.username, full = matches!(request.mode, Mode::Full), orders = pulled.len(), queued = rest.len(),
         "getWorkOrders.done"

@@ -11,6 +11,7 @@ use bridge::outbound::{Called, post_form};
 use bridge::push_queue::Waiting;
 use bridge::run::Deadline;
 use pruvan::push::{FORM_FIELD, PushError, PushReply, PushRequest};
+use secrecy::ExposeSecret as _;
 
 use crate::PushDrain;
 
@@ -160,6 +161,8 @@ async fn send(
     let bucket = bucket(state, now);
     account.pushed.retain(|minute, _| minute.parse::<i64>().is_ok_and(|minute| minute >= bucket - WINDOW_MINUTES));
     *account.pushed.entry(bucket.to_string()).or_default() += u32::try_from(batch.len()).unwrap_or(u32::MAX);
+    let numbers = || batch.iter().map(|item| item.row.work_order_number.as_str());
+    account.sending.add(numbers());
     if !state.accounts.charge(account, lease, now).await? {
         return Ok(None);
     }
@@ -171,6 +174,9 @@ async fn send(
     let duration_ms = state.clock.now_ms() - now;
     let (sent, outcome) = judge(called);
     tracing::info!(account = %account.username, orders = batch.len(), duration_ms, outcome, "push.attempted");
+    if !matches!(sent, Sent::Failed { .. }) {
+        account.sending.remove(numbers());
+    }
     Ok(Some(sent))
 }
 
@@ -185,9 +191,10 @@ fn judge(called: Called) -> (Sent, &'static str) {
             failed("an HTTP error", retry_after)
         }
         Called::Answered { body, retry_after, .. } => match PushReply::parse(&body) {
-            PushReply::Counted { created, updated, deleted, errors, error } => {
-                (Sent::Looked { taken: created + updated + deleted, errors, error }, "looked at")
-            }
+            PushReply::Counted { created, updated, deleted, errors, error } => (
+                Sent::Looked { taken: created.saturating_add(updated).saturating_add(deleted), errors, error },
+                "looked at",
+            ),
             PushReply::Refused(error) => (Sent::Looked { taken: 0, errors: Vec::new(), error: Some(error) }, "refused"),
             PushReply::BadKey(_) => (Sent::BadKey, "bad key"),
             PushReply::BodyNotSeen => failed("the body was not seen", retry_after),
@@ -262,6 +269,9 @@ async fn take(state: &PushDrain, account: &Account, read_at: i64, items: &[Item]
 }
 
 async fn refuse(state: &PushDrain, account: &Account, row: &Waiting, error: &str) -> Result<(), StoreError> {
+    // Pruvan's words are shown to the host; should they repeat the push key, they must not.
+    let key = account.push_key.as_ref().map(|key| key.expose_secret()).filter(|key| !key.is_empty());
+    let error = key.map_or_else(|| error.to_owned(), |key| error.replace(key, "***"));
     let error: String = error.chars().take(1000).collect();
     let retry_at = usize::try_from(row.attempts)
         .ok()

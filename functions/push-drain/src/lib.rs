@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bridge::World;
 use bridge::accounts::Accounts;
+use bridge::http::guarded;
 use bridge::orders::Orders;
 use bridge::outbound::Outbound;
 use bridge::push_queue::PushQueue;
@@ -63,7 +64,7 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
     let state = &state;
     futures_util::stream::iter(usernames)
         .for_each_concurrent(AT_ONCE, |username| async move {
-            if let Err(error) = account::drain(state, &username, deadline).await {
+            if let Err(error) = guarded(account::drain(state, &username, deadline), || Ok(())).await {
                 tracing::error!(account = %username, %error, "drain.failed");
             }
         })

@@ -9,7 +9,7 @@ use pruvan::integration::IntegrationType;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::secrets::{ApiKey, hex};
+use crate::secrets::{ApiKey, hex, sha256_hex};
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, condition_failed, failed, n, row, s};
 use crate::world::World;
@@ -46,9 +46,15 @@ pub struct Account {
     /// When this push key came. An integration made anew knows nothing that was told before.
     #[serde(default)]
     pub push_key_since: i64,
-    /// When Pruvan was last told anything, by a push or a pull: a wish older than this may have arrived.
+    /// When a push was last made.
     #[serde(default)]
     pub told_at: i64,
+    /// The orders in that push, and in earlier ones whose end is in doubt.
+    #[serde(default)]
+    pub sending: Sending,
+    /// When a pull last told all there was.
+    #[serde(default)]
+    pub pulled_at: i64,
     /// Grows each time there is new work for the drain.
     #[serde(default)]
     pub wakes: i64,
@@ -74,6 +80,59 @@ pub struct Key {
     /// When it was last used, to the hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<i64>,
+}
+
+/// A set of orders, each as 8 digits of its number's hash, so that 200 of them cost no more to write than one: a false member
+/// in some millions does no harm.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sending(String);
+
+/// Orders in doubt beyond this many are forgotten, oldest first.
+const MAX_SENDING: usize = 4000;
+
+impl Sending {
+    fn digits(number: &str) -> String {
+        sha256_hex(number.as_bytes())[..8].to_owned()
+    }
+
+    fn members(&self) -> impl Iterator<Item = &str> {
+        self.0.as_bytes().chunks(8).filter_map(|digits| std::str::from_utf8(digits).ok())
+    }
+
+    /// Whether `number` is in it.
+    pub fn contains(&self, number: &str) -> bool {
+        let digits = Sending::digits(number);
+        self.members().any(|member| member == digits)
+    }
+
+    /// Adds `numbers`.
+    pub fn add<'a>(&mut self, numbers: impl Iterator<Item = &'a str>) {
+        self.remove_and_add(numbers, true);
+    }
+
+    /// Takes `numbers` out: how their push ended is known.
+    pub fn remove<'a>(&mut self, numbers: impl Iterator<Item = &'a str>) {
+        self.remove_and_add(numbers, false);
+    }
+
+    fn remove_and_add<'a>(&mut self, numbers: impl Iterator<Item = &'a str>, add: bool) {
+        let given: Vec<String> = numbers.map(Sending::digits).collect();
+        let chosen: std::collections::BTreeSet<&str> = given.iter().map(String::as_str).collect();
+        let mut members: Vec<&str> = self.members().filter(|member| !chosen.contains(member)).collect();
+        if add {
+            members.extend(&chosen);
+        }
+        let kept = members.len().saturating_sub(MAX_SENDING);
+        self.0 = members[kept..].concat();
+    }
+}
+
+impl Account {
+    /// Whether Pruvan may have been told a wish for the order `number` that is of the time `at`.
+    pub fn may_have_told(&self, number: &str, at: i64) -> bool {
+        at <= self.pulled_at || (at <= self.told_at && self.sending.contains(number))
+    }
 }
 
 /// What the host decides about an account.
@@ -297,10 +356,10 @@ impl Accounts {
     }
 
     /// Notes that a pull told Pruvan all there was.
-    pub async fn note_told(&self, username: &str, now: i64) -> Result<(), StoreError> {
+    pub async fn note_pull(&self, username: &str, now: i64) -> Result<(), StoreError> {
         let update = self
             .update(username)
-            .update_expression("SET toldAt = :now")
+            .update_expression("SET pulledAt = :now")
             .condition_expression("attribute_exists(username)")
             .expression_attribute_values(":now", n(now));
         update.send().await.map_err(failed("UpdateItem on Accounts"))?;
@@ -363,8 +422,9 @@ impl Accounts {
             .held(&account.username, lease)
             .condition_expression("leaseOwner = :owner AND pushKeySince = :since")
             .expression_attribute_values(":since", n(account.push_key_since))
-            .update_expression("SET pushed = :pushed, toldAt = :now, leaseUntil = :until")
+            .update_expression("SET pushed = :pushed, sending = :sending, toldAt = :now, leaseUntil = :until")
             .expression_attribute_values(":pushed", AttributeValue::M(to_item(&account.pushed)?))
+            .expression_attribute_values(":sending", s(&account.sending.0))
             .expression_attribute_values(":now", n(now))
             .expression_attribute_values(":until", n(until));
         let held = done_unless_condition(update.send().await)?;
@@ -379,7 +439,7 @@ impl Accounts {
     pub async fn release_asleep(&self, account: &Account, lease: &Lease, now: i64) -> Result<(), StoreError> {
         let update = self
             .update(&account.username)
-            .update_expression("REMOVE leaseOwner, leaseUntil, wakeBucket, wakeAt, backoffUntil, failures")
+            .update_expression("REMOVE leaseOwner, leaseUntil, wakeBucket, wakeAt, backoffUntil, failures, sending")
             .condition_expression("leaseOwner = :owner AND wakes = :wakes AND wakeAt < :announced")
             .expression_attribute_values(":announced", n(now - ANNOUNCED_MS))
             .expression_attribute_values(":owner", s(&lease.owner))
@@ -397,11 +457,13 @@ impl Accounts {
         let update = self.held(&account.username, lease);
         let update = match backoff {
             Some((failures, until)) => update
-                .update_expression("SET failures = :failures, backoffUntil = :backoff REMOVE leaseOwner, leaseUntil")
+                .update_expression("SET failures = :failures, backoffUntil = :backoff, sending = :sending REMOVE leaseOwner, leaseUntil")
                 .expression_attribute_values(":failures", n(failures))
                 .expression_attribute_values(":backoff", n(until)),
-            None => update.update_expression("REMOVE leaseOwner, leaseUntil, failures, backoffUntil"),
+            None => update.update_expression("SET sending = :sending REMOVE leaseOwner, leaseUntil, failures, backoffUntil"),
         };
+        // Without the orders of the pushes that ended well.
+        let update = update.expression_attribute_values(":sending", s(&account.sending.0));
         done_unless_condition(update.send().await).map(|_| ())
     }
 
@@ -410,12 +472,13 @@ impl Accounts {
         let update = self
             .update(&account.username)
             .update_expression(
-                "SET wakeAt = :at, wakeBucket = :bucket REMOVE leaseOwner, leaseUntil, failures, backoffUntil",
+                "SET wakeAt = :at, wakeBucket = :bucket, sending = :sending REMOVE leaseOwner, leaseUntil, failures, backoffUntil",
             )
             .condition_expression("leaseOwner = :owner AND wakes = :wakes AND wakeAt < :announced")
             .expression_attribute_values(":announced", n(now - ANNOUNCED_MS))
             .expression_attribute_values(":owner", s(&lease.owner))
             .expression_attribute_values(":wakes", n(account.wakes))
+            .expression_attribute_values(":sending", s(&account.sending.0))
             .expression_attribute_values(":at", n(at))
             .expression_attribute_values(":bucket", n(wake_bucket(&account.username)));
         if done_unless_condition(update.send().await)? { Ok(()) } else { self.release(account, lease, None).await }

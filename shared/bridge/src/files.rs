@@ -34,6 +34,8 @@ pub fn sniff(bytes: &[u8]) -> Format {
         [0xFF, 0xD8, 0xFF, ..] => format("image/jpeg", "jpg"),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => format("image/png", "png"),
         [b'%', b'P', b'D', b'F', b'-', ..] => format("application/pdf", "pdf"),
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', b'i', ..] => format("image/heic", "heic"),
+        [_, _, _, _, b'f', b't', b'y', b'p', b'm', b'i', b'f', ..] => format("image/heif", "heif"),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => format("video/mp4", "mp4"),
         _ if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
             && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() =>
@@ -122,6 +124,7 @@ mod tests {
             (b"\x89PNG\r\n\x1a\nrest", "png"),
             (b"%PDF-1.4", "pdf"),
             (b"\0\0\0\x18ftypmp42", "mp4"),
+            (b"\0\0\0\x18ftypheic", "heic"),
             (b" {\"a\": 1}", "json"),
             (b"{\"a\": ", "bin"),
             (b"", "bin"),

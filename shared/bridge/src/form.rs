@@ -61,7 +61,10 @@ fn boundary(header: Option<&str>, body: &[u8]) -> Option<String> {
     match (named, first) {
         (Some(named), Some(first)) if first == named => Some(named),
         // A preamble may come before the first boundary.
-        (Some(named), None) => Some(named),
+        (Some(named), None) => {
+            let mark = format!("--{named}");
+            body.windows(mark.len()).any(|window| window == mark.as_bytes()).then_some(named)
+        }
         (_, Some(first)) => Some(first.to_owned()),
         (None, None) => None,
     }

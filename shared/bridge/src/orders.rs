@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use pruvan::status::OfficeStatus;
 use pruvan::work_order::{Directives, WorkOrder};
@@ -17,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::accounts::{Account, Accounts};
 use crate::push_queue::{PushQueue, Urgency};
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, condition_failed, failed, n, row, s, sortable};
+use crate::store::{Item, StoreError, conditional, failed, n, row, s, sortable};
 use crate::world::World;
 
 /// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never changed.
@@ -52,9 +54,6 @@ pub struct Order {
     /// All directives that the host ever set and didn't take back.
     #[serde(default)]
     pub directives: BTreeMap<String, Directive>,
-    /// When Pruvan was last known to have the directives; a push key made since then makes all of them go out again.
-    #[serde(default)]
-    pub settled_at: i64,
     /// Grows with every write to the row.
     pub revision: i64,
     /// When the host last changed it.
@@ -81,7 +80,10 @@ pub struct Directive {
     pub at: i64,
     /// Still to be told.
     pub open: bool,
-    /// What Pruvan was known to have when the host set it.
+    /// When it was closed: told, or overtaken.
+    #[serde(default)]
+    pub closed_at: i64,
+    /// What Pruvan was surely known to have when the host set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
 }
@@ -149,8 +151,7 @@ impl Order {
 
     /// The directives that go out now.
     pub fn outgoing(&self, account: &Account) -> Directives {
-        let all = account.push_key_since > self.settled_at;
-        let outgoing = self.directives.iter().filter(|(_, directive)| all || directive.open);
+        let outgoing = self.directives.iter().filter(|(_, directive)| directive.goes_out(account));
         Directives(outgoing.map(|(name, directive)| (name.clone(), directive.value.clone())).collect())
     }
 
@@ -183,26 +184,46 @@ impl Order {
         latest
     }
 
-    /// What Pruvan is last known to have in a directive's field: what it reported, or what it was told since.
-    fn in_pruvan(&self, name: &str) -> Option<String> {
+    /// What Pruvan is last known to have in a directive's field: what it reported, or what it was told since. `None` if that is
+    /// not sure, since a wish may have arrived or not.
+    fn in_pruvan(&self, name: &str, may_have_told: impl Fn(i64) -> bool) -> Option<String> {
         let reported = self.reports.iter().rev().find_map(|report| Some((report.at, report.of(name)?)));
-        let told = self.directives.get(name);
-        match (reported, told) {
-            (Some((at, value)), Some(told)) if at >= told.at => Some(value),
-            (_, Some(told)) if told.open => told.before.clone(),
-            (_, Some(told)) => Some(told.value.clone()),
-            (reported, None) => reported.map(|(_, value)| value),
+        let reported_since =
+            |at: i64| reported.clone().filter(|(reported_at, _)| *reported_at >= at).map(|(_, value)| value);
+        match self.directives.get(name) {
+            Some(wish) if wish.open && may_have_told(wish.at) => None,
+            Some(wish) if wish.open => reported_since(wish.at).or_else(|| wish.before.clone()),
+            Some(wish) => reported_since(wish.closed_at).or_else(|| Some(wish.value.clone())),
+            None => reported_since(0),
         }
     }
 
-    /// Marks as told each directive for which `told` is true of when it was set.
-    fn settle(&mut self, now: i64, told: impl Fn(&str, &Directive) -> bool) {
+    /// Closes each directive that goes out and for which `told` is true, as of `now` but not before the account's push key: what
+    /// an earlier integration was told is of no use to this one.
+    fn close(&mut self, account: &Account, now: i64, told: impl Fn(&str, &Directive) -> bool) {
         for (name, directive) in &mut self.directives {
-            if told(name, directive) {
+            if directive.goes_out(account) && told(name, directive) {
                 directive.open = false;
+                directive.closed_at = now.max(account.push_key_since);
             }
         }
-        self.settled_at = now;
+    }
+
+    /// When the last directive was closed: a push key made since then makes all of them go out again.
+    fn settled_at(&self) -> i64 {
+        self.directives
+            .values()
+            .filter(|directive| !directive.open)
+            .map(|directive| directive.closed_at)
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+impl Directive {
+    /// Whether it is still to be told to the integration that the account has now.
+    fn goes_out(&self, account: &Account) -> bool {
+        self.open || self.closed_at < account.push_key_since
     }
 }
 
@@ -398,7 +419,7 @@ impl Orders {
             let live = known.as_ref().filter(|order| order.deleted_at.is_none());
             let order = make(live)?;
             let document = order.document();
-            let directives = directives(live, &order.directives(), intent, now);
+            let directives = directives(account, live, &order.directives(), intent, force, now);
             if let Some(live) = live
                 && live.document == document
                 && live.directives == directives
@@ -415,7 +436,6 @@ impl Orders {
                 work_order_number: number.to_owned(),
                 document,
                 directives,
-                settled_at: live.map_or(0, |order| order.settled_at),
                 revision: known.as_ref().map_or(1, |order| order.revision + 1),
                 changed_at: now,
                 made_at: live.map_or(now, |order| order.made_at),
@@ -556,7 +576,7 @@ impl Orders {
             return Ok(None);
         }
         let mut next = order.clone();
-        next.settle(now, |name, _| sent.0.contains_key(name));
+        next.close(account, now, |name, _| sent.0.contains_key(name));
         next.revision += 1;
         let values = directive_values(&next)?;
         let expression = format!("SET {DIRECTIVE_SETS}");
@@ -567,9 +587,7 @@ impl Orders {
     pub async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<bool, StoreError> {
         match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_transaction_canceled_exception()) => {
-                Ok(false)
-            }
+            Err(error) if lost_to_others(&error) => Ok(false),
             Err(error) => Err(StoreError::call("TransactWriteItems on Orders and PushQueue", &error)),
         }
     }
@@ -580,7 +598,7 @@ impl Orders {
         for _ in 0..TRIES {
             let Some(mut order) = self.get(&account.username, &sent.work_order_number).await? else { return Ok(()) };
             let read = order.revision;
-            order.settle(now, |name, directive| {
+            order.close(account, now, |name, directive| {
                 names.0.contains_key(name) && sent.directives.get(name).is_some_and(|sent| directive.at <= sent.at)
             });
             order.revision += 1;
@@ -601,13 +619,10 @@ impl Orders {
             trim(&mut order.reports);
             // A wish that may have been sent is answered by any report. One that was not is overtaken only by news: Pruvan
             // repeats itself, and a repeat of what was known before must not take a new wish back.
-            let reopened_at = if account.push_key_since > order.settled_at { account.push_key_since } else { 0 };
-            let known = account.told_at >= reopened_at;
-            let settled_at = if known { report.at } else { order.settled_at };
-            order.settle(settled_at, |name, directive| {
-                let may_be_told = known && directive.at <= account.told_at;
+            order.close(account, report.at, |name, directive| {
+                let told = account.may_have_told(number, directive.at.max(account.push_key_since));
                 let news = report.of(name).is_some_and(|reported| directive.before.as_deref() != Some(&reported));
-                may_be_told || news
+                told || (directive.open && news)
             });
             order.revision += 1;
             let reports = serde_dynamo::to_attribute_value(&order.reports)
@@ -639,11 +654,7 @@ impl Orders {
             .condition_expression("revision = :read")
             .expression_attribute_names("#open", "open")
             .set_expression_attribute_values(Some(values));
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error) => Ok(false),
-            Err(error) => Err(StoreError::call("UpdateItem on Orders", &error)),
-        }
+        conditional("UpdateItem on Orders", || update.clone().send()).await
     }
 }
 
@@ -662,21 +673,30 @@ fn directive_values(order: &Order) -> Result<Item, StoreError> {
         (":directives".to_owned(), directives),
         (":open".to_owned(), s(fragment(true))),
         (":wishes".to_owned(), s(fragment(false))),
-        (":settledAt".to_owned(), n(order.settled_at)),
+        (":settledAt".to_owned(), n(order.settled_at())),
         (":revision".to_owned(), n(order.revision)),
     ]))
 }
 
 /// The directives of `given`, as they stand after the host's change.
-fn directives(known: Option<&Order>, given: &Directives, intent: Intent<'_>, now: i64) -> BTreeMap<String, Directive> {
+fn directives(
+    account: &Account,
+    known: Option<&Order>,
+    given: &Directives,
+    intent: Intent<'_>,
+    force: bool,
+    now: i64,
+) -> BTreeMap<String, Directive> {
     let wish = |(name, value): (&String, &String)| {
         let same = known.and_then(|known| known.directives.get(name)).filter(|directive| directive.value == *value);
-        let set_anew = matches!(intent, Intent::Set(fields) if fields.contains(name));
+        // What is forced is meant to arrive, whatever was told before.
+        let set_anew = force || matches!(intent, Intent::Set(fields) if fields.contains(name));
         let directive = match same {
             Some(same) if !set_anew => same.clone(),
             _ => {
-                let before = known.and_then(|known| known.in_pruvan(name));
-                Directive { value: value.clone(), at: now, open: true, before }
+                let before = known
+                    .and_then(|known| known.in_pruvan(name, |at| account.may_have_told(&known.work_order_number, at)));
+                Directive { value: value.clone(), at: now, open: true, closed_at: 0, before }
             }
         };
         (name.clone(), directive)
@@ -684,8 +704,22 @@ fn directives(known: Option<&Order>, given: &Directives, intent: Intent<'_>, now
     given.0.iter().map(wish).collect()
 }
 
+/// Whether a transaction was canceled only by what others did to its rows; anything else (an item too large, say) would be so
+/// again.
+fn lost_to_others<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+        return false;
+    };
+    let others = ["None", "ConditionalCheckFailed", "TransactionConflict"];
+    canceled.cancellation_reasons().iter().all(|reason| others.contains(&reason.code().unwrap_or("None")))
+}
+
 fn trim(reports: &mut Vec<Report>) {
-    let size = |report: &Report| report.other.as_ref().map_or(0, String::len) + 200;
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let size = |report: &Report| {
+        let texts = [&report.other, &report.status, &report.field_status, &report.client_status, &report.due_date];
+        texts.map(length).iter().sum::<usize>() + 100
+    };
     let mut total: usize = reports.iter().map(size).sum();
     while reports.len() > 1 && (reports.len() > REPORTS_KEPT || total > REPORT_BYTES_KEPT) {
         total -= size(&reports.remove(0));
@@ -709,7 +743,8 @@ mod tests {
     use super::*;
 
     fn wish(value: &str, at: i64, open: bool, before: Option<&str>) -> Directive {
-        Directive { value: value.to_owned(), at, open, before: before.map(str::to_owned) }
+        let closed_at = if open { 0 } else { at + 1 };
+        Directive { value: value.to_owned(), at, open, closed_at, before: before.map(str::to_owned) }
     }
 
     fn order(status: Directive, reports: Vec<Report>) -> Order {
@@ -717,7 +752,6 @@ mod tests {
             work_order_number: "1".to_owned(),
             document: "{}".to_owned(),
             directives: BTreeMap::from([("status".to_owned(), status)]),
-            settled_at: 0,
             revision: 1,
             changed_at: 0,
             made_at: 0,
@@ -729,27 +763,36 @@ mod tests {
 
     #[test]
     fn an_unchanged_directive_is_a_new_wish_only_when_it_is_set() {
+        let account: Account = serde_json::from_str(r#"{"username":"u","madeAt":0}"#).unwrap();
         let known = order(wish("assigned", 1, false, None), Vec::new());
         let given = |status: &str| Directives(BTreeMap::from([("status".to_owned(), status.to_owned())]));
         let named = ["status".to_owned()];
-        let status = |given: Directives, intent| directives(Some(&known), &given, intent, 5).remove("status");
-        assert_eq!(status(given("assigned"), Intent::State), Some(wish("assigned", 1, false, None)));
-        assert_eq!(status(given("assigned"), Intent::Set(&[])), Some(wish("assigned", 1, false, None)));
-        assert_eq!(status(given("assigned"), Intent::Set(&named)), Some(wish("assigned", 5, true, Some("assigned"))));
-        assert_eq!(status(given("rework"), Intent::State), Some(wish("rework", 5, true, Some("assigned"))));
-        assert_eq!(status(Directives::default(), Intent::State), None);
+        let status = |given: Directives, intent, force| {
+            directives(&account, Some(&known), &given, intent, force, 5).remove("status")
+        };
+        assert_eq!(status(given("assigned"), Intent::State, false), Some(wish("assigned", 1, false, None)));
+        assert_eq!(status(given("assigned"), Intent::Set(&[]), false), Some(wish("assigned", 1, false, None)));
+        assert_eq!(status(given("assigned"), Intent::State, true), Some(wish("assigned", 5, true, Some("assigned"))));
+        assert_eq!(
+            status(given("assigned"), Intent::Set(&named), false),
+            Some(wish("assigned", 5, true, Some("assigned")))
+        );
+        assert_eq!(status(given("rework"), Intent::State, false), Some(wish("rework", 5, true, Some("assigned"))));
+        assert_eq!(status(Directives::default(), Intent::State, false), None);
     }
 
     #[test]
     fn what_pruvan_has_is_the_latest_of_what_it_said_and_was_told() {
         let report = |at| Report { at, status: Some("complete".to_owned()), ..Report::default() };
-        let has = |status, reports| order(status, reports).in_pruvan("status");
+        let has = |status, reports| order(status, reports).in_pruvan("status", |_| false);
         assert_eq!(has(wish("assigned", 5, false, None), vec![]).as_deref(), Some("assigned"));
         assert_eq!(has(wish("assigned", 5, false, None), vec![report(6)]).as_deref(), Some("complete"));
-        assert_eq!(has(wish("rework", 5, false, None), vec![report(4)]).as_deref(), Some("rework"));
+        assert_eq!(has(wish("rework", 5, false, None), vec![report(5)]).as_deref(), Some("rework"));
         assert_eq!(has(wish("rush", 5, true, Some("rework")), vec![report(4)]).as_deref(), Some("rework"));
         assert_eq!(has(wish("rework", 5, true, Some("assigned")), vec![]).as_deref(), Some("assigned"));
         assert_eq!(has(wish("assigned", 5, true, None), vec![]), None);
+        // It may have arrived or not.
+        assert_eq!(order(wish("rush", 5, true, Some("rework")), vec![report(6)]).in_pruvan("status", |_| true), None);
     }
 
     #[test]

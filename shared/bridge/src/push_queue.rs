@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{Delete, Update};
 use serde::Deserialize;
 
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, condition_failed, failed, n, row, s, sortable};
+use crate::store::{Item, StoreError, conditional, failed, n, row, s, sortable};
 use crate::world::World;
 
 /// What goes first.
@@ -121,11 +121,7 @@ impl PushQueue {
             .expression_attribute_values(":version", n(version))
             .expression_attribute_values(":due", s(due(Urgency::Normal, now)))
             .expression_attribute_values(":now", n(now));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(StoreError::call("UpdateItem on PushQueue", &error)),
-        }
+        conditional("UpdateItem on PushQueue", || update.clone().send()).await.map(|_| ())
     }
 
     /// What is due at `now`, urgent ones first, at most `limit`.
@@ -216,11 +212,7 @@ impl PushQueue {
             .set_key(Some(key(username, &sent.work_order_number)))
             .condition_expression("version = :version")
             .expression_attribute_values(":version", n(sent.version));
-        match delete.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(StoreError::call("DeleteItem on PushQueue", &error)),
-        }
+        conditional("DeleteItem on PushQueue", || delete.clone().send()).await.map(|_| ())
     }
 
     /// Notes that Pruvan refused the order: it is tried again at `retry_at`, or parked without one. If the order changed since,
@@ -247,11 +239,7 @@ impl PushQueue {
                 .expression_attribute_values(":due", s(due(sent.urgency(), at))),
             None => update.update_expression("SET attempts = :attempts, lastError = :error REMOVE due"),
         };
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(StoreError::call("UpdateItem on PushQueue", &error)),
-        }
+        conditional("UpdateItem on PushQueue", || update.clone().send()).await.map(|_| ())
     }
 }
 

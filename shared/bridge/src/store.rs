@@ -1,6 +1,8 @@
 //! What the DynamoDB tables have in common: attribute values, and errors that say what failed without saying what was in it.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -55,7 +57,30 @@ pub fn failed<E: ProvideErrorMetadata, R>(operation: &'static str) -> impl Fn(Sd
 
 /// True if a conditional write found its condition false.
 pub fn condition_failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
-    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ConditionalCheckFailedException")
+    code(error) == Some("ConditionalCheckFailedException")
+}
+
+/// A conditional write: true if it was done, false if its condition doesn't hold. While a transaction has the row it is tried
+/// again, which the SDK doesn't do by itself.
+pub async fn conditional<T, E: ProvideErrorMetadata, R, F: Future<Output = Result<T, SdkError<E, R>>>>(
+    operation: &'static str,
+    write: impl Fn() -> F,
+) -> Result<bool, StoreError> {
+    for tries in 1..=8 {
+        match write().await {
+            Ok(_) => return Ok(true),
+            Err(error) if condition_failed(&error) => return Ok(false),
+            Err(error) if code(&error) == Some("TransactionConflictException") => {
+                tokio::time::sleep(Duration::from_millis(20 * tries)).await;
+            }
+            Err(error) => return Err(StoreError::call(operation, &error)),
+        }
+    }
+    Err(StoreError::Contended("a row"))
+}
+
+fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
+    error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
 /// A row as the type `T`.

@@ -85,8 +85,13 @@ pub fn item_id(upload: &Upload, sha256: Option<&str>) -> String {
                 Some(sha256) => sha256.to_owned(),
                 None => Value::Object(lasting(&upload.fields)).to_string(),
             };
-            let parts =
-                [upload.key2.as_deref(), upload.key4.as_deref(), upload.file_type.as_str().into(), Some(&content)];
+            let parts = [
+                upload.key2.as_deref(),
+                upload.key4.as_deref(),
+                upload.evidence_type.as_deref(),
+                Some(upload.file_type.as_str()),
+                Some(&content),
+            ];
             format!("content:{}", sha256_hex(parts.map(Option::unwrap_or_default).join("\n").as_bytes()))
         }
     }

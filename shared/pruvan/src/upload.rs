@@ -200,6 +200,8 @@ impl UploadRequest {
     /// Reads a payload. Nothing in it can make this fail.
     pub fn from_payload(mut payload: Map<String, Value>) -> UploadRequest {
         let credentials = Credentials::take(&mut payload);
+        // Only validate carries one; wherever it comes, it is as secret as the credentials.
+        payload.remove("pushkey");
         UploadRequest { credentials, upload: Upload::from_fields(payload) }
     }
 }

@@ -145,8 +145,9 @@ pub const SERVICE_FIELDS: [Field; 22] = [
 /// At most this many services an order; ours, the specification has none.
 pub const MAX_SERVICES: usize = 200;
 
-/// An order as JSON has at most this many bytes, so that it fits a push and a database row.
-pub const MAX_DOCUMENT: usize = 300_000;
+/// An order as JSON has at most this many bytes, so that it fits a push, and twice a database row of 400 KB with room for what is
+/// reported: an index on the row counts against the same limit.
+pub const MAX_DOCUMENT: usize = 150_000;
 
 /// Something about one field: an error that kept the order from being taken, or a warning beside one that was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -515,7 +516,7 @@ impl Check {
 /// The candidate that `text` is most likely a slip of.
 fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let wanted = plain(text.get(..64).unwrap_or(text));
+    let wanted = plain(&text.chars().take(64).collect::<String>());
     candidates
         .map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len() / 3)
