@@ -10,6 +10,7 @@ pub mod files;
 pub mod form;
 pub mod host;
 pub mod http;
+pub mod order;
 pub mod orders;
 pub mod outbound;
 pub mod push_queue;

@@ -1,0 +1,336 @@
+//! A row of the Orders table: the order as Pruvan gets it, the host's wishes beside it, and what Pruvan reported.
+
+use std::collections::BTreeMap;
+
+use pruvan::work_order::Directives;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::accounts::Account;
+use crate::store::StoreError;
+
+/// Of what Pruvan reported, this many reports are kept.
+const REPORTS_KEPT: usize = 50;
+
+/// And at most about this many bytes of them.
+const REPORT_BYTES_KEPT: usize = 60_000;
+
+/// One row.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// The number, unique in the account.
+    pub work_order_number: String,
+    /// The order as JSON, without directives.
+    pub document: String,
+    /// All directives that the host ever set and didn't take back.
+    #[serde(default)]
+    pub directives: BTreeMap<String, Directive>,
+    /// Grows with every write to the row.
+    pub revision: i64,
+    /// When the host last changed it.
+    pub changed_at: i64,
+    /// When it was made.
+    pub made_at: i64,
+    /// When the host ended it, if it did.
+    #[serde(default)]
+    pub ended_at: Option<i64>,
+    /// When the host deleted it, if it did.
+    #[serde(default)]
+    pub deleted_at: Option<i64>,
+    /// What Pruvan reported, newest last.
+    #[serde(default)]
+    pub reports: Vec<Report>,
+}
+
+/// A value that the host wishes for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directive {
+    /// As it is sent.
+    pub value: String,
+    /// When the host set it.
+    pub at: i64,
+    /// Still to be told.
+    pub open: bool,
+    /// When it was closed: told, or overtaken.
+    #[serde(default)]
+    pub closed_at: i64,
+    /// What Pruvan was surely known to have when the host set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+/// One status report.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// When it came.
+    pub at: i64,
+    /// Office status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Field status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_status: Option<String>,
+    /// The host's own status, sent back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_status: Option<String>,
+    /// The day, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_date: Option<String>,
+    /// Fields that the specification doesn't name, as a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<String>,
+}
+
+impl Report {
+    /// What it says of a directive's field, in the form that is sent.
+    pub(crate) fn of(&self, name: &str) -> Option<String> {
+        match name {
+            "status" => self.status.clone(),
+            "dueDate" => Some(format!("{} 1200 +0", self.due_date.as_ref()?)),
+            _ => None, // who an order is assigned to is never reported
+        }
+    }
+}
+
+/// How the host's change treats directives that it doesn't change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent<'a> {
+    /// The order is given whole, as a nightly synchronisation does: a directive that has the value it had is no new wish.
+    State,
+    /// These fields are set: each directive among them is a new wish, also with the value it had.
+    Set(&'a [String]),
+}
+
+/// What a change did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The order is new, or was deleted before.
+    Created,
+    /// It differs from what was there.
+    Changed,
+    /// It doesn't; nothing was written and nothing will be pushed.
+    Unchanged,
+}
+
+impl Order {
+    /// The directives that go out now, as fields to put before the document's own.
+    pub fn fragment(&self, account: &Account) -> String {
+        self.outgoing(account).fragment()
+    }
+
+    /// The directives that go out now.
+    pub fn outgoing(&self, account: &Account) -> Directives {
+        let outgoing = self.directives.iter().filter(|(_, directive)| directive.goes_out(account));
+        Directives(outgoing.map(|(name, directive)| (name.clone(), directive.value.clone())).collect())
+    }
+
+    /// The order as the host gave it: the document with the host's own wishes in it.
+    pub fn as_given(&self) -> Result<Map<String, Value>, StoreError> {
+        let fault = |error: serde_json::Error| StoreError::Row { table: "Orders", fault: error.to_string() };
+        let mut map: Map<String, Value> = serde_json::from_str(&self.document).map_err(fault)?;
+        map.extend(
+            self.directives.iter().map(|(name, directive)| (name.clone(), Value::from(directive.value.as_str()))),
+        );
+        Ok(map)
+    }
+
+    /// The latest value that Pruvan reported of each field.
+    pub fn reported(&self) -> Report {
+        let mut latest = Report::default();
+        for report in &self.reports {
+            latest.at = report.at;
+            for (field, value) in [
+                (&mut latest.status, &report.status),
+                (&mut latest.field_status, &report.field_status),
+                (&mut latest.client_status, &report.client_status),
+                (&mut latest.due_date, &report.due_date),
+            ] {
+                if value.is_some() {
+                    field.clone_from(value);
+                }
+            }
+        }
+        latest
+    }
+
+    /// What Pruvan is last known to have in a directive's field: what it reported, or what it was told since. `None` if that is
+    /// not sure, since a wish may have arrived or not.
+    fn in_pruvan(&self, name: &str, may_have_told: impl Fn(i64) -> bool) -> Option<String> {
+        let reported = self.reports.iter().rev().find_map(|report| Some((report.at, report.of(name)?)));
+        let reported_since =
+            |at: i64| reported.clone().filter(|(reported_at, _)| *reported_at >= at).map(|(_, value)| value);
+        match self.directives.get(name) {
+            Some(wish) if wish.open && may_have_told(wish.at) => None,
+            Some(wish) if wish.open => reported_since(wish.at).or_else(|| wish.before.clone()),
+            Some(wish) => reported_since(wish.closed_at).or_else(|| Some(wish.value.clone())),
+            None => reported_since(0),
+        }
+    }
+
+    /// Closes each directive that goes out and for which `told` is true, as of `now` but not before the account's push key: what
+    /// an earlier integration was told is of no use to this one.
+    pub(crate) fn close(&mut self, account: &Account, now: i64, told: impl Fn(&str, &Directive) -> bool) {
+        for (name, directive) in &mut self.directives {
+            if directive.goes_out(account) && told(name, directive) {
+                directive.open = false;
+                directive.closed_at = now.max(account.push_key_since);
+            }
+        }
+    }
+
+    /// When the last directive was closed: a push key made since then makes all of them go out again.
+    pub(crate) fn settled_at(&self) -> i64 {
+        self.directives
+            .values()
+            .filter(|directive| !directive.open)
+            .map(|directive| directive.closed_at)
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+impl Directive {
+    /// Whether it is still to be told to the integration that the account has now.
+    fn goes_out(&self, account: &Account) -> bool {
+        self.open || self.closed_at < account.push_key_since
+    }
+}
+
+/// What a pull needs of an order: enough to copy it out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pulled {
+    /// The number.
+    pub work_order_number: String,
+    /// The order as JSON.
+    pub document: String,
+    /// When the host last changed it.
+    pub changed_at: i64,
+    /// The row's revision.
+    pub revision: i64,
+    /// Directives still to be told, as fields.
+    #[serde(default)]
+    open: String,
+    /// All directives, as fields.
+    #[serde(default)]
+    wishes: String,
+    #[serde(default)]
+    settled_at: i64,
+}
+
+impl Pulled {
+    /// The directives that go out now, as fields to put before the document's own.
+    pub fn fragment(&self, account: &Account) -> &str {
+        if account.push_key_since > self.settled_at { &self.wishes } else { &self.open }
+    }
+}
+
+/// The directives of `given`, as they stand after the host's change.
+pub(crate) fn directives(
+    account: &Account,
+    known: Option<&Order>,
+    given: &Directives,
+    intent: Intent<'_>,
+    force: bool,
+    now: i64,
+) -> BTreeMap<String, Directive> {
+    let wish = |(name, value): (&String, &String)| {
+        let same = known.and_then(|known| known.directives.get(name)).filter(|directive| directive.value == *value);
+        // What is forced is meant to arrive, whatever was told before.
+        let set_anew = force || matches!(intent, Intent::Set(fields) if fields.contains(name));
+        let directive = match same {
+            Some(same) if !set_anew => same.clone(),
+            _ => {
+                let before = known
+                    .and_then(|known| known.in_pruvan(name, |at| account.may_have_told(&known.work_order_number, at)));
+                Directive { value: value.clone(), at: now, open: true, closed_at: 0, before }
+            }
+        };
+        (name.clone(), directive)
+    };
+    given.0.iter().map(wish).collect()
+}
+
+pub(crate) fn trim(reports: &mut Vec<Report>) {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let size = |report: &Report| {
+        let texts = [&report.other, &report.status, &report.field_status, &report.client_status, &report.due_date];
+        texts.map(length).iter().sum::<usize>() + 100
+    };
+    let mut total: usize = reports.iter().map(size).sum();
+    while reports.len() > 1 && (reports.len() > REPORTS_KEPT || total > REPORT_BYTES_KEPT) {
+        total -= size(&reports.remove(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(value: &str, at: i64, open: bool, before: Option<&str>) -> Directive {
+        let closed_at = if open { 0 } else { at + 1 };
+        Directive { value: value.to_owned(), at, open, closed_at, before: before.map(str::to_owned) }
+    }
+
+    fn order(status: Directive, reports: Vec<Report>) -> Order {
+        Order {
+            work_order_number: "1".to_owned(),
+            document: "{}".to_owned(),
+            directives: BTreeMap::from([("status".to_owned(), status)]),
+            revision: 1,
+            changed_at: 0,
+            made_at: 0,
+            ended_at: None,
+            deleted_at: None,
+            reports,
+        }
+    }
+
+    #[test]
+    fn an_unchanged_directive_is_a_new_wish_only_when_it_is_set() {
+        let account: Account = serde_json::from_str(r#"{"username":"u","madeAt":0}"#).unwrap();
+        let known = order(wish("assigned", 1, false, None), Vec::new());
+        let given = |status: &str| Directives(BTreeMap::from([("status".to_owned(), status.to_owned())]));
+        let named = ["status".to_owned()];
+        let status = |given: Directives, intent, force| {
+            directives(&account, Some(&known), &given, intent, force, 5).remove("status")
+        };
+        assert_eq!(status(given("assigned"), Intent::State, false), Some(wish("assigned", 1, false, None)));
+        assert_eq!(status(given("assigned"), Intent::Set(&[]), false), Some(wish("assigned", 1, false, None)));
+        assert_eq!(status(given("assigned"), Intent::State, true), Some(wish("assigned", 5, true, Some("assigned"))));
+        assert_eq!(
+            status(given("assigned"), Intent::Set(&named), false),
+            Some(wish("assigned", 5, true, Some("assigned")))
+        );
+        assert_eq!(status(given("rework"), Intent::State, false), Some(wish("rework", 5, true, Some("assigned"))));
+        assert_eq!(status(Directives::default(), Intent::State, false), None);
+    }
+
+    #[test]
+    fn what_pruvan_has_is_the_latest_of_what_it_said_and_was_told() {
+        let report = |at| Report { at, status: Some("complete".to_owned()), ..Report::default() };
+        let has = |status, reports| order(status, reports).in_pruvan("status", |_| false);
+        assert_eq!(has(wish("assigned", 5, false, None), vec![]).as_deref(), Some("assigned"));
+        assert_eq!(has(wish("assigned", 5, false, None), vec![report(6)]).as_deref(), Some("complete"));
+        assert_eq!(has(wish("rework", 5, false, None), vec![report(5)]).as_deref(), Some("rework"));
+        assert_eq!(has(wish("rush", 5, true, Some("rework")), vec![report(4)]).as_deref(), Some("rework"));
+        assert_eq!(has(wish("rework", 5, true, Some("assigned")), vec![]).as_deref(), Some("assigned"));
+        assert_eq!(has(wish("assigned", 5, true, None), vec![]), None);
+        // It may have arrived or not.
+        assert_eq!(order(wish("rush", 5, true, Some("rework")), vec![report(6)]).in_pruvan("status", |_| true), None);
+    }
+
+    #[test]
+    fn old_reports_make_room() {
+        let mut reports: Vec<Report> = (0..60).map(|at| Report { at, ..Report::default() }).collect();
+        trim(&mut reports);
+        assert_eq!((reports.len(), reports[0].at), (50, 10));
+        let large = |at| Report { at, other: Some("x".repeat(40_000)), ..Report::default() };
+        let mut reports = vec![large(1), large(2)];
+        trim(&mut reports);
+        assert_eq!(reports.len(), 1);
+    }
+}
