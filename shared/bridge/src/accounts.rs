@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secrets::{ApiKey, hex, sha256_hex};
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, condition_failed, failed, n, row, s};
+use crate::store::{Item, StoreError, condition_failed, failed, n, row, s, unreadable};
 use crate::world::World;
 
 /// At most this many keys live at a time: one in use, one to rotate to.
@@ -535,7 +535,7 @@ fn wake_bucket(username: &str) -> i64 {
 }
 
 fn to_item<T: Serialize>(value: &T) -> Result<Item, StoreError> {
-    serde_dynamo::to_item(value).map_err(|error| StoreError::Row { table: "Accounts", fault: error.to_string() })
+    serde_dynamo::to_item(value).map_err(|error| unreadable("Accounts", &error))
 }
 
 fn done_unless_condition<T, E: aws_sdk_dynamodb::error::ProvideErrorMetadata, R>(

@@ -4,13 +4,12 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
-use lambda_http::http::StatusCode;
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Response};
 use pruvan::work_order::Remark;
 use serde::Serialize;
 
-use crate::settings::SettingError;
 use crate::store::StoreError;
 
 /// What Pruvan is told when our own stores fail. It is shown to a person, who can only try again.
@@ -50,13 +49,9 @@ fn json(status: StatusCode, content_type: &'static str, reply: &impl Serialize) 
 fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
     let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content_type.parse().unwrap_or_else(|_| unreachable_header()));
-    response.headers_mut().insert(CACHE_CONTROL, lambda_http::http::HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-fn unreachable_header() -> lambda_http::http::HeaderValue {
-    lambda_http::http::HeaderValue::from_static("application/json")
 }
 
 /// An error reply of the host's API: `application/problem+json`, RFC 9457.
@@ -141,8 +136,3 @@ pub async fn guarded<T>(handler: impl Future<Output = T>, on_panic: impl FnOnce(
         }
     }
 }
-
-/// Why a function can't start.
-#[derive(Debug, thiserror::Error)]
-#[error("this function can't start: {0}")]
-pub struct StartError(#[from] pub SettingError);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::accounts::Account;
-use crate::store::StoreError;
+use crate::store::{StoreError, unreadable};
 
 /// Of what Pruvan reported, this many reports are kept.
 const REPORTS_KEPT: usize = 50;
@@ -129,7 +129,7 @@ impl Order {
 
     /// The order as the host gave it: the document with the host's own wishes in it.
     pub fn as_given(&self) -> Result<Map<String, Value>, StoreError> {
-        let fault = |error: serde_json::Error| StoreError::Row { table: "Orders", fault: error.to_string() };
+        let fault = |error: serde_json::Error| unreadable("Orders", &error);
         let mut map: Map<String, Value> = serde_json::from_str(&self.document).map_err(fault)?;
         map.extend(
             self.directives.iter().map(|(name, directive)| (name.clone(), Value::from(directive.value.as_str()))),

@@ -20,7 +20,7 @@ pub use crate::order::{Directive, Intent, Order, Outcome, Pulled, Report};
 use crate::order::{directives, trim};
 use crate::push_queue::{PushQueue, Urgency};
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, conditional, failed, n, row, s, sortable};
+use crate::store::{Item, StoreError, conditional, failed, n, row, s, sortable, unreadable};
 use crate::world::World;
 
 /// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never changed.
@@ -84,6 +84,10 @@ impl Orders {
                     orders.push(row("Orders", item)?);
                 }
                 keys = reply.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
+                if !keys.is_empty() {
+                    // Throttled: not asked again at once.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
             }
         }
         Ok(orders)
@@ -246,8 +250,8 @@ impl Orders {
                 return Ok(false);
             };
             let mut next = known.clone();
-            let mut map: Map<String, Value> = serde_json::from_str(&known.document)
-                .map_err(|error| StoreError::Row { table: "Orders", fault: error.to_string() })?;
+            let mut map: Map<String, Value> =
+                serde_json::from_str(&known.document).map_err(|error| unreadable("Orders", &error))?;
             // An external integration ignores the status, so the client's own status says it, too.
             map.insert("clientStatus".to_owned(), Value::from("Deleted"));
             map.insert("status".to_owned(), Value::from(OfficeStatus::Deleted.as_str()));
@@ -407,8 +411,8 @@ impl Orders {
                 told || (directive.open && news)
             });
             order.revision += 1;
-            let reports = serde_dynamo::to_attribute_value(&order.reports)
-                .map_err(|error| StoreError::Row { table: "Orders", fault: error.to_string() })?;
+            let reports =
+                serde_dynamo::to_attribute_value(&order.reports).map_err(|error| unreadable("Orders", &error))?;
             let values = Item::from([(":reports".to_owned(), reports)]);
             if self.apply(&account.username, &order, read, ", reports = :reports".to_owned(), values).await? {
                 return Ok(true);
@@ -449,8 +453,8 @@ fn directive_values(order: &Order) -> Result<Item, StoreError> {
         let chosen = order.directives.iter().filter(|(_, directive)| !open_only || directive.open);
         Directives(chosen.map(|(name, directive)| (name.clone(), directive.value.clone())).collect()).fragment()
     };
-    let directives = serde_dynamo::to_attribute_value(&order.directives)
-        .map_err(|error| StoreError::Row { table: "Orders", fault: error.to_string() })?;
+    let directives =
+        serde_dynamo::to_attribute_value(&order.directives).map_err(|error| unreadable("Orders", &error))?;
     Ok(Item::from([
         (":directives".to_owned(), directives),
         (":open".to_owned(), s(fragment(true))),

@@ -7,7 +7,6 @@ use lambda_http::{Body, Request, Response};
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 
-use crate::http::StartError;
 use crate::settings::SettingError;
 use crate::world::World;
 
@@ -50,6 +49,11 @@ pub struct Deadline {
     /// The time.
     pub at_ms: i64,
 }
+
+/// Why a function can't start.
+#[derive(Debug, thiserror::Error)]
+#[error("this function can't start: {0}")]
+struct StartError(SettingError);
 
 fn start<S>(make: impl FnOnce(&World) -> Result<S, SettingError>) -> Result<Arc<S>, Error> {
     lambda_http::tracing::init_default_subscriber();

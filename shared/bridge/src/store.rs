@@ -85,7 +85,17 @@ fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
 
 /// A row as the type `T`.
 pub fn row<T: DeserializeOwned>(table: &'static str, item: Item) -> Result<T, StoreError> {
-    serde_dynamo::from_item(item).map_err(|error| StoreError::Row { table, fault: error.to_string() })
+    serde_dynamo::from_item(item).map_err(|error| unreadable(table, &error))
+}
+
+/// What is wrong with a row, without the value that serde quotes: it may be a push key.
+pub fn unreadable(table: &'static str, error: &dyn std::fmt::Display) -> StoreError {
+    let fault = error.to_string();
+    // A missing field's name is ours, and of help; all else in quotes stood in the row.
+    let own =
+        if fault.starts_with("missing field") { fault.len() } else { fault.find(['"', '`']).unwrap_or(fault.len()) };
+    let unquoted = fault[..own].trim_end();
+    StoreError::Row { table, fault: unquoted.to_owned() }
 }
 
 /// A string attribute.
@@ -101,4 +111,22 @@ pub fn n(number: impl std::fmt::Display) -> AttributeValue {
 /// A time, in milliseconds, so that text sorts as time does.
 pub fn sortable(ms: i64) -> String {
     format!("{:015}", ms.max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_told_without_its_values() {
+        let fault = |name: &str, value: &str| {
+            let item =
+                Item::from([("username".to_owned(), s("u")), ("madeAt".to_owned(), n(0)), (name.to_owned(), s(value))]);
+            row::<crate::accounts::Account>("Accounts", item).unwrap_err().to_string()
+        };
+        assert_eq!(fault("pushKeyState", "a-secret"), "a row of Accounts can't be read: unknown variant");
+        assert!(!fault("madeAt", "a-secret").contains("a-secret"));
+        let empty = row::<crate::accounts::Account>("Accounts", Item::new()).unwrap_err().to_string();
+        assert!(empty.contains("missing field"), "{empty}");
+    }
 }

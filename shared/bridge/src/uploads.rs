@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::secrets::sha256_hex;
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, failed, row, s, sortable};
+use crate::store::{Item, StoreError, failed, row, s, sortable, unreadable};
 use crate::world::World;
 
 /// One row.
@@ -130,8 +130,7 @@ impl Uploads {
 
     /// Writes a row over the one there was.
     pub async fn put(&self, row: &UploadRow) -> Result<(), StoreError> {
-        let item: Item = serde_dynamo::to_item(row)
-            .map_err(|error| StoreError::Row { table: "Uploads", fault: error.to_string() })?;
+        let item: Item = serde_dynamo::to_item(row).map_err(|error| unreadable("Uploads", &error))?;
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
         put.map_err(failed("PutItem on Uploads"))?;
         Ok(())
