@@ -106,8 +106,9 @@ def main():
         return
 
     username = "trip-" + uuid.uuid4().hex[:8]
-    status, _ = call("GET", arguments.host + "/accounts")
-    holds(arguments.unsigned or status == 403, "an unsigned call of the host's API gets 403", status)
+    if not arguments.unsigned:
+        status, _ = call("GET", arguments.host + "/accounts")
+        holds(status == 403, "an unsigned call of the host's API gets 403", status)
     status, made = host("PUT", f"/accounts/{username}", {"integration": "internal"})
     holds(status == 201 and len(made["apiKey"]) == 43, "the host makes an account", made)
     pruvan = Pruvan(arguments.pruvan, username, made["apiKey"])
