@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod binaries;
 mod directives;
 mod events;
 mod host_api;
