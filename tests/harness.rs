@@ -24,6 +24,7 @@ pub struct Harness {
     pub system: System,
     pub pruvan: StandIn,
     pub client: reqwest::Client,
+    clock: Clock,
     now: Arc<AtomicI64>,
 }
 
@@ -36,8 +37,8 @@ impl Harness {
         let now = Arc::new(AtomicI64::new(START_MS));
         let told = now.clone();
         let clock = Clock::new(move || Timestamp::from_millisecond(told.load(Ordering::SeqCst)).unwrap());
-        let system = System::start(Options { clock, environment, ..Options::default() }).await.unwrap();
-        Harness { system, pruvan: StandIn::start().await.unwrap(), client: reqwest::Client::new(), now }
+        let system = System::start(Options { clock: clock.clone(), environment, ..Options::default() }).await.unwrap();
+        Harness { system, pruvan: StandIn::start().await.unwrap(), client: reqwest::Client::new(), clock, now }
     }
 
     pub fn advance(&self, seconds: i64) {
@@ -50,7 +51,7 @@ impl Harness {
 
     /// What the functions stand on, to do part of what one does.
     pub fn world(&self) -> World {
-        World::new(self.system.settings.clone(), Clock::system(), Random::system(), Waits::REAL, Outbound::public())
+        World::new(self.system.settings.clone(), self.clock.clone(), Random::system(), Waits::REAL, Outbound::public())
     }
 
     /// Calls the host's API.

@@ -69,5 +69,6 @@ invoke GetWorkOrdersFunction get-work-orders '\"workOrderNumber\":\"1001\"'
 invoke UploadPicturesFunction upload-pictures "$stored"
 invoke StatusFunction status "$stored"
 invoke PushDrainFunction push-drain null
+invoke FetchVideosFunction fetch-videos null
 
 step "done"

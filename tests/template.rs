@@ -40,6 +40,11 @@ fn every_service_has_every_extension_and_the_host_has_its_routes() {
         ("orders", "PATCH", one),
         ("orders", "DELETE", one),
         ("orders", "GET", &format!("{one}/uploads")),
+        ("orders", "GET", &format!("{one}/answers")),
+        ("orders", "GET", &format!("{one}/manifest")),
+        ("orders", "GET", "/accounts/{username}/uploads/{uuId}"),
+        ("orders", "GET", "/accounts/{username}/unmatched"),
+        ("orders", "POST", "/accounts/{username}/unmatched/{uuId}/assign"),
     ] {
         expected.insert((binary.into(), "HostApi".into(), method.into(), path.into()));
     }
@@ -50,7 +55,7 @@ fn every_service_has_every_extension_and_the_host_has_its_routes() {
         .filter(|function| function.scheduled)
         .map(|function| function.binary.as_str())
         .collect();
-    assert_eq!(scheduled, ["push-drain"]);
+    assert_eq!(scheduled, ["fetch-videos", "push-drain"]);
 }
 
 #[test]
@@ -78,7 +83,7 @@ fn resource(value: &Value) -> String {
 }
 
 /// The design's table, action by action. A row changes here by a decision in infra/decisions.md.
-const MAY: [(&str, &[&str]); 7] = [
+const MAY: [(&str, &[&str]); 8] = [
     ("validate", &["dynamodb:GetItem AccountsTable", "dynamodb:UpdateItem AccountsTable"]),
     (
         "get-work-orders",
@@ -96,7 +101,9 @@ const MAY: [(&str, &[&str]); 7] = [
             "dynamodb:GetItem OrdersTable",
             "dynamodb:GetItem UploadsTable",
             "dynamodb:PutItem UploadsTable",
+            "dynamodb:Query UploadsTable",
             "dynamodb:UpdateItem AccountsTable",
+            "dynamodb:UpdateItem UploadsTable",
             "s3:PutObject FilesBucket/*",
         ],
     ),
@@ -123,16 +130,31 @@ const MAY: [(&str, &[&str]); 7] = [
         ],
     ),
     (
+        "fetch-videos",
+        &[
+            "dynamodb:Query UploadsTable/index/videos",
+            "dynamodb:UpdateItem UploadsTable",
+            "s3:AbortMultipartUpload FilesBucket/*",
+            "s3:PutObject FilesBucket/*",
+        ],
+    ),
+    (
         "orders",
         &[
+            "dynamodb:BatchGetItem OrdersTable",
+            "dynamodb:BatchGetItem UploadsTable",
             "dynamodb:GetItem AccountsTable",
             "dynamodb:GetItem OrdersTable",
             "dynamodb:GetItem PushQueueTable",
+            "dynamodb:GetItem UploadsTable",
             "dynamodb:Query OrdersTable",
+            "dynamodb:Query UploadsTable",
             "dynamodb:Query UploadsTable/index/by-order",
+            "dynamodb:Query UploadsTable/index/unmatched",
             "dynamodb:UpdateItem AccountsTable",
             "dynamodb:UpdateItem OrdersTable",
             "dynamodb:UpdateItem PushQueueTable",
+            "dynamodb:UpdateItem UploadsTable",
             "s3:GetObject FilesBucket/*",
         ],
     ),

@@ -7,8 +7,12 @@
 //! GET    /accounts/{username}/orders                             GET .../{workOrderNumber}
 //! DELETE /accounts/{username}/orders/{workOrderNumber}           deleted in Pruvan too
 //! GET    /accounts/{username}/orders/{workOrderNumber}/uploads   with links that work for an hour
+//! GET    /accounts/{username}/orders/{workOrderNumber}/answers   GET .../manifest
+//! GET    /accounts/{username}/uploads/{uuId}                     one item, with its earlier versions
+//! GET    /accounts/{username}/unmatched                          POST .../unmatched/{uuId}/assign
 //! ```
 
+mod results;
 mod show;
 mod write;
 
@@ -41,11 +45,12 @@ pub struct OrdersApi {
     queue: PushQueue,
     uploads: Uploads,
     files: Files,
+    photo_size: Option<String>,
     clock: Clock,
 }
 
 impl OrdersApi {
-    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE` and `FILES_BUCKET`.
+    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE`, `FILES_BUCKET` and, if it is there, `PHOTO_SIZE`.
     pub fn new(world: &World) -> Result<OrdersApi, SettingError> {
         Ok(OrdersApi {
             accounts: Accounts::new(world)?,
@@ -53,6 +58,7 @@ impl OrdersApi {
             queue: PushQueue::new(world)?,
             uploads: Uploads::new(world)?,
             files: Files::new(world)?,
+            photo_size: world.settings.optional("PHOTO_SIZE").map(str::to_owned),
             clock: world.clock.clone(),
         })
     }
@@ -72,7 +78,18 @@ async fn dispatch(state: &OrdersApi, request: &Request) -> Result<Response<Body>
         (&Method::PUT, "/accounts/{username}/orders/{workOrderNumber}") => write::put(state, request).await,
         (&Method::PATCH, "/accounts/{username}/orders/{workOrderNumber}") => write::patch(state, request).await,
         (&Method::DELETE, "/accounts/{username}/orders/{workOrderNumber}") => write::delete(state, request).await,
-        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/uploads") => uploads(state, request).await,
+        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/uploads") => {
+            results::uploads(state, request).await
+        }
+        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/answers") => {
+            results::answers(state, request).await
+        }
+        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/manifest") => {
+            results::manifest(state, request).await
+        }
+        (&Method::GET, "/accounts/{username}/uploads/{uuId}") => results::upload(state, request).await,
+        (&Method::GET, "/accounts/{username}/unmatched") => results::unmatched(state, request).await,
+        (&Method::POST, "/accounts/{username}/unmatched/{uuId}/assign") => results::assign(state, request).await,
         (method, route) => Err(Problem::not_found(format!("there is no {method} {route}"))),
     }
 }
@@ -117,20 +134,4 @@ async fn get(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Pro
     let order = state.orders.get(&account.username, &number).await?.ok_or_else(|| no_such_order(&number))?;
     let waiting = state.queue.get(&account.username, &number).await?;
     Ok(to_host(StatusCode::OK, &show::whole(&account, &order, waiting.as_ref(), state.clock.now_ms())?))
-}
-
-async fn uploads(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
-    let account = host::account(&state.accounts, request).await?;
-    let number = number(request)?;
-    let limit = i32::try_from(limit(request)?).unwrap_or(i32::MAX);
-    let before = host::read_cursor(request)?;
-    let (rows, next) = state.uploads.of_order(&account.username, &number, before.as_deref(), limit).await?;
-    if rows.is_empty() && before.is_none() && state.orders.get(&account.username, &number).await?.is_none() {
-        return Err(no_such_order(&number));
-    }
-    let mut shown = Vec::with_capacity(rows.len());
-    for row in &rows {
-        shown.push(show::upload(&state.files, row).await?);
-    }
-    Ok(to_host(StatusCode::OK, &json!({ "uploads": shown, "next": next.as_deref().map(host::cursor) })))
 }

@@ -38,12 +38,25 @@ async fn put_one(
 ) -> Result<(Outcome, Value), Problem> {
     let force = take_force(&mut body)?;
     map_status(&account.settings, &mut body);
+    default_photo_size(state, &mut body);
     let (order, warnings) = WorkOrder::parse(number, body).map_err(Problem::fields)?;
     let make = |_: Option<&_>| Ok::<_, Problem>(order.clone());
     let (outcome, order) =
         state.orders.change(account, number, Intent::State, force, state.clock.now_ms(), make).await?;
     tracing::info!(account = %account.username, order = %number, ?outcome, "order.put");
     Ok((outcome, result(number, outcome, order.changed_at, &warnings)))
+}
+
+/// The deployment's `photo_size`, for an order that gives none: photos above Lambda's limit don't arrive.
+fn default_photo_size(state: &OrdersApi, order: &mut Map<String, Value>) {
+    let Some(size) = &state.photo_size else { return };
+    let options = order.entry("options").or_insert(Value::Null);
+    if options.is_null() {
+        *options = Value::Object(Map::new());
+    }
+    if let Value::Object(options) = options {
+        options.entry("photo_size").or_insert_with(|| Value::from(size.as_str()));
+    }
 }
 
 /// `PATCH`: a JSON merge patch of the order as the host gave it. `services`, when given, replaces all.
@@ -61,6 +74,7 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
     let make = |known: Option<&bridge::orders::Order>| {
         let mut body = known.ok_or_else(|| no_such_order(&number))?.as_given()?;
         merge_patch(&mut body, patch.clone());
+        default_photo_size(state, &mut body);
         let (order, remarks) = WorkOrder::parse(&number, body).map_err(Problem::fields)?;
         if let Ok(mut warnings) = warnings.lock() {
             *warnings = remarks;

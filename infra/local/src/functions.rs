@@ -30,12 +30,22 @@ pub fn start(binary: &str, world: &World) -> Option<Result<Function, SettingErro
         "status" => http(status::Status::new(world), status::handle),
         "orders" => http(orders::OrdersApi::new(world), orders::handle),
         "accounts" => http(accounts::AccountsApi::new(world), accounts::handle),
-        "push-drain" => push_drain::PushDrain::new(world).map(|state| {
-            let state = Arc::new(state);
-            Function::Schedule(Arc::new(move |deadline| Box::pin(push_drain::handle(state.clone(), deadline))))
-        }),
+        "push-drain" => schedule(push_drain::PushDrain::new(world), push_drain::handle),
+        "fetch-videos" => schedule(fetch_videos::FetchVideos::new(world), fetch_videos::handle),
         _ => return None,
     })
+}
+
+fn schedule<S, F>(
+    state: Result<S, SettingError>,
+    handle: impl Fn(Arc<S>, Deadline) -> F + Send + Sync + 'static,
+) -> Result<Function, SettingError>
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = Result<(), lambda_runtime::Error>> + Send + 'static,
+{
+    let state = Arc::new(state?);
+    Ok(Function::Schedule(Arc::new(move |deadline| Box::pin(handle(state.clone(), deadline)))))
 }
 
 fn http<S, F>(

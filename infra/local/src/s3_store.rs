@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bridge::secrets::{hex, sha256_hex};
+use bridge::time::Random;
 use futures_util::StreamExt as _;
 use s3s::dto::{
-    ETag, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, PutObjectInput, PutObjectOutput,
-    StreamingBlob,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, GetObjectInput, GetObjectOutput, HeadObjectInput,
+    HeadObjectOutput, PutObjectInput, PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
 };
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,22 @@ struct Object {
     content_disposition: Option<String>,
 }
 
+/// An upload in parts that has begun.
+#[derive(Debug, Serialize, Deserialize)]
+struct Begun {
+    bucket: String,
+    key: String,
+    content_type: Option<String>,
+    content_disposition: Option<String>,
+}
+
+/// Every part but the last has at least so many bytes.
+const SMALLEST_PART: u64 = 5 * 1024 * 1024;
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 impl Store {
     /// Over the folder `root`, which is made if need be, with these buckets.
     pub fn open(root: &Path, buckets: Vec<String>) -> std::io::Result<Store> {
@@ -59,6 +77,31 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(s3_error!(NoSuchKey)),
             Err(error) => Err(internal(error)),
         }
+    }
+
+    /// A name for bytes that no other has.
+    fn unique(&self) -> String {
+        let unique = self.written.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{}-{unique}.bytes", jiff::Timestamp::now().as_nanosecond(), std::process::id())
+    }
+
+    /// The folder of an upload in parts: its id comes from outside.
+    fn parts(&self, upload_id: &str) -> S3Result<PathBuf> {
+        let ours = upload_id.len() == 32 && upload_id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if ours { Ok(self.root.join(format!("{upload_id}.parts"))) } else { Err(s3_error!(NoSuchUpload)) }
+    }
+
+    /// Makes an object whose bytes are written, in place of the one there was.
+    async fn publish(&self, object: Object) -> S3Result<()> {
+        let description = self.description(&object.bucket, &object.key);
+        let before = self.object(&object.bucket, &object.key).await.ok();
+        let aside = self.root.join(format!("{}.aside", object.bytes_in));
+        tokio::fs::write(&aside, serde_json::to_vec(&object).map_err(internal)?).await.map_err(internal)?;
+        tokio::fs::rename(&aside, description).await.map_err(internal)?;
+        if let Some(before) = before {
+            let _ = tokio::fs::remove_file(self.root.join(before.bytes_in)).await;
+        }
+        Ok(())
     }
 
     async fn write(&self, name: &str, mut body: Option<StreamingBlob>) -> S3Result<(u64, String)> {
@@ -91,22 +134,89 @@ impl S3 for Store {
         if if_none_match.is_some() && self.object(&bucket, &key).await.is_ok() {
             return Err(s3_error!(PreconditionFailed));
         }
-        let unique = self.written.fetch_add(1, Ordering::Relaxed);
-        let bytes_in = format!("{}-{}-{unique}.bytes", jiff::Timestamp::now().as_nanosecond(), std::process::id());
+        let bytes_in = self.unique();
         let (size, e_tag) = self.write(&bytes_in, body).await?;
         if content_length.and_then(|length| u64::try_from(length).ok()).is_some_and(|length| length != size) {
             return Err(s3_error!(IncompleteBody));
         }
-        let description = self.description(&bucket, &key);
-        let before = self.object(&bucket, &key).await.ok();
         let object = Object { bucket, key, bytes_in, size, e_tag: e_tag.clone(), content_type, content_disposition };
-        let aside = self.root.join(format!("{}.aside", object.bytes_in));
-        tokio::fs::write(&aside, serde_json::to_vec(&object).map_err(internal)?).await.map_err(internal)?;
-        tokio::fs::rename(&aside, description).await.map_err(internal)?;
-        if let Some(before) = before {
-            let _ = tokio::fs::remove_file(self.root.join(before.bytes_in)).await;
-        }
+        self.publish(object).await?;
         Ok(S3Response::new(PutObjectOutput { e_tag: Some(ETag::Strong(e_tag)), ..Default::default() }))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let CreateMultipartUploadInput { bucket, key, content_type, content_disposition, .. } = request.input;
+        self.bucket(&bucket)?;
+        let id = hex(&Random::system().bytes::<16>());
+        let folder = self.parts(&id)?;
+        tokio::fs::create_dir_all(&folder).await.map_err(internal)?;
+        let begun = Begun { bucket: bucket.clone(), key: key.clone(), content_type, content_disposition };
+        tokio::fs::write(folder.join("begun"), serde_json::to_vec(&begun).map_err(internal)?)
+            .await
+            .map_err(internal)?;
+        let output = CreateMultipartUploadOutput {
+            bucket: Some(bucket),
+            key: Some(key),
+            upload_id: Some(id),
+            ..Default::default()
+        };
+        Ok(S3Response::new(output))
+    }
+
+    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+        let UploadPartInput { body, part_number, upload_id, .. } = request.input;
+        let folder = self.parts(&upload_id)?;
+        if !folder.join("begun").exists() {
+            return Err(s3_error!(NoSuchUpload));
+        }
+        let (_, e_tag) = self.write(&format!("{}/{part_number}", file_name(&folder)), body).await?;
+        Ok(S3Response::new(UploadPartOutput { e_tag: Some(ETag::Strong(e_tag)), ..Default::default() }))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let folder = self.parts(&request.input.upload_id)?;
+        let begun = tokio::fs::read(folder.join("begun")).await.map_err(|_| s3_error!(NoSuchUpload))?;
+        let Begun { bucket, key, content_type, content_disposition } =
+            serde_json::from_slice(&begun).map_err(internal)?;
+        let parts = request.input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+        let numbers: Vec<i32> = parts.iter().filter_map(|part| part.part_number).collect();
+        if numbers.is_empty() || !numbers.is_sorted() {
+            return Err(s3_error!(InvalidPartOrder));
+        }
+        let bytes_in = self.unique();
+        let mut whole = tokio::fs::File::create(self.root.join(&bytes_in)).await.map_err(internal)?;
+        let mut size = 0;
+        for (at, number) in numbers.iter().enumerate() {
+            let mut part =
+                tokio::fs::File::open(folder.join(number.to_string())).await.map_err(|_| s3_error!(InvalidPart))?;
+            let copied = tokio::io::copy(&mut part, &mut whole).await.map_err(internal)?;
+            if copied < SMALLEST_PART && at + 1 < numbers.len() {
+                return Err(s3_error!(EntityTooSmall));
+            }
+            size += copied;
+        }
+        whole.flush().await.map_err(internal)?;
+        let e_tag = format!("{}-{}", sha256_hex(bytes_in.as_bytes())[..32].to_owned(), numbers.len());
+        let object = Object { bucket, key, bytes_in, size, e_tag: e_tag.clone(), content_type, content_disposition };
+        self.publish(object).await?;
+        tokio::fs::remove_dir_all(folder).await.map_err(internal)?;
+        let output = CompleteMultipartUploadOutput { e_tag: Some(ETag::Strong(e_tag)), ..Default::default() };
+        Ok(S3Response::new(output))
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        let folder = self.parts(&request.input.upload_id)?;
+        tokio::fs::remove_dir_all(folder).await.map_err(|_| s3_error!(NoSuchUpload))?;
+        Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {

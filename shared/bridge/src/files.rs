@@ -7,7 +7,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
+use pruvan::upload::Upload;
 use secrecy::SecretString;
 
 use crate::secrets::sha256_hex;
@@ -44,6 +46,23 @@ pub fn sniff(bytes: &[u8]) -> Format {
         }
         _ => format("application/octet-stream", "bin"),
     }
+}
+
+/// What `fileType` or `fileExt` say of a file that its bytes don't, if they do: for people, who may have to do with software that
+/// goes by the one or the other.
+pub fn mismatch(format: Format, upload: &Upload) -> Option<String> {
+    let found = format.extension;
+    let same =
+        |said: &str| matches!((said, found), ("jpeg", "jpg") | ("mpeg4" | "m4v" | "mov", "mp4")) || said == found;
+    if let Some(said) = upload.file_type.extension().filter(|said| !same(said)) {
+        return Some(format!("fileType {} means {said}, the bytes are {found}", upload.file_type.as_str()));
+    }
+    let said = upload.file_ext.as_deref().unwrap_or_default().trim_start_matches('.').to_ascii_lowercase();
+    if said.is_empty() || same(&said) {
+        return None;
+    }
+    let said: String = said.chars().take(20).collect();
+    Some(format!("fileExt says {said}, the bytes are {found}"))
 }
 
 /// Where a file belongs. Every part is encoded so that no two different parts give the same text and none can leave its place.
@@ -86,6 +105,23 @@ impl Files {
         Ok(())
     }
 
+    /// Begins a file that comes in parts. It is there when [`Parts::finish`] returns, and not before.
+    pub async fn begin(&self, path: String, content_type: &'static str) -> Result<Parts, StoreError> {
+        let begin = self.client.create_multipart_upload().bucket(&self.bucket).key(&path).content_type(content_type);
+        let begun = begin.content_disposition("attachment").send().await;
+        let begun = begun.map_err(|error| call("CreateMultipartUpload", &error))?;
+        let id = begun.upload_id.unwrap_or_default();
+        Ok(Parts { files: self.clone(), path, content_type, id, parts: Vec::new() })
+    }
+
+    /// A file's bytes.
+    pub async fn get(&self, path: &str) -> Result<Bytes, StoreError> {
+        let reply = self.client.get_object().bucket(&self.bucket).key(path).send().await;
+        let reply = reply.map_err(|error| call("GetObject", &error))?;
+        let cut_short = |_| StoreError::Call { operation: "GetObject", reason: "the reply was cut short".to_owned() };
+        Ok(reply.body.collect().await.map_err(cut_short)?.into_bytes())
+    }
+
     /// A link to a file that works for [`LINK_LIFETIME`]. Whoever has it can read the file, so it is a secret.
     pub async fn link(&self, path: &str, file_name: &str) -> Result<SecretString, StoreError> {
         let failed = |reason: &str| StoreError::Call { operation: "presigning GetObject", reason: reason.to_owned() };
@@ -98,15 +134,78 @@ impl Files {
     }
 }
 
+/// A file that comes in parts.
+#[derive(Debug)]
+pub struct Parts {
+    files: Files,
+    path: String,
+    content_type: &'static str,
+    id: String,
+    parts: Vec<CompletedPart>,
+}
+
+impl Parts {
+    /// Where the file will be.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its media type.
+    pub fn content_type(&self) -> &'static str {
+        self.content_type
+    }
+
+    /// Stores the next part: at least 5 MB, but for the last.
+    pub async fn add(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        let number = i32::try_from(self.parts.len() + 1).unwrap_or(i32::MAX);
+        let Files { client, bucket } = &self.files;
+        let part = client.upload_part().bucket(bucket).key(&self.path).upload_id(&self.id).part_number(number);
+        let stored = part.body(ByteStream::from(bytes)).send().await.map_err(|error| call("UploadPart", &error))?;
+        // Checksums that the SDK sent with a part are asked for again at the end.
+        let stored = CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(stored.e_tag)
+            .set_checksum_crc32(stored.checksum_crc32)
+            .set_checksum_crc64_nvme(stored.checksum_crc64_nvme);
+        self.parts.push(stored.build());
+        Ok(())
+    }
+
+    /// Makes the file of its parts.
+    pub async fn finish(&mut self) -> Result<(), StoreError> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.parts))).build();
+        let Files { client, bucket } = &self.files;
+        let finish = client.complete_multipart_upload().bucket(bucket).key(&self.path).upload_id(&self.id);
+        let finished = finish.multipart_upload(parts).send().await;
+        finished.map_err(|error| call("CompleteMultipartUpload", &error))?;
+        Ok(())
+    }
+
+    /// Drops the parts. If that fails, S3 drops them by itself after some days.
+    pub async fn abandon(self) {
+        let Files { client, bucket } = &self.files;
+        let abandon = client.abort_multipart_upload().bucket(bucket).key(&self.path).upload_id(&self.id);
+        if let Err(error) = abandon.send().await {
+            tracing::warn!(error = %call("AbortMultipartUpload", &error), "parts.left");
+        }
+    }
+}
+
 /// A file name of harmless characters.
 fn download_name(text: &str) -> String {
+    let name = part_of_name(text);
+    if name.is_empty() { "file".to_owned() } else { name }
+}
+
+/// A folder's or file's name of harmless characters, for people's machines; empty if nothing is left.
+pub fn part_of_name(text: &str) -> String {
     let name: String = pruvan::ascii::ascii(text)
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ') { c } else { '_' })
         .take(120)
         .collect();
-    let name = name.trim_start_matches(['.', ' ']).trim_end();
-    if name.is_empty() { "file".to_owned() } else { name.to_owned() }
+    // Windows takes no dots and spaces at the end either.
+    name.trim_start_matches(['.', ' ']).trim_end_matches(['.', ' ']).to_owned()
 }
 
 fn call<E: ProvideErrorMetadata, R>(operation: &'static str, error: &aws_sdk_s3::error::SdkError<E, R>) -> StoreError {

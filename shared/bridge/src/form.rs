@@ -8,7 +8,9 @@ use bytes::Bytes;
 use lambda_http::{Body, Request};
 use multer::{Constraints, Multipart, SizeLimit};
 use pruvan::PayloadError;
+use pruvan::lenient::is_nothing;
 use pruvan::payload;
+use pruvan::survey::verbatim;
 use serde_json::{Map, Value};
 
 /// A payload and, for uploads, a file.
@@ -16,6 +18,8 @@ use serde_json::{Map, Value};
 pub struct PruvanForm {
     /// The payload's fields, credentials among them.
     pub payload: Map<String, Value>,
+    /// The payload's `survey` exactly as it came, if it is anything.
+    pub survey: Option<String>,
     /// The file: the part named `file`, or else the first part that has a file name. Empty files are none.
     pub file: Option<Bytes>,
 }
@@ -39,13 +43,18 @@ pub async fn read(request: Request) -> Result<PruvanForm, PayloadError> {
         return multipart(body, boundary).await;
     }
     let text = decode(&body);
-    let payload = if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
-        payload::parse(&text)?
-    } else {
-        let field = form_urlencoded::parse(&body).find(|(name, _)| name == "payload");
-        payload::parse(&field.ok_or(PayloadError::Missing)?.1)?
-    };
-    Ok(PruvanForm { payload, file: None })
+    if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+        return from_payload(&text, None);
+    }
+    let field = form_urlencoded::parse(&body).find(|(name, _)| name == "payload");
+    from_payload(&field.ok_or(PayloadError::Missing)?.1, None)
+}
+
+fn from_payload(text: &str, file: Option<Bytes>) -> Result<PruvanForm, PayloadError> {
+    let payload = payload::parse(text)?;
+    let survey = payload.get("survey").filter(|survey| !is_nothing(survey));
+    let survey = survey.and_then(|_| payload::verbatim(text, "survey")).map(|survey| verbatim(&survey));
+    Ok(PruvanForm { payload, survey, file })
 }
 
 /// The multipart boundary: the header's, if the body has it, or else the body's own first line.
@@ -80,7 +89,7 @@ async fn multipart(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadE
             let payload: Bytes = payload.ok_or(PayloadError::Missing)?;
             let full = |file: Option<Bytes>| file.filter(|bytes| !bytes.is_empty());
             let file = full(named_file).or(full(other_file));
-            return Ok(PruvanForm { payload: payload::parse(&decode(&payload))?, file });
+            return from_payload(&decode(&payload), file);
         };
         let name = part.name().unwrap_or_default().to_owned();
         let has_file_name = part.file_name().is_some();

@@ -46,7 +46,8 @@ fn json(status: StatusCode, content_type: &'static str, reply: &impl Serialize) 
     }
 }
 
-fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+/// A reply with a text of this type.
+pub fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
     let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

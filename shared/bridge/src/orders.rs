@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use pruvan::status::OfficeStatus;
 use pruvan::work_order::{Directives, WorkOrder};
@@ -20,7 +18,7 @@ pub use crate::order::{Directive, Intent, Order, Outcome, Pulled, Report};
 use crate::order::{directives, trim};
 use crate::push_queue::{PushQueue, Urgency};
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, conditional, failed, n, row, s, sortable, unreadable};
+use crate::store::{Item, StoreError, conditional, failed, lost_to_others, n, row, s, sortable, unreadable};
 use crate::world::World;
 
 /// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never changed.
@@ -462,16 +460,6 @@ fn directive_values(order: &Order) -> Result<Item, StoreError> {
         (":settledAt".to_owned(), n(order.settled_at())),
         (":revision".to_owned(), n(order.revision)),
     ]))
-}
-
-/// Whether a transaction was canceled only by what others did to its rows; anything else (an item too large, say) would be so
-/// again.
-fn lost_to_others<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
-        return false;
-    };
-    let others = ["None", "ConditionalCheckFailed", "TransactionConflict"];
-    canceled.cancellation_reasons().iter().all(|reason| others.contains(&reason.code().unwrap_or("None")))
 }
 
 fn key(username: &str, number: &str) -> Item {

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Url};
+use reqwest::{Client, ClientBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 /// A call's deadline. A lease outlives it.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Redirects of a video's link that are followed.
+const MAX_REDIRECTS: usize = 3;
 
 /// Replies are read up to here; no push reply is near it.
 const MAX_REPLY: usize = 64 * 1024;
@@ -42,7 +45,7 @@ pub enum Refused {
     #[error("it must name a host and not an IP address")]
     Address,
     /// A host that is not on the list.
-    #[error("its host is not on the list of allowed hosts (PushHosts)")]
+    #[error("its host is not on the list of allowed hosts (PushHosts, VideoHosts)")]
     Host,
 }
 
@@ -102,21 +105,61 @@ impl Outbound {
         if allowed { Ok(url) } else { Err(Refused::Host) }
     }
 
-    /// A client that keeps to the rules. The idle pool is off: a frozen function wakes with dead connections.
+    /// A client that keeps to the rules, for short calls. The idle pool is off: a frozen function wakes with dead connections.
     pub fn client(&self) -> Result<Client, reqwest::Error> {
-        let mut client = Client::builder()
+        self.builder().timeout(CALL_DEADLINE).build()
+    }
+
+    /// The same for long replies: nothing may come for [`CALL_DEADLINE`], and the caller limits the whole.
+    pub fn streaming_client(&self) -> Result<Client, reqwest::Error> {
+        self.builder().read_timeout(CALL_DEADLINE).build()
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0)
             .connect_timeout(Duration::from_secs(10))
-            .timeout(CALL_DEADLINE)
             .user_agent(concat!("pruvan-bridge/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PublicOnly));
-        if !self.loopback {
-            client = client.https_only(true);
-        }
-        client.build()
+            .dns_resolver(Arc::new(PublicOnly))
+            .https_only(!self.loopback)
     }
+
+    /// Gets what a link leads to, over at most [`MAX_REDIRECTS`] redirects, each checked as the link was.
+    pub async fn get(&self, client: &Client, link: &SecretString, hosts: &[String]) -> Result<Response, GetError> {
+        let mut url = self.check(link, hosts)?;
+        for _ in 0..=MAX_REDIRECTS {
+            let reply = client.get(url.clone()).send().await.map_err(|_| GetError::NoReply)?;
+            match reply.status().as_u16() {
+                200 => return Ok(reply),
+                301 | 302 | 303 | 307 | 308 => {
+                    let to = reply.headers().get("location").and_then(|location| location.to_str().ok());
+                    let to = to.and_then(|location| url.join(location).ok()).ok_or(GetError::Status(302))?;
+                    url = self.check(&SecretString::from(to.as_str()), hosts)?;
+                }
+                status => return Err(GetError::Status(status)),
+            }
+        }
+        Err(GetError::Redirects)
+    }
+}
+
+/// Why a link gave nothing. None of the messages repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GetError {
+    /// It, or what it redirects to, is not called.
+    #[error("the link is not called: {0}")]
+    Refused(#[from] Refused),
+    /// No connection, or no reply in time.
+    #[error("the link's host gave no reply")]
+    NoReply,
+    /// A reply that is not 200.
+    #[error("the link's host answered with HTTP status {0}")]
+    Status(u16),
+    /// More redirects than are followed.
+    #[error("the link redirects too often")]
+    Redirects,
 }
 
 /// Posts a form field and reads the reply.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
@@ -81,6 +82,16 @@ pub async fn conditional<T, E: ProvideErrorMetadata, R, F: Future<Output = Resul
 
 fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     error.as_service_error().and_then(ProvideErrorMetadata::code)
+}
+
+/// Whether a transaction was canceled only by what others did to its rows; anything else (an item too large, say) would be so
+/// again.
+pub fn lost_to_others<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+        return false;
+    };
+    let others = ["None", "ConditionalCheckFailed", "TransactionConflict"];
+    canceled.cancellation_reasons().iter().all(|reason| others.contains(&reason.code().unwrap_or("None")))
 }
 
 /// A row as the type `T`.

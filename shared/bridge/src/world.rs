@@ -35,6 +35,12 @@ impl World {
         World { settings, clock, random, waits, outbound, dynamodb: OnceLock::new(), s3: OnceLock::new() }
     }
 
+    /// The same world with these clients, for tests whose calls fail.
+    pub fn with_clients(mut self, dynamodb: aws_sdk_dynamodb::Client, s3: aws_sdk_s3::Client) -> World {
+        (self.dynamodb, self.s3) = (OnceLock::from(dynamodb), OnceLock::from(s3));
+        self
+    }
+
     /// The DynamoDB client, made when it is first asked for: a function that needs none makes none.
     pub fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, SettingError> {
         match self.dynamodb.get() {

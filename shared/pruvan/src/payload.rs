@@ -1,5 +1,8 @@
 //! The POST variable `payload`: one JSON object, the same envelope for all four web services.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// Why a payload could not be read. The messages are shown in Pruvan as they are (*Testing*, *General*), so each says what
@@ -49,6 +52,17 @@ pub fn parse(text: &str) -> Result<Map<String, Value>, PayloadError> {
     }
 }
 
+/// The field `name` of the payload in `text` exactly as it stands there, if it is there: a survey goes back as it came, with its own order
+/// of keys.
+pub fn verbatim(text: &str, name: &str) -> Option<String> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let mended = without_lone_surrogates(text);
+    let text = mended.as_deref().unwrap_or(text);
+    let inner: Option<String> = if text.starts_with('"') { serde_json::from_str(text).ok() } else { None };
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(inner.as_deref().unwrap_or(text)).ok()?;
+    fields.get(name).map(|value| value.get().to_owned())
+}
+
 /// The text with each escaped half of a surrogate pair replaced by U+FFFD, if there is one: a note that a client cut in the middle
 /// of an emoji must not keep a photo out.
 fn without_lone_surrogates(text: &str) -> Option<String> {
@@ -84,6 +98,16 @@ mod tests {
         assert_eq!(Value::Object(parse(&map.to_string()).unwrap()), map);
         assert_eq!(Value::Object(parse(&Value::String(map.to_string()).to_string()).unwrap()), map);
         assert_eq!(Value::Object(parse(&format!("\u{feff} {map} ")).unwrap()), map);
+    }
+
+    #[test]
+    fn a_field_is_given_as_it_stands() {
+        let raw = r#"{"b": 1.50, "a": [1e2]}"#;
+        let payload = format!("{{\"x\":1,\"survey\": {raw} }}");
+        assert_eq!(verbatim(&payload, "survey").as_deref(), Some(raw));
+        assert_eq!(verbatim(&Value::String(payload).to_string(), "survey").as_deref(), Some(raw));
+        assert_eq!(verbatim("{}", "survey"), None);
+        assert_eq!(verbatim("{", "survey"), None);
     }
 
     #[test]

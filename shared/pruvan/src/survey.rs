@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::lenient::{structure, text_field};
 
-/// A completed survey. The JSON as it came is kept, since it can be sent back for rework.
+/// A completed survey, read. What goes back for rework is the JSON as it came: [`verbatim`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
     /// `meta->surveyId`: the UUID of this survey.
@@ -47,7 +47,25 @@ pub struct AnswerOption {
     pub display: String,
 }
 
+/// The JSON of a survey exactly as it came, from the field's own JSON: an object, or a text that holds it, once or twice encoded. What is
+/// neither comes back as it is.
+pub fn verbatim(field: &str) -> String {
+    let mut json = field.trim().to_owned();
+    for _ in 0..2 {
+        match serde_json::from_str::<String>(&json) {
+            Ok(inner) => json = inner,
+            Err(_) => break,
+        }
+    }
+    json
+}
+
 impl Survey {
+    /// Reads what [`verbatim`] gave.
+    pub fn from_json(json: &str) -> Option<Survey> {
+        serde_json::from_str(json).ok().as_ref().and_then(Survey::parse)
+    }
+
     /// Reads the field `survey`: an object, or JSON in a string, once or twice encoded. `None` if it is none of these.
     pub fn parse(value: &Value) -> Option<Survey> {
         let json = structure(value).filter(Value::is_object)?;

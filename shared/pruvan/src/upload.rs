@@ -97,7 +97,8 @@ macro_rules! upload_fields {
         }
 
         impl Upload {
-            fn from_fields(fields: Map<String, Value>) -> Upload {
+            /// Reads the fields of a payload without its credentials. Nothing in them can make this fail.
+            pub fn from_fields(fields: Map<String, Value>) -> Upload {
                 let get = |name: &str| fields.get(name).and_then(text);
                 Upload {
                     $($field: get($name),)*

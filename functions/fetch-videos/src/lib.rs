@@ -1,0 +1,215 @@
+//! Each minute: fetches the videos behind the stills that came (*The uploadPictures Web Service*), before their links end.
+//!
+//! A video is streamed to S3 in parts, so that memory stays flat whatever its size. It is claimed first; a claim ends after this invocation
+//! surely has, and what became of a video is written only while the claim holds. What fails is tried again until the link ends; a
+//! crash leaves parts that S3 drops by itself, and the next attempt starts over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::files::{self, Files, Parts, sniff};
+use bridge::http::guarded;
+use bridge::outbound::{GetError, Outbound};
+use bridge::run::Deadline;
+use bridge::secrets::{hex, sha256_hex};
+use bridge::settings::SettingError;
+use bridge::time::{Clock, Random, Waits};
+use bridge::uploads::{UploadRow, Uploads, Video, VideoState, Written};
+use bridge::{StoreError, World};
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use lambda_runtime::Error;
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+/// Videos fetched at a time: each holds up to two parts in memory.
+const AT_ONCE: usize = 2;
+
+/// Videos looked at in an invocation.
+const BATCH: i32 = 50;
+
+/// S3 takes no part below 5 MB but the last.
+const PART: usize = 8 * 1024 * 1024;
+
+/// What an attempt leaves for its end, and an invocation must have to begin another.
+const RESERVE: Duration = Duration::from_secs(30);
+
+/// Until the next attempt, after the first, second ... one; then the last for ever.
+const RETRIES: [Duration; 4] =
+    [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(15 * 60), Duration::from_secs(60 * 60)];
+
+/// What the function needs.
+pub struct FetchVideos {
+    uploads: Uploads,
+    files: Files,
+    clock: Clock,
+    random: Random,
+    waits: Waits,
+    outbound: Outbound,
+    client: reqwest::Client,
+    hosts: Vec<String>,
+    max_megabytes: u64,
+}
+
+impl FetchVideos {
+    /// Reads `UPLOADS_TABLE`, `FILES_BUCKET`, `VIDEO_HOSTS` and `MAX_VIDEO_MEGABYTES`.
+    pub fn new(world: &World) -> Result<FetchVideos, SettingError> {
+        let no_tls = SettingError::Invalid { name: "SSL_CERT_FILE", fault: "the root certificates could not be read" };
+        let not_a_number = SettingError::Invalid { name: "MAX_VIDEO_MEGABYTES", fault: "it must be a whole number" };
+        Ok(FetchVideos {
+            uploads: Uploads::new(world)?,
+            files: Files::new(world)?,
+            clock: world.clock.clone(),
+            random: world.random.clone(),
+            waits: world.waits,
+            outbound: world.outbound.clone(),
+            client: world.outbound.streaming_client().map_err(|_| no_tls)?,
+            hosts: world.settings.get("VIDEO_HOSTS")?.split(',').map(str::to_owned).collect(),
+            max_megabytes: world.settings.get("MAX_VIDEO_MEGABYTES")?.parse().map_err(|_| not_a_number)?,
+        })
+    }
+}
+
+/// Why a video isn't there yet. Hosts read it; nothing in it repeats the link.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Link(#[from] GetError),
+    #[error("the connection broke before the video's end")]
+    CutShort,
+    #[error("the video came too slowly")]
+    TooSlow,
+    #[error("the link gave a page or message and no video")]
+    NoVideo,
+    #[error("the video is larger than MaxVideoMegabytes ({0} MB)")]
+    TooLarge(u64),
+    #[error("the video could not be stored")]
+    Store(#[from] StoreError),
+}
+
+/// Fetches what is due, until it is done or the time is up. The next tick goes on.
+pub async fn handle(state: Arc<FetchVideos>, deadline: Deadline) -> Result<(), Error> {
+    let due = state.uploads.videos_due(state.clock.now_ms(), BATCH).await?;
+    let state = &state;
+    futures_util::stream::iter(due)
+        .for_each_concurrent(AT_ONCE, |due| async move {
+            if let Err(error) = guarded(fetch(state, &due, deadline), || Ok(())).await {
+                tracing::error!(account = %due.0, %error, "video.failed");
+            }
+        })
+        .await;
+    Ok(())
+}
+
+async fn fetch(state: &FetchVideos, due: &(String, String, i64), deadline: Deadline) -> Result<(), StoreError> {
+    let begun = state.clock.now_ms();
+    let time = u64::try_from(deadline.at_ms.saturating_sub(begun)).map(Duration::from_millis).unwrap_or_default();
+    let Some(time) = time.checked_sub(RESERVE).filter(|time| *time > RESERVE) else { return Ok(()) };
+    let claim = hex(&state.random.bytes::<16>());
+    let Some(mut row) = state.uploads.claim_video(due, &claim, deadline.at_ms.saturating_add(60_000)).await? else {
+        return Ok(());
+    };
+    let Some(video) = row.video.clone() else { return Ok(()) };
+    let mut parts = None;
+    let fetched = tokio::time::timeout(time, stream(state, &row, &video, &mut parts)).await;
+    let fetched = fetched.unwrap_or(Err(Fault::TooSlow));
+    if let (Err(_), Some(parts)) = (&fetched, parts) {
+        parts.abandon().await;
+    }
+    let now = state.clock.now_ms();
+    let attempts = video.attempts + 1;
+    let mut settled = Video { attempts, claim: None, error: None, ..video };
+    match fetched {
+        Ok(stored) => {
+            settled = Video { state: VideoState::Stored, attempts, claim: None, error: None, ..stored };
+            row.video_due = None;
+        }
+        Err(fault) if now >= settled.until => {
+            settled.state = VideoState::Expired;
+            settled.error = Some(format!("{fault}, and the link has ended: publish the video again in Pruvan"));
+            row.video_due = None;
+        }
+        Err(fault) => {
+            if let Fault::Store(error) = &fault {
+                tracing::error!(account = %row.username, %error, "store.failed");
+            }
+            settled.error = Some(fault.to_string());
+            let tried = usize::try_from(settled.attempts).unwrap_or(usize::MAX);
+            let wait = RETRIES[tried.clamp(1, RETRIES.len()) - 1];
+            // Once more at the very end of the link.
+            row.video_due = Some((now + state.waits.ms(wait)).min(settled.until));
+        }
+    }
+    let outcome = settled.state;
+    tracing::info!(
+        account = %row.username, order = %row.number(), ?outcome, attempt = settled.attempts, error = ?settled.error,
+        bytes = settled.size, duration_ms = now - begun, "video.attempted"
+    );
+    row.video = Some(settled);
+    if state.uploads.settle_video(&row, &claim).await? == Written::Overtaken {
+        tracing::info!(account = %row.username, "video.overtaken");
+    }
+    Ok(())
+}
+
+/// Streams a video to S3; `parts` is there as soon as anything of it is.
+async fn stream(
+    state: &FetchVideos,
+    row: &UploadRow,
+    video: &Video,
+    parts: &mut Option<Parts>,
+) -> Result<Video, Fault> {
+    let max = state.max_megabytes.saturating_mul(1_000_000);
+    let link = SecretString::from(video.uri.as_str());
+    let mut reply = state.outbound.get(&state.client, &link, &state.hosts).await?;
+    let (mut waiting, mut size, mut hash) = (BytesMut::new(), reply.content_length().unwrap_or(0), Sha256::new());
+    if size > max {
+        return Err(Fault::TooLarge(state.max_megabytes));
+    }
+    size = 0;
+    loop {
+        let chunk = reply.chunk().await.map_err(|_| Fault::CutShort)?;
+        let ended = chunk.is_none();
+        if let Some(chunk) = chunk {
+            size += chunk.len() as u64;
+            if size > max {
+                return Err(Fault::TooLarge(state.max_megabytes));
+            }
+            hash.update(&chunk);
+            waiting.extend_from_slice(&chunk);
+        }
+        if waiting.len() < PART && !ended {
+            continue;
+        }
+        if parts.is_none() {
+            *parts = Some(begin(state, row, video, &waiting).await?);
+        }
+        let Some(parts) = parts else { continue };
+        while waiting.len() >= PART || (ended && !waiting.is_empty()) {
+            let part = waiting.split_to(waiting.len().min(PART)).freeze();
+            parts.add(part).await?;
+        }
+        if ended {
+            parts.finish().await?;
+            return Ok(Video {
+                path: Some(parts.path().to_owned()),
+                content_type: Some(parts.content_type().to_owned()),
+                sha256: Some(hex(&hash.finalize())),
+                size,
+                ..video.clone()
+            });
+        }
+    }
+}
+
+/// Looks at a video's first bytes and begins to store it.
+async fn begin(state: &FetchVideos, row: &UploadRow, video: &Video, first: &[u8]) -> Result<Parts, Fault> {
+    if matches!(first.trim_ascii_start().first(), None | Some(b'<' | b'{' | b'[')) {
+        return Err(Fault::NoVideo);
+    }
+    let format = sniff(first);
+    // The same link gives the same name: a second attempt leaves no second object.
+    let name = sha256_hex(video.uri.as_bytes());
+    let path = files::path(&row.username, row.number(), row.item(), &name, format.extension);
+    Ok(state.files.begin(path, format.content_type).await?)
+}

@@ -1,0 +1,146 @@
+//! SDK clients whose n-th call fails before or after it took effect, or never comes back, as if the function had died there.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents, SharedHttpClient};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use bridge::World;
+use local::stores::{ACCESS_KEY, SECRET_KEY};
+use tokio::sync::Notify;
+
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails and has done nothing, and so do the SDK's retries of it.
+    Before,
+    /// It takes effect, and the reply is lost. The SDK tries again.
+    After,
+    /// The function dies before it.
+    DiesBefore,
+    /// The function dies when it has taken effect.
+    DiesAfter,
+}
+
+/// Which of the calls to come is met by which fault.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    plan: Arc<Mutex<Option<(usize, Fault)>>>,
+    died: Arc<Notify>,
+}
+
+/// As many as the SDK tries a call.
+const TRIES: u32 = 2;
+
+impl Faults {
+    /// `fault` meets the `nth` call from now (from 0).
+    pub fn plan(&self, nth: usize, fault: Fault) {
+        *self.plan.lock().unwrap() = Some((nth, fault));
+    }
+
+    /// No fault any more.
+    pub fn end(&self) {
+        *self.plan.lock().unwrap() = None;
+    }
+
+    /// Runs `function` to its end, or to its death: then `None`.
+    pub async fn run<T>(&self, function: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            result = function => Some(result),
+            () = self.died.notified() => None,
+        }
+    }
+
+    /// `world` with clients that these faults meet.
+    pub fn into_world(&self, world: World, dynamodb_url: &str, s3_url: &str) -> World {
+        let client = SharedHttpClient::new(Faulty {
+            faults: self.clone(),
+            inner: aws_smithy_http_client::Builder::new().build_http(),
+        });
+        let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
+        let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(Duration::from_millis(1));
+        let dynamodb = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials.clone())
+            .retry_config(retries.clone())
+            .http_client(client.clone())
+            .endpoint_url(dynamodb_url);
+        let s3 = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials)
+            .retry_config(retries)
+            .http_client(client)
+            .endpoint_url(s3_url)
+            .force_path_style(true);
+        world.with_clients(
+            aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            aws_sdk_s3::Client::from_conf(s3.build()),
+        )
+    }
+
+    fn next(&self) -> Option<Fault> {
+        let mut plan = self.plan.lock().unwrap();
+        let (nth, fault) = (*plan)?;
+        if nth > 0 {
+            *plan = Some((nth - 1, fault));
+            return None;
+        }
+        // `Before` stays for the retries; the others meet one call.
+        if fault != Fault::Before {
+            *plan = None;
+        }
+        Some(fault)
+    }
+}
+
+#[derive(Debug)]
+struct Faulty {
+    faults: Faults,
+    inner: SharedHttpClient,
+}
+
+impl HttpClient for Faulty {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(FaultyConnector { faults: self.faults.clone(), inner })
+    }
+}
+
+#[derive(Debug)]
+struct FaultyConnector {
+    faults: Faults,
+    inner: SharedHttpConnector,
+}
+
+impl HttpConnector for FaultyConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (faults, inner) = (self.faults.clone(), self.inner.clone());
+        HttpConnectorFuture::new(async move {
+            let broken = || Err(ConnectorError::io("planned".into()));
+            let die = async |faults: &Faults| -> ! {
+                faults.died.notify_one();
+                std::future::pending().await
+            };
+            match faults.next() {
+                None => inner.call(request).await,
+                Some(Fault::Before) => broken(),
+                Some(Fault::DiesBefore) => die(&faults).await,
+                Some(Fault::After) => {
+                    let _ = inner.call(request).await;
+                    broken()
+                }
+                Some(Fault::DiesAfter) => {
+                    let _ = inner.call(request).await;
+                    die(&faults).await
+                }
+            }
+        })
+    }
+}
