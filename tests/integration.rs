@@ -11,6 +11,7 @@ mod faults;
 mod host_api;
 mod pruvan_services;
 mod push_drain;
+mod results;
 mod secrets;
 mod spec_examples;
 mod template;

@@ -34,7 +34,27 @@ struct World {
     /// By the secret in the push key.
     integrations: BTreeMap<String, Held>,
     weather: VecDeque<Weather>,
+    /// By name, what their links give: one after another, the last for ever.
+    videos: BTreeMap<String, VecDeque<VideoReply>>,
 }
+
+/// What a video's link gives.
+#[derive(Debug, Clone)]
+pub enum VideoReply {
+    /// The video.
+    Bytes(Vec<u8>),
+    /// A video of so many bytes, made as it is sent.
+    Made(u64),
+    /// The beginning of a video, and then the connection breaks.
+    Cut(Vec<u8>),
+    /// Another link.
+    Redirect(String),
+    /// This status and a page.
+    Status(u16),
+}
+
+/// What an MP4 begins with.
+pub const MP4_HEAD: &[u8] = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom";
 
 /// What Pruvan holds for one integration.
 #[derive(Default)]
@@ -112,6 +132,7 @@ impl StandIn {
         let state = Arc::new(Mutex::new(World::default()));
         let app = axum::Router::new()
             .route("/api/", axum::routing::post(push).get(refresh))
+            .route("/video/{name}", axum::routing::get(video))
             .layer(axum::extract::DefaultBodyLimit::max(64 * 1024 * 1024))
             .with_state(state.clone());
         let server = tokio::spawn(async move {
@@ -151,6 +172,12 @@ impl StandIn {
     /// Pushes to come get this, one after another.
     pub fn forecast(&self, weather: impl IntoIterator<Item = Weather>) {
         lock(&self.state).weather.extend(weather);
+    }
+
+    /// A link to a video that gives these replies, one after another and the last for ever.
+    pub fn video(&self, name: &str, replies: impl IntoIterator<Item = VideoReply>) -> String {
+        lock(&self.state).videos.insert(name.to_owned(), replies.into_iter().collect());
+        format!("{}/video/{name}", self.url)
     }
 
     /// Forgets what was forecast.
@@ -373,6 +400,66 @@ async fn push(
         released.notified().await;
     }
     Ok((StatusCode::OK, reply.to_string()))
+}
+
+async fn video(
+    State(state): State<Arc<Mutex<World>>>,
+    axum::extract::Path(name): axum::extract::Path<String>,
+) -> axum::response::Response {
+    let reply = {
+        let mut world = lock(&state);
+        let replies = world.videos.entry(name).or_default();
+        if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() }
+    };
+    let (mut status, mut location, mut length) = (StatusCode::OK, None, None);
+    let body = match reply {
+        Some(VideoReply::Bytes(bytes)) => axum::body::Body::from(bytes),
+        Some(VideoReply::Made(size)) => {
+            length = Some(size);
+            axum::body::Body::from_stream(made(size))
+        }
+        Some(VideoReply::Cut(bytes)) => {
+            length = Some(bytes.len() as u64 + 1);
+            let cut = Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+            axum::body::Body::from_stream(futures_util::stream::iter([Ok(bytes), cut]))
+        }
+        Some(VideoReply::Redirect(to)) => {
+            (status, location) = (StatusCode::FOUND, Some(to));
+            axum::body::Body::empty()
+        }
+        Some(VideoReply::Status(code)) => {
+            status = StatusCode::from_u16(code).unwrap_or(StatusCode::NOT_FOUND);
+            axum::body::Body::from("<html>the link has expired</html>")
+        }
+        None => {
+            status = StatusCode::NOT_FOUND;
+            axum::body::Body::empty()
+        }
+    };
+    let mut response = axum::response::Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if let Some(location) = location.and_then(|location| location.parse().ok()) {
+        headers.insert("location", location);
+    }
+    if let Some(length) = length {
+        headers.insert("content-length", length.into());
+    }
+    response
+}
+
+/// So many bytes that begin like an MP4.
+fn made(size: u64) -> impl futures_util::Stream<Item = std::io::Result<axum::body::Bytes>> {
+    const CHUNK: usize = 64 * 1024;
+    let zeros = axum::body::Bytes::from_static(&[0; CHUNK]);
+    futures_util::stream::unfold(0, move |sent: u64| {
+        let zeros = zeros.clone();
+        async move {
+            let left = usize::try_from(size - sent).unwrap_or(usize::MAX).min(CHUNK);
+            let chunk = if sent == 0 { MP4_HEAD[..left.min(MP4_HEAD.len())].into() } else { zeros.slice(..left) };
+            (left > 0).then(|| (Ok(chunk.clone()), sent + chunk.len() as u64))
+        }
+    })
 }
 
 async fn refresh() -> String {
