@@ -17,3 +17,4 @@ mod spec_examples;
 mod template;
 mod upload_faults;
 mod uploads;
+mod videos;
