@@ -56,7 +56,7 @@ for _ in $(seq 60); do inside curl -sf -o /dev/null "http://127.0.0.1:$port/_min
 
 deploy() {
   inside sam deploy --stack-name bridge --template-file .aws-sam/build/ministack.yaml --resolve-s3 --capabilities CAPABILITY_IAM \
-    --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides Architecture=x86_64 PushHosts=pruvan.test "$@" \
+    --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides Architecture=x86_64 PushHosts=pruvan.test VideoHosts=pruvan.test "$@" \
     >"$work/deploy.log" 2>&1 || { tail -n 40 "$work/deploy.log"; exit 1; }
 }
 # The URL of an output's API on ministack.
@@ -75,7 +75,7 @@ pruvan=$(url WebServiceUrl) host=$(url HostUrl)
 
 step "the round trip"
 trip() { inside "$tools/sam/bin/python" tests/round_trip.py --pruvan "$pruvan" --host "$host" --kept "$work/kept.json" "$@"; }
-trip --push-key "https://$name/api/?apiKey=secret" --sent "$work/sent"
+trip --push-key "https://$name/api/?apiKey=secret" --sent "$work/sent" --video "https://$name/video.mp4"
 
 step "a changed template over it"
 deploy LogRetentionDays=14 OldVersionDays=60 RequestsPerSecond=50

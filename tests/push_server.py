@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A push key's other end, over TLS: takes pushes as Pruvan does and appends each, as a line of JSON, to a file.
+"""A push key's other end, over TLS: takes pushes as Pruvan does and appends each, as a line of JSON, to a file. A GET gives a video.
 
     push_server.py ADDRESS CERTIFICATE KEY FILE
 """
@@ -8,7 +8,17 @@ import http.server, json, ssl, sys, urllib.parse
 address, certificate, key, sent = sys.argv[1:]
 
 
+VIDEO = b"\0\0\0\x18ftypmp42" + bytes(n * 131 % 251 for n in range(12_000_000))
+
+
 class Push(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "video/mp4")
+        self.send_header("Content-Length", str(len(VIDEO)))
+        self.end_headers()
+        self.wfile.write(VIDEO)
+
     def do_POST(self):
         form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         request = form["workOrders"][0]

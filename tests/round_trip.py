@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """One work order's whole trip through a deployment: what Pruvan calls, and what the host calls, signed.
 
-    round_trip.py --pruvan URL --host URL --kept FILE [--unsigned] [--push-key URL --sent FILE]
+    round_trip.py --pruvan URL --host URL --kept FILE [--unsigned] [--push-key URL --sent FILE --video URL]
     round_trip.py --pruvan URL --host URL --kept FILE --again
 
 AWS credentials come from the environment. With --push-key, the schedule must push a change to it by itself: --sent is where
-the server behind it writes what it got. What was made is noted in --kept; with --again, all of it must still be there.
+the server behind it writes what it got, and --video is the video that it serves. What was made is noted in --kept; with --again, all of it must still be there.
 Needs botocore (it comes with the SAM CLI). Exits 1 with what did not hold.
 """
 import argparse, json, os, sys, time, urllib.error, urllib.parse, urllib.request, uuid
@@ -72,17 +72,45 @@ def noise(size):
     return PHOTO + bytes((n * 167 + n // 251) % 256 for n in range(size - len(PHOTO)))
 
 
-FILES = [PHOTO, noise(3_000_000)]
+PDF = open(os.path.join(here, "fixtures", "survey.pdf"), "rb").read()
+VIDEO = b"\0\0\0\x18ftypmp42" + bytes(n * 131 % 251 for n in range(12_000_000))
+CHECK_IN = b'{"type": "arrival", "at": 1414434574}'
+SURVEY = {"meta": {"surveyId": "s", "surveyTemplateId": "vendor1::Simple-v1"}, "answers": [
+    {"id": "q1", "question": "Color?", "answer": ["blue"], "answerType": "chooseOne", "picIds": ["photo-0"], "answerOptions": []}]}
+
+# What the crew sends: the item's fields, and its file.
+ITEMS = {
+    "photo-0": ({"fileType": "picture", "evidenceType": "before"}, PHOTO),
+    "photo-1": ({"fileType": "picture", "evidenceType": "after"}, noise(3_000_000)),
+    "survey-1": ({"fileType": "survey", "fileExt": "pdf", "survey": json.dumps(SURVEY)}, PDF),
+    "check-in-1": ({"fileType": "check-in", "fileExt": "json"}, CHECK_IN),
+    "csr-1": ({"fileType": "csr", "authenticated": "2", "csrPictureCount": "2"}, PHOTO),
+}
 
 
-def results(host, order):
+def results(host, order, video):
     status, reply = host("GET", order)
     holds(reply["reported"]["fieldStatus"] == "complete", "the host sees the report", reply)
     status, reply = host("GET", order + "/uploads")
-    holds(len(reply["uploads"]) == len(FILES), "the host sees the photos", reply)
-    for upload in reply["uploads"]:
-        _, got = call("GET", upload["link"])
-        holds(got == FILES[int(upload["uuId"][-1])], f"{upload['uuId']} comes back byte for byte", len(got))
+    uploads = {upload["uuId"]: upload for upload in reply["uploads"]}
+    holds(uploads.keys() == ITEMS.keys() | ({"video-1"} if video else set()), "the host sees all items", list(uploads))
+    for name, (_, file) in ITEMS.items():
+        _, got = call("GET", uploads[name]["link"])
+        holds(got == file, f"{name} comes back byte for byte", len(got))
+    holds(uploads["photo-0"]["question"]["questionId"] == "q1", "the photo belongs to the survey's question", uploads["photo-0"])
+    holds(uploads["csr-1"]["pictureCount"] == 2 and uploads["check-in-1"]["checkIn"]["type"] == "arrival", "CSR and check-in are read")
+    status, reply = host("GET", order + "/answers")
+    answer = reply["answers"][0]
+    holds(answer["answer"] == ["blue"] and call("GET", answer["pictures"][0]["link"])[1] == PHOTO, "the answer has its photo", reply)
+    if video:
+        deadline = time.time() + 180
+        while time.time() < deadline and uploads["video-1"]["video"]["state"] != "stored":
+            time.sleep(2)
+            _, reply = host("GET", order + "/uploads")
+            uploads = {upload["uuId"]: upload for upload in reply["uploads"]}
+        holds(uploads["video-1"]["video"]["state"] == "stored", "the schedule fetches the video by itself", uploads["video-1"]["video"])
+        _, got = call("GET", uploads["video-1"]["video"]["link"])
+        holds(got == VIDEO, "the video comes back byte for byte", len(got))
 
 
 def main():
@@ -94,6 +122,7 @@ def main():
     parser.add_argument("--unsigned", action="store_true", help="the host's API asks for no signature, as in sam local")
     parser.add_argument("--push-key")
     parser.add_argument("--sent")
+    parser.add_argument("--video")
     arguments = parser.parse_args()
     host = Host(arguments.host)
     if arguments.again:
@@ -101,7 +130,7 @@ def main():
         username, order = kept["username"], kept["order"]
         status, reply = Pruvan(arguments.pruvan, username, kept["token"])("validate", {})
         holds(reply == '{"error":"","validated":true}', "the account and its key are still there", reply)
-        results(host, order)
+        results(host, order, kept["video"])
         print("everything is still there")
         return
 
@@ -129,17 +158,20 @@ def main():
     status, reply = pruvan("getWorkOrders", {"timestamp": None})
     holds(json.loads(reply)["workOrders"][0]["workOrderNumber"] == "A 1", "getWorkOrders hands the order out", reply)
     stored = (200, '{"status":true,"error":null}')
-    for n, file in enumerate(FILES):
-        item = {"uuId": f"photo-{n}", "key2": "SMC::A 1", "key4": "Task", "fileType": "picture", "evidenceType": "before"}
+    items = dict(ITEMS)
+    if arguments.video:
+        items["video-1"] = ({"fileType": "picture", "videoUri": arguments.video}, PHOTO)
+    for name, (fields, file) in items.items():
+        item = {"uuId": name, "key2": "SMC::A 1", "key4": "Task", "timestamp": int(time.time()), **fields}
         reply = pruvan("uploadPictures", item, file)
-        holds(reply == stored, f"uploadPictures takes a photo of {len(file):,} bytes", reply)
+        holds(reply == stored, f"uploadPictures takes {name}, {len(file):,} bytes", reply)
     report = {"workOrders": [{"workOrderNumber": "SMC::A 1", "status": "complete", "fieldStatus": "complete"}]}
     reply = pruvan("status", report)
     holds(reply == stored, "status takes a report", reply)
 
-    results(host, order)
+    results(host, order, arguments.video)
     with open(arguments.kept, "w") as kept:
-        json.dump({"username": username, "token": made["apiKey"], "order": order}, kept)
+        json.dump({"username": username, "token": made["apiKey"], "order": order, "video": arguments.video}, kept)
 
     if arguments.push_key:
         host("PATCH", order, {"clientStatus": "In review"})
