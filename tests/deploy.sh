@@ -77,6 +77,13 @@ step "the round trip"
 trip() { inside "$tools/sam/bin/python" tests/round_trip.py --pruvan "$pruvan" --host "$host" --kept "$work/kept.json" "$@"; }
 trip --push-key "https://$name/api/?apiKey=secret" --sent "$work/sent" --video "https://$name/video.mp4"
 
+step "download, signed"
+cargo build -q --locked -p local
+kept() { python3 -c "import json; print(json.load(open('$work/kept.json'))['$1'])"; }
+inside target/debug/local download "A 1" --username "$(kept username)" --url "$host" --into "$work/files"
+[ "$(find "$work/files" -type f | wc -l)" = 7 ] || { find "$work/files" -type f; exit 1; }
+cmp "$(find "$work/files" -name '*photo-0.jpg')" tests/fixtures/photo.jpg
+
 step "a changed template over it"
 deploy LogRetentionDays=14 OldVersionDays=60 RequestsPerSecond=50
 trip --again

@@ -57,7 +57,7 @@ impl Faults {
     }
 
     /// `world` with clients that these faults meet.
-    pub fn into_world(&self, world: World, dynamodb_url: &str, s3_url: &str) -> World {
+    pub fn meet(&self, world: World, dynamodb_url: &str, s3_url: &str) -> World {
         let client = SharedHttpClient::new(Faulty {
             faults: self.clone(),
             inner: aws_smithy_http_client::Builder::new().build_http(),

@@ -226,6 +226,24 @@ async fn the_manifest_names_every_file_by_task_and_kind() {
 }
 
 #[tokio::test]
+async fn a_download_fetches_the_manifest_into_folders_and_goes_on_where_it_broke_off() {
+    let (harness, vendor) = start().await;
+    publish(&vendor, "p1", "1", json!({ "evidenceType": "after" }), PHOTO).await;
+    publish(&vendor, "s1", "1", survey(json!([])), SURVEY_PDF).await;
+    let host = local::host_client::HostClient::new(&harness.system.gateway_url).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let download = async || local::download::run(&host, "vendor1", "1", folder.path()).await.unwrap();
+    let bytes = (PHOTO.len() + SURVEY_PDF.len()) as u64;
+    assert_eq!(download().await, local::download::Downloaded { fetched: 2, there: 0, bytes });
+    let photo = folder.path().join("Task/after/2014-10-27T182934Z-p1.jpg");
+    assert!(std::fs::read(&photo).unwrap() == PHOTO);
+    std::fs::write(&photo, b"broken").unwrap();
+    assert_eq!(download().await, local::download::Downloaded { fetched: 1, there: 1, bytes });
+    let error = local::download::run(&host, "vendor1", "none", folder.path()).await.unwrap_err();
+    assert!(error.to_string().contains("there is no work order \"none\""), "{error}");
+}
+
+#[tokio::test]
 async fn the_deployments_photo_size_is_for_orders_that_give_none() {
     let harness = Harness::with_environment(vec![("PHOTO_SIZE".to_owned(), "1024x768".to_owned())]).await;
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;

@@ -69,7 +69,7 @@ async fn run(harness: &Harness, username: &str, steps: &[Step]) {
     let mut untouched = harness.dump().await;
     let faults = Faults::default();
     let stores = &harness.system.stores;
-    let world = faults.into_world(harness.world(), &stores.dynamodb_url, &stores.s3_url);
+    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
     let state = Arc::new(UploadPictures::new(&world).unwrap());
     let publish = async |item: &Item| {
         let request = request(username, &vendor.token, item);

@@ -5,8 +5,10 @@
 //! and what is deployed can't drift apart. Everything binds 127.0.0.1 only.
 
 pub mod demo;
+pub mod download;
 pub mod functions;
 pub mod gateway;
+pub mod host_client;
 pub mod s3_store;
 pub mod stand_in;
 pub mod stores;

@@ -38,6 +38,22 @@ struct Arguments {
 enum Command {
     /// Make a scripted round trip against a stand-in for Pruvan, print each step, and exit 0 only if all of it held
     Demo,
+    /// Fetch all files of an order, here or from a deployment, into folders by task and evidence type
+    ///
+    /// A deployed API is called with the AWS credentials of the environment. What is there already is not fetched again.
+    Download {
+        /// The work order number
+        order: String,
+        /// The account
+        #[arg(long)]
+        username: String,
+        /// Base URL of the host's API: the output HostUrl of the stack
+        #[arg(long, default_value = "http://127.0.0.1:9000")]
+        url: String,
+        /// Folder for the files, made if need be; by default one named like the order
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
 }
 
 #[tokio::main]
@@ -51,6 +67,9 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let done = match arguments.command {
         Some(Command::Demo) => local::demo::run().await.map_err(|error| (1, error.to_string())),
+        Some(Command::Download { order, username, url, into }) => {
+            download(&order, &username, &url, into).await.map_err(|error| (1, error.to_string()))
+        }
         None => serve(arguments).await.map_err(|error| (2, error.to_string())),
     };
     match done {
@@ -83,6 +102,20 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
     interrupted().await;
     eprintln!("stopping");
     system.stop().await;
+    Ok(())
+}
+
+async fn download(order: &str, username: &str, url: &str, into: Option<PathBuf>) -> Result<(), StartError> {
+    let into = into.unwrap_or_else(|| PathBuf::from(local::host_client::segment(order)));
+    let host = local::host_client::HostClient::new(url)?;
+    let done = local::download::run(&host, username, order, &into).await?;
+    eprintln!(
+        "{} files fetched, {} there already, {:.1} MB in {}",
+        done.fetched,
+        done.there,
+        done.bytes as f64 / 1e6,
+        into.display()
+    );
     Ok(())
 }
 

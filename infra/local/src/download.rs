@@ -1,0 +1,97 @@
+//! `cargo run -p local -- download ORDER`: all files of an order, in folders by task and evidence type.
+
+use std::path::{Path, PathBuf};
+
+use bridge::secrets::hex;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::host_client::{HostClient, segment};
+use crate::system::StartError;
+
+/// What was done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Downloaded {
+    /// Files that came.
+    pub fetched: usize,
+    /// Files that were there already, whole.
+    pub there: usize,
+    /// Their bytes, together.
+    pub bytes: u64,
+}
+
+/// Fetches the files of `order` into the folder `into`. What is there already, with the same bytes, is left alone, so that a download
+/// that broke off goes on.
+pub async fn run(host: &HostClient, username: &str, order: &str, into: &Path) -> Result<Downloaded, StartError> {
+    let path = format!("/accounts/{}/orders/{}/manifest?limit=500", segment(username), segment(order));
+    let client = reqwest::Client::new();
+    let (mut done, mut cursor) = (Downloaded::default(), None);
+    let style = ProgressStyle::with_template("{wide_msg} {pos:>5} files {bar:30} {percent:>3} %");
+    let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    loop {
+        let page = match &cursor {
+            None => host.get(&path).await?,
+            Some(cursor) => host.get(&format!("{path}&cursor={cursor}")).await?,
+        };
+        let files = page["files"].as_array().cloned().unwrap_or_default();
+        bar.inc_length(files.len() as u64);
+        for file in &files {
+            let name = file["name"].as_str().unwrap_or_default();
+            bar.set_message(name.to_owned());
+            let to = place(into, name)?;
+            if whole(&to, file).await {
+                done.there += 1;
+            } else {
+                fetch(&client, file, &to).await?;
+                done.fetched += 1;
+            }
+            done.bytes += tokio::fs::metadata(&to).await.map_or(0, |metadata| metadata.len());
+            bar.inc(1);
+        }
+        cursor = page["next"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            bar.finish_and_clear();
+            return Ok(done);
+        }
+    }
+}
+
+/// Below `into`, whatever the name says.
+fn place(into: &Path, name: &str) -> Result<PathBuf, StartError> {
+    let odd = |part: &str| part.is_empty() || part.starts_with('.') || part.contains(['\\', ':', '\0']);
+    if name.is_empty() || name.split('/').any(odd) {
+        return Err(StartError(format!("the manifest has a name that no file may have here: {name:?}")));
+    }
+    Ok(name.split('/').fold(into.to_owned(), |path, part| path.join(part)))
+}
+
+async fn whole(path: &Path, file: &Value) -> bool {
+    match (tokio::fs::read(path).await, file["sha256"].as_str()) {
+        (Ok(bytes), Some(sha256)) => hex(&Sha256::digest(&bytes)) == sha256,
+        _ => false,
+    }
+}
+
+/// Streams a file aside, checks it, and gives it its name.
+async fn fetch(client: &reqwest::Client, file: &Value, to: &Path) -> Result<(), StartError> {
+    let failed = |what: &dyn std::fmt::Display| StartError(format!("{} could not be fetched: {what}", to.display()));
+    let folder = to.parent().ok_or_else(|| failed(&"it has no folder"))?;
+    tokio::fs::create_dir_all(folder).await.map_err(|error| failed(&error))?;
+    let aside = to.with_extension("part");
+    let mut written = tokio::fs::File::create(&aside).await.map_err(|error| failed(&error))?;
+    let reply = client.get(file["link"].as_str().unwrap_or_default()).send().await;
+    let mut reply =
+        reply.and_then(reqwest::Response::error_for_status).map_err(|error| failed(&error.without_url()))?;
+    let mut hash = Sha256::new();
+    while let Some(chunk) = reply.chunk().await.map_err(|error| failed(&error.without_url()))? {
+        hash.update(&chunk);
+        written.write_all(&chunk).await.map_err(|error| failed(&error))?;
+    }
+    written.flush().await.map_err(|error| failed(&error))?;
+    if file["sha256"].as_str().is_some_and(|sha256| sha256 != hex(&hash.finalize())) {
+        return Err(failed(&"it came other than it was stored: try again"));
+    }
+    tokio::fs::rename(&aside, to).await.map_err(|error| failed(&error))
+}
