@@ -30,7 +30,7 @@ pub enum Fault {
 /// Which of the calls to come is met by which fault.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
-    plan: Arc<Mutex<Option<(usize, Fault)>>>,
+    plan: Arc<Mutex<Option<(usize, Fault, u32)>>>,
     died: Arc<Notify>,
 }
 
@@ -40,7 +40,7 @@ const TRIES: u32 = 2;
 impl Faults {
     /// `fault` meets the `nth` call from now (from 0).
     pub fn plan(&self, nth: usize, fault: Fault) {
-        *self.plan.lock().unwrap() = Some((nth, fault));
+        *self.plan.lock().unwrap() = Some((nth, fault, if fault == Fault::Before { TRIES } else { 1 }));
     }
 
     /// No fault any more.
@@ -87,15 +87,13 @@ impl Faults {
 
     fn next(&self) -> Option<Fault> {
         let mut plan = self.plan.lock().unwrap();
-        let (nth, fault) = (*plan)?;
+        let (nth, fault, times) = (*plan)?;
         if nth > 0 {
-            *plan = Some((nth - 1, fault));
+            *plan = Some((nth - 1, fault, times));
             return None;
         }
-        // `Before` stays for the retries; the others meet one call.
-        if fault != Fault::Before {
-            *plan = None;
-        }
+        // What comes after goes well again: a failure that was swallowed must show.
+        *plan = (times > 1).then_some((0, fault, times - 1));
         Some(fault)
     }
 }

@@ -40,6 +40,7 @@ async fn nothing_holds_a_secret() {
     let ours = [
         "accounts",
         "bridge",
+        "fetch_videos",
         "get_work_orders",
         "local",
         "orders",
@@ -64,6 +65,9 @@ async fn nothing_holds_a_secret() {
         replies.push(integration.import(None).await.unwrap().body);
         replies.push(integration.publish(picture("a", "1", json!({})), Some(("1.jpg", PHOTO))).await.unwrap().body);
         replies.push(integration.publish(picture("b", "1", json!({})), None).await.unwrap().body);
+        let link = "https://evil.example/v.mp4?sig=secret-video-link";
+        let still = picture("c", "1", json!({ "videoUri": link }));
+        replies.push(integration.publish(still, Some(("1.jpg", PHOTO))).await.unwrap().body);
         replies.push(integration.change_status("1", "complete", "complete").await.unwrap().body);
         replies.push(integration.change_status("unknown", "complete", "complete").await.unwrap().body);
     }
@@ -97,6 +101,10 @@ async fn nothing_holds_a_secret() {
         "/accounts/vendor1/push-queue",
         "/accounts/vendor1/orders",
         "/accounts/vendor1/orders/1",
+        "/accounts/vendor1/uploads/c",
+        "/accounts/vendor1/unmatched",
+        "/accounts/vendor1/orders/1/answers",
+        "/accounts/vendor1/orders/1/manifest",
         "/accounts/vendor1/orders/1/uploads",
         "/accounts/vendor1/orders/none",
     ] {
@@ -132,6 +140,10 @@ async fn nothing_holds_a_secret() {
             assert!(!text.contains(secret), "a {what} holds a secret that begins with {}", &secret[..6]);
         }
     }
+    // A video's link is in its own column alone.
+    assert!(
+        !log.contains("secret-video-link") && !replies.contains("secret-video-link") && log.contains("video.attempted")
+    );
     // Signed links are for the one reply that lists uploads, and never in a log.
     assert!(!log.contains("X-Amz-Signature"));
     let listed: Value = serde_json::from_str(replies.lines().rev().nth(1).unwrap()).unwrap();
