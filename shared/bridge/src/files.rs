@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use pruvan::upload::Upload;
 use secrecy::SecretString;
@@ -108,7 +108,9 @@ impl Files {
     /// Begins a file that comes in parts. It is there when [`Parts::finish`] returns, and not before.
     pub async fn begin(&self, path: String, content_type: &'static str) -> Result<Parts, StoreError> {
         let begin = self.client.create_multipart_upload().bucket(&self.bucket).key(&path).content_type(content_type);
-        let begun = begin.content_disposition("attachment").send().await;
+        // Named here, since the SDK sends one with each part, and S3 wants the two to agree.
+        let begin = begin.content_disposition("attachment").checksum_algorithm(ChecksumAlgorithm::Crc32);
+        let begun = begin.send().await;
         let begun = begun.map_err(|error| call("CreateMultipartUpload", &error))?;
         let id = begun.upload_id.unwrap_or_default();
         Ok(Parts { files: self.clone(), path, content_type, id, parts: Vec::new() })
@@ -160,13 +162,13 @@ impl Parts {
         let number = i32::try_from(self.parts.len() + 1).unwrap_or(i32::MAX);
         let Files { client, bucket } = &self.files;
         let part = client.upload_part().bucket(bucket).key(&self.path).upload_id(&self.id).part_number(number);
+        let part = part.checksum_algorithm(ChecksumAlgorithm::Crc32);
         let stored = part.body(ByteStream::from(bytes)).send().await.map_err(|error| call("UploadPart", &error))?;
-        // Checksums that the SDK sent with a part are asked for again at the end.
+        // The checksum of each part is asked for again at the end.
         let stored = CompletedPart::builder()
             .part_number(number)
             .set_e_tag(stored.e_tag)
-            .set_checksum_crc32(stored.checksum_crc32)
-            .set_checksum_crc64_nvme(stored.checksum_crc64_nvme);
+            .set_checksum_crc32(stored.checksum_crc32);
         self.parts.push(stored.build());
         Ok(())
     }
