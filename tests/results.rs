@@ -215,6 +215,18 @@ async fn the_manifest_names_every_file_by_task_and_kind() {
     let (harness, vendor) = start().await;
     publish(&vendor, "p1", "1", json!({ "key4": "../Grass: cut/", "evidenceType": "after" }), PHOTO).await;
     publish(&vendor, "s1", "1", survey(json!([])), SURVEY_PDF).await;
+    // A name of which nothing is left, and two that differ only in what is replaced.
+    for (id, service) in [("a/b", "..."), ("a:b", "...")] {
+        let item = picture(id, "2", json!({ "key4": service, "evidenceType": "\u{200b}" }));
+        vendor.publish(item, Some(("1.jpg", PHOTO))).await.unwrap();
+    }
+    let manifest = get(&harness, "orders/2/manifest").await;
+    let names: Vec<&str> =
+        manifest["files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
+    assert!(
+        names.iter().all(|name| name.starts_with("no task/picture/2014-10-27T182934Z-a_b-")) && names[0] != names[1],
+        "{names:?}"
+    );
     let manifest = get(&harness, "orders/1/manifest").await;
     let files = manifest["files"].as_array().unwrap();
     let names: Vec<&str> = files.iter().map(|file| file["name"].as_str().unwrap()).collect();

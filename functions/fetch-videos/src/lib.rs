@@ -38,6 +38,9 @@ const RESERVE: Duration = Duration::from_secs(30);
 const RETRIES: [Duration; 4] =
     [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(15 * 60), Duration::from_secs(60 * 60)];
 
+/// So long before its link ends a video is tried each minute, in milliseconds.
+const LAST_MINUTES: i64 = 10 * 60_000;
+
 /// What the function needs.
 pub struct FetchVideos {
     uploads: Uploads,
@@ -136,8 +139,10 @@ async fn fetch(state: &FetchVideos, due: &(String, String, i64), deadline: Deadl
             settled.error = Some(fault.to_string());
             let tried = usize::try_from(settled.attempts).unwrap_or(usize::MAX);
             let wait = RETRIES[tried.clamp(1, RETRIES.len()) - 1];
-            // Once more at the very end of the link.
-            row.video_due = Some((now + state.waits.ms(wait)).min(settled.until));
+            // Shortly before the link ends each minute counts.
+            let last = settled.until - LAST_MINUTES;
+            let next = if now < last { (now + state.waits.ms(wait)).min(last) } else { now + 60_000 };
+            row.video_due = Some(next.min(settled.until));
         }
     }
     let outcome = settled.state;

@@ -6,6 +6,7 @@ use bridge::accounts::Account;
 use bridge::files::part_of_name;
 use bridge::host;
 use bridge::http::{Problem, to_host, with_body};
+use bridge::secrets::sha256_hex;
 use bridge::time::display;
 use bridge::uploads::{UploadRow, Written, order_key};
 use lambda_http::http::StatusCode;
@@ -19,10 +20,13 @@ use crate::{OrdersApi, limit, no_such_order, number, show};
 const READ: i32 = 200;
 
 /// And at most so many times a request; the reply then says where to go on.
-const READS: usize = 10;
+const READS: usize = 25;
 
-/// Surveys a page: each may have hundreds of answers with pictures.
-const SURVEYS: usize = 20;
+/// A page ends early at about so many bytes of what rows hold, or of links: the reply must fit Lambda's 6 MB.
+const PAGE_BYTES: usize = 2_000_000;
+
+/// A link with all that is signed into it.
+const LINK_BYTES: usize = 2_000;
 
 /// Others may change a row while we do.
 const TRIES: usize = 12;
@@ -54,11 +58,18 @@ pub async fn uploads(state: &OrdersApi, request: &Request) -> Result<Response<Bo
 pub async fn upload(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let row = item(state, &account, request).await?;
-    let mut versions = Vec::new();
+    let (mut versions, mut bytes) = (Vec::new(), 0);
     for version in state.uploads.versions(&account.username, &row.uu_id).await? {
-        versions.push(show::upload(&state.files, &version, None).await?);
+        bytes += held(&version);
+        let mut shown = show::upload(&state.files, &version, None).await?;
+        if bytes > PAGE_BYTES {
+            // The file is what an old version is looked up for.
+            shown["survey"] = Value::Null;
+            shown["fields"] = Value::Null;
+        }
+        versions.push(shown);
     }
-    let places = places(state, &account, row.number()).await?;
+    let places = if is_photo(&row) { places(state, &account, row.number()).await? } else { BTreeMap::new() };
     let mut shown = show::upload(&state.files, &row, places.get(&row.uu_id)).await?;
     shown["earlierVersions"] = Value::from(versions);
     Ok(to_host(StatusCode::OK, &shown))
@@ -68,11 +79,17 @@ pub async fn upload(state: &OrdersApi, request: &Request) -> Result<Response<Bod
 pub async fn answers(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = number(request)?;
-    let (surveys, next) = select(state, &account, &number, request, SURVEYS, is_survey).await?;
-    let mut read = Vec::new();
-    for row in &surveys {
+    let (surveys, mut next) = select(state, &account, &number, request, limit(request)?, is_survey).await?;
+    let (mut read, mut bytes) = (Vec::new(), 0);
+    for (at, row) in surveys.iter().enumerate() {
         if let Some(survey) = survey(state, row).await? {
+            let pictures: usize = survey.answers.iter().map(|answer| answer.pic_ids.len()).sum();
+            bytes += pictures * LINK_BYTES + survey.json.to_string().len();
             read.push((row, survey));
+        }
+        if bytes > PAGE_BYTES && at + 1 < surveys.len() {
+            next.clone_from(&row.received);
+            break;
         }
     }
     let mentioned: BTreeSet<String> =
@@ -110,6 +127,12 @@ fn csv(number: &str, rows: &[Value], next: Option<&str>) -> Result<Response<Body
             }
             value => value.as_str().unwrap_or_default().to_owned(),
         };
+        // What a spreadsheet would take for a formula, from the field, stays text.
+        let cell = |name| {
+            let text: String = cell(name);
+            let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+            if formula { format!("'{text}") } else { text }
+        };
         csv.write_record([number.to_owned()].into_iter().chain(COLUMNS.iter().map(cell))).map_err(failed)?;
     }
     let text = csv.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
@@ -129,19 +152,27 @@ pub async fn manifest(state: &OrdersApi, request: &Request) -> Result<Response<B
     let mut files = Vec::new();
     for row in &rows {
         let place = places.get(&row.uu_id).and_then(|place| place["questionId"].as_str());
-        let folder = format!(
-            "{}/{}",
-            part_of_name(row.service.as_deref().unwrap_or("no task")),
-            part_of_name(place.or(row.evidence_type.as_deref()).or(row.file_type.as_deref()).unwrap_or("other"))
-        );
+        // The first that leaves a name, since all of it is free text from the field.
+        let first = |of: [Option<&str>; 3], otherwise: &str| {
+            let mut names = of.into_iter().flatten().map(part_of_name).filter(|name| !name.is_empty());
+            names.next().unwrap_or_else(|| otherwise.to_owned())
+        };
+        let task = first([row.service.as_deref(), None, None], "no task");
+        let kind = first([place, row.evidence_type.as_deref(), row.file_type.as_deref()], "other");
         let time = display(row.taken_at.unwrap_or(row.received_at)).replace(':', "");
-        let stem = format!("{folder}/{}-{}", part_of_name(&time), part_of_name(&row.uu_id));
+        let mut id = part_of_name(&row.uu_id);
+        if id != row.uu_id || id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            // Two that differ only in what was replaced, or in case, are two.
+            id = format!("{id}-{}", &sha256_hex(row.uu_id.as_bytes())[..8]);
+        }
+        let stem = format!("{task}/{kind}/{}-{id}", part_of_name(&time));
         let video = row.video.as_ref();
-        for (path, size, sha256, content_type) in [
-            (row.path.as_deref(), Some(row.size), row.sha256.as_deref(), Some(row.content_type.as_str())),
-            (row.survey_path.as_deref(), None, None, Some("application/json")),
-            (row.payload_path.as_deref(), None, None, Some("application/json")),
+        for (kind, path, size, sha256, content_type) in [
+            ("", row.path.as_deref(), Some(row.size), row.sha256.as_deref(), Some(row.content_type.as_str())),
+            ("", row.survey_path.as_deref(), None, None, Some("application/json")),
+            ("", row.payload_path.as_deref(), None, None, Some("application/json")),
             (
+                "-video",
                 video.and_then(|video| video.path.as_deref()),
                 video.map(|video| video.size),
                 video.and_then(|video| video.sha256.as_deref()),
@@ -151,7 +182,7 @@ pub async fn manifest(state: &OrdersApi, request: &Request) -> Result<Response<B
             let Some(path) = path else { continue };
             let extension =
                 path.rsplit('/').next().and_then(|name| name.split_once('.')).map_or("bin", |(_, rest)| rest);
-            let name = format!("{stem}.{extension}");
+            let name = format!("{stem}{kind}.{extension}");
             files.push(json!({
                 "name": name, "uuId": row.uu_id, "size": size, "sha256": sha256, "contentType": content_type,
                 "link": show::link(&state.files, Some(path), name.rsplit('/').next().unwrap_or("file")).await?,
@@ -167,8 +198,10 @@ pub async fn unmatched(state: &OrdersApi, request: &Request) -> Result<Response<
     let limit = limit(request)?;
     let mut before = host::read_cursor(request)?;
     let mut shown = Vec::new();
+    let mut bytes = 0;
     for _ in 0..READS {
-        let page = i32::try_from(limit - shown.len()).unwrap_or(READ);
+        // Few at a time: each may hold much, and what is shown can't be taken back.
+        let page = i32::try_from((limit - shown.len()).min(8)).unwrap_or(1);
         let (rows, next) = state.uploads.unmatched(&account.username, before.as_deref(), page).await?;
         let numbers: BTreeSet<String> = rows.iter().map(|row| row.number().to_owned()).collect();
         let numbers = numbers.into_iter().filter(|number| pruvan::work_order::number_fault(number).is_none()).collect();
@@ -180,11 +213,12 @@ pub async fn unmatched(state: &OrdersApi, request: &Request) -> Result<Response<
                 // The order has come since. Whether this takes or not, the next look sees the same.
                 let _ = state.uploads.amend(&UploadRow { unmatched: None, ..row.clone() }).await?;
             } else {
+                bytes += held(row);
                 shown.push(show::upload(&state.files, row, None).await?);
             }
         }
         before = next;
-        if before.is_none() || shown.len() >= limit {
+        if before.is_none() || shown.len() >= limit || bytes > PAGE_BYTES {
             break;
         }
     }
@@ -234,15 +268,19 @@ async fn select(
     wants: impl Fn(&UploadRow) -> bool,
 ) -> Result<(Vec<UploadRow>, Option<String>), Problem> {
     let mut before = host::read_cursor(request)?;
-    let (first, mut seen, mut selected) = (before.is_none(), false, Vec::new());
+    if pruvan::work_order::number_fault(number).is_some() {
+        return Err(no_such_order(number));
+    }
+    let (first, mut seen, mut selected, mut bytes) = (before.is_none(), false, Vec::new(), 0);
     for _ in 0..READS {
         let (rows, next) = state.uploads.of_order(&account.username, number, before.as_deref(), READ).await?;
         seen |= !rows.is_empty();
         for row in rows {
             before.clone_from(&row.received);
             if wants(&row) {
+                bytes += held(&row);
                 selected.push(row);
-                if selected.len() == count {
+                if selected.len() == count || bytes > PAGE_BYTES {
                     return Ok((selected, before));
                 }
             }
@@ -256,6 +294,11 @@ async fn select(
         return Err(no_such_order(number));
     }
     Ok((selected, before))
+}
+
+/// Bytes of JSON that a row puts into a reply.
+fn held(row: &UploadRow) -> usize {
+    [&row.payload, &row.survey, &row.check_in].into_iter().flatten().map(String::len).sum::<usize>() + LINK_BYTES
 }
 
 fn is_photo(row: &UploadRow) -> bool {
@@ -280,6 +323,9 @@ async fn survey(state: &OrdersApi, row: &UploadRow) -> Result<Option<Survey>, Pr
 async fn places(state: &OrdersApi, account: &Account, number: &str) -> Result<BTreeMap<String, Value>, Problem> {
     let mut surveys = Vec::new();
     let mut before = None;
+    if pruvan::work_order::number_fault(number).is_some() {
+        return Ok(BTreeMap::new());
+    }
     loop {
         let (rows, next) = state.uploads.of_order(&account.username, number, before.as_deref(), READ).await?;
         surveys.extend(rows.into_iter().filter(is_survey));

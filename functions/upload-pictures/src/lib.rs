@@ -150,7 +150,8 @@ async fn repeat(state: &UploadPictures, known: &UploadRow, upload: &Upload) -> R
     let uri = video_uri(upload);
     if uri.is_some() && uri != known.video.as_ref().map(|video| video.uri.clone()) {
         let now = state.clock.now_ms();
-        next.video = uri.map(|uri| Video::new(uri, sent_at, now));
+        // What was fetched before stays until the new link has given it again.
+        next.video = uri.map(|uri| Video::new(uri, sent_at, now).after(known.video.as_ref()));
         next.queue_video(now);
     }
     if next == *known { Ok(Written::Done) } else { state.uploads.amend(&next).await }
@@ -167,7 +168,8 @@ fn over(known: &UploadRow, mut next: UploadRow) -> UploadRow {
         next.order = known.order.clone();
         next.unmatched = None;
     }
-    if next.video.as_ref().map(|video| &video.uri) == known.video.as_ref().map(|video| &video.uri) {
+    let link = |row: &UploadRow| row.video.as_ref().map(|video| video.uri.clone());
+    if next.video.is_none() || link(&next) == link(known) {
         next.video = known.video.clone();
         next.queue_video(known.video_due.unwrap_or(next.received_at));
     }

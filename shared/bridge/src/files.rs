@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
@@ -136,6 +137,9 @@ impl Files {
     }
 }
 
+/// How long S3 may take to make a file of its parts.
+const FINISH: Duration = Duration::from_secs(120);
+
 /// A file that comes in parts.
 #[derive(Debug)]
 pub struct Parts {
@@ -178,7 +182,10 @@ impl Parts {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.parts))).build();
         let Files { client, bucket } = &self.files;
         let finish = client.complete_multipart_upload().bucket(bucket).key(&self.path).upload_id(&self.id);
-        let finished = finish.multipart_upload(parts).send().await;
+        // S3 may take its time over many parts.
+        let patient = TimeoutConfig::builder().operation_attempt_timeout(FINISH).operation_timeout(2 * FINISH).build();
+        let patient = aws_sdk_s3::config::Builder::new().timeout_config(patient);
+        let finished = finish.multipart_upload(parts).customize().config_override(patient).send().await;
         finished.map_err(|error| call("CompleteMultipartUpload", &error))?;
         Ok(())
     }

@@ -68,6 +68,7 @@ pub fn query(request: &Request, name: &str) -> Option<String> {
 pub fn read_cursor(request: &Request) -> Result<Option<String>, Problem> {
     let Some(cursor) = query(request, "cursor") else { return Ok(None) };
     let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.filter(|text| (1..=1000).contains(&text.len()));
     text.map(Some).ok_or_else(|| Problem::bad_request("cursor is not one that an earlier page gave as next"))
 }
 

@@ -162,6 +162,13 @@ pub const TO_FETCH: &str = "toFetch";
 const VIDEO_LINK_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 impl Video {
+    /// This link, with the file that an earlier one gave.
+    pub fn after(self, known: Option<&Video>) -> Video {
+        let Some(known) = known.filter(|known| known.path.is_some()) else { return self };
+        let Video { path, sha256, size, content_type, .. } = known.clone();
+        Video { path, sha256, size, content_type, ..self }
+    }
+
     /// A link that came at `received_at`; `sent_at` counts if it is plausible.
     pub fn new(uri: String, sent_at: Option<i64>, received_at: i64) -> Video {
         let lifetime = i64::try_from(VIDEO_LINK_LIFETIME.as_millis()).unwrap_or(i64::MAX);
@@ -362,11 +369,25 @@ impl Uploads {
     }
 
     /// Keeps `late`, which is older than the current version `known`, as an earlier one, in one transaction.
+    ///
+    /// If only it has a video, the current version takes that over: a video is of the item, and no earlier version is fetched.
     pub async fn keep_earlier(&self, known: &UploadRow, late: &UploadRow) -> Result<Written, StoreError> {
+        let mut set = "SET versions = :versions, revision = :next".to_owned();
+        let mut values = Item::new();
+        if let (None, Some(video), Some(due)) = (&known.video, &late.video, late.video_due) {
+            set.push_str(", video = :video, videoQueue = :queue, videoDue = :due");
+            let video = serde_dynamo::to_attribute_value(video).map_err(|error| unreadable("Uploads", &error))?;
+            values.extend([
+                (":video".to_owned(), video),
+                (":queue".to_owned(), s(TO_FETCH)),
+                (":due".to_owned(), n(due)),
+            ]);
+        }
         let count = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key(&known.username, &known.uu_id)))
-            .update_expression("SET versions = :versions, revision = :next")
+            .update_expression(set)
+            .set_expression_attribute_values(Some(values))
             .condition_expression("revision = :read")
             .expression_attribute_values(":versions", n(late.versions))
             .expression_attribute_values(":next", n(known.revision + 1))
