@@ -217,7 +217,10 @@ async fn keep(
     };
     let received_at = state.clock.now_ms();
     let short = |text: &Option<String>| text.as_ref().map(|text| text.chars().take(1000).collect());
-    let check_in = file.as_ref().filter(|file| upload.file_type == FileType::CheckIn && file.len() <= room / 2);
+    let check_in = file.as_ref().filter(|_| upload.file_type == FileType::CheckIn);
+    let check_in = check_in.and_then(|file| serde_json::from_slice::<Value>(file).ok()).map(|json| json.to_string());
+    // Numbers may have grown as they were written again.
+    let check_in = check_in.filter(|json| json.len() <= room / 2);
     let mut row = UploadRow {
         username: username.to_owned(),
         order: Some(order_key(username, &number)),
@@ -236,7 +239,7 @@ async fn keep(
         payload_path,
         survey,
         survey_path,
-        check_in: check_in.and_then(|file| serde_json::from_slice::<Value>(file).ok()).map(|json| json.to_string()),
+        check_in,
         path,
         sha256: sha256.clone(),
         size: file.as_ref().map_or(0, |bytes| bytes.len() as u64),
