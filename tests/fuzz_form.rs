@@ -14,6 +14,9 @@ use pruvan::survey::Survey;
 use pruvan::upload::UploadRequest;
 use serde_json::{Map, Value, json};
 
+/// Stands for half of an escaped surrogate pair, or a whole one, which no JSON writer makes.
+const HALF: &str = "@half@";
+
 /// splitmix64: enough to choose, and the same from the same seed.
 struct Choices(u64);
 
@@ -39,7 +42,7 @@ impl Choices {
     }
 
     fn text(&mut self) -> String {
-        const TEXTS: [&str; 18] = [
+        const TEXTS: [&str; 23] = [
             "",
             "null",
             "1",
@@ -58,6 +61,11 @@ impl Choices {
             "https://x.example/v.mp4",
             "picture",
             "%2e%2e",
+            "content:x",
+            "sha256:x",
+            "version:x:000001",
+            HALF,
+            "owner::form-v2",
         ];
         match self.below(8) {
             0 => "x".repeat(self.below(3000)),
@@ -82,10 +90,20 @@ impl Choices {
 
     fn survey(&mut self) -> Value {
         let answers: Vec<Value> = (0..self.below(4))
-            .map(|_| json!({ "id": self.value(0), "answer": self.value(1), "picIds": self.value(1), "answerOptions": self.value(2) }))
+            .map(|_| {
+                let options = match self.below(3) {
+                    0 => self.value(2),
+                    1 => json!([{ "answer": self.text() }, 7]),
+                    _ => json!([{ "answer": self.text(), "display": self.text() }]),
+                };
+                json!({ "id": self.value(0), "answer": self.value(1), "picIds": self.value(1), "answerOptions": options })
+            })
             .collect();
-        let survey =
+        let mut survey =
             json!({ "meta": { "surveyId": self.text(), "surveyTemplateId": self.text() }, "answers": answers });
+        if self.below(6) == 0 {
+            survey["answers"] = Value::from(survey["answers"].to_string());
+        }
         match self.below(4) {
             0 => self.value(3),
             1 => Value::from(survey.to_string()),
@@ -103,9 +121,23 @@ impl Choices {
                 payload.insert(name.to_owned(), if self.below(6) == 0 { self.value(2) } else { json!(self.text()) });
             }
         }
+        if self.below(2) == 0 {
+            payload.insert("fileExt".to_owned(), json!(*self.one(&["jpg", ".JPG", "jpeg", "pdf", ".json", "mov"])));
+        }
         let types = ["picture", "CSR", "survey", "check-in", "checkin", "file", "report", ""];
         payload.insert("fileType".to_owned(), json!(*self.one(&types)));
-        for name in ["timestamp", "gpsTimestamp", "gpsLatitude", "gpsLongitude", "authenticated", "videoUri"] {
+        let scalars = [
+            "timestamp",
+            "gpsTimestamp",
+            "gpsLatitude",
+            "gpsLongitude",
+            "authenticated",
+            "csrCertifiedTime",
+            "csrPictureCount",
+            "template",
+            "videoUri",
+        ];
+        for name in scalars {
             if self.below(3) > 0 {
                 payload.insert(name.to_owned(), self.value(1));
             }
@@ -127,7 +159,25 @@ impl Choices {
             b"<html>",
             b"",
         ];
-        [*self.one(&heads), &self.bytes(200)].concat()
+        let (head, rest) = (*self.one(&heads), self.bytes(200));
+        if self.below(4) == 0 { head.to_vec() } else { [head, &rest].concat() }
+    }
+
+    /// The payload's text, and whether it says the same: not if it is no object, or has halves of surrogate pairs.
+    fn written(&mut self, payload: &Map<String, Value>) -> (String, bool) {
+        let text = Value::Object(payload.clone()).to_string();
+        let halves = ["\\ud83d", "\\udc4d", "\\ud83d\\udc4d", "\\ud83d\\u0041", "\\ud8"];
+        let text = match text.contains(HALF) {
+            true => return (text.replace(HALF, self.one::<&str>(&halves)), false),
+            false => text,
+        };
+        match self.below(24) {
+            0 => (format!("[{text}]"), false),
+            1 => (Value::from(format!("[{text}]")).to_string(), false),
+            2 => (Value::from(text).to_string(), true),
+            3 => (format!("\u{feff}  {text}\n"), true),
+            _ => (text, true),
+        }
     }
 
     /// An envelope: its header, its body, and whether it must be read as it was made.
@@ -135,8 +185,22 @@ impl Choices {
         let boundary = *self.one(&["X", "----Pruvan8f", "a'b()+_,-./:=?", "0"]);
         let headers =
             ["multipart/form-data; boundary=", "Mulipart/Form-Data; boundary=", "MULTIPART/FORM-DATA;boundary="];
-        match self.below(6) {
+        match self.below(7) {
             0 => (None, payload.as_bytes().to_vec(), false),
+            // Parts before the payload: a few, or more than anyone sends.
+            2 => {
+                let many = [3, 98, 99, 150][self.below(4)];
+                let mut body = String::from(*self.one(&["", "a preamble\r\n", "\r\n"]));
+                for n in 0..many {
+                    body.push_str(&format!(
+                        "--{boundary}\r\nContent-Disposition: form-data; name=\"f{n}\"\r\n\r\n1\r\n"
+                    ));
+                }
+                body.push_str(&format!(
+                    "--{boundary}\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{payload}\r\n--{boundary}--\r\n"
+                ));
+                (Some(format!("{}{boundary}", self.one(&headers))), body.into_bytes(), false)
+            }
             1 => {
                 let body = format!("x=1&payload={}", form_encode(payload));
                 (Some("application/x-www-form-urlencoded".to_owned()), body.into_bytes(), false)
@@ -196,12 +260,20 @@ fn form_encode(text: &str) -> String {
 /// One input; true if it was read.
 async fn one(choices: &mut Choices) -> bool {
     let (payload, file) = (choices.payload(), choices.file());
-    let (header, mut body, exact) = choices.envelope(&Value::Object(payload.clone()).to_string(), &file);
+    let (written, same) = choices.written(&payload);
+    let (header, mut body, exact) = choices.envelope(&written, &file);
+    let exact = exact && same;
     let mutated = choices.below(3) > 0;
     if mutated {
         choices.mutate(&mut body);
     }
-    let mut request = Request::new(Body::Binary(body));
+    let body = match (choices.below(4), String::from_utf8(body)) {
+        (0, Ok(text)) if text.is_empty() => Body::Empty,
+        (0 | 1, Ok(text)) => Body::Text(text),
+        (_, Ok(text)) => Body::Binary(text.into_bytes()),
+        (_, Err(bytes)) => Body::Binary(bytes.into_bytes()),
+    };
+    let mut request = Request::new(body);
     if let Some(header) = header.and_then(|header| header.parse().ok()) {
         request.headers_mut().insert("content-type", header);
     }
@@ -226,12 +298,19 @@ async fn one(choices: &mut Choices) -> bool {
         upload.taken_at(),
         upload.position(),
         upload.authenticated(),
-        upload.survey_template(),
+        upload.certified_time(),
+        upload.certified_location(),
+        upload.picture_count(),
+        upload.survey_template().map(|template| template.to_string()),
         files::mismatch(format, &upload),
     );
     assert!(!["token", "password", "pushkey"].iter().any(|secret| upload.fields.contains_key(*secret)));
     let (id, number) = (item_id(&upload, None), upload.work_order_number().unwrap_or_default());
     assert!((1..=200).contains(&id.len()), "{id:?}");
+    for text in [&upload.file_name, &upload.key4, &upload.evidence_type].into_iter().flatten() {
+        let name = files::part_of_name(text);
+        assert!(!name.starts_with('.') && !name.contains(['/', '\\', '\0', ':']) && name.len() <= 120, "{name:?}");
+    }
     let path = files::path("user", number, &id, &fingerprint(&upload, None), format.extension);
     let parts: Vec<&str> = path.split('/').collect();
     assert!(

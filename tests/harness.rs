@@ -51,7 +51,13 @@ impl Harness {
 
     /// What the functions stand on, to do part of what one does.
     pub fn world(&self) -> World {
-        World::new(self.system.settings.clone(), self.clock.clone(), Random::system(), Waits::REAL, Outbound::public())
+        World::new(
+            self.system.settings.clone(),
+            self.clock.clone(),
+            Random::system(),
+            Waits::REAL,
+            Outbound::with_loopback(),
+        )
     }
 
     /// Calls the host's API.

@@ -92,6 +92,10 @@ pub async fn answers(state: &OrdersApi, request: &Request) -> Result<Response<Bo
             break;
         }
     }
+    if read.iter().any(|(_, survey)| survey.answers.iter().any(only_names)) {
+        let named = names_of(&of_order(state, &account, &number).await?);
+        read.iter_mut().for_each(|(_, survey)| pictures_by_name(survey, &named));
+    }
     let mentioned: BTreeSet<String> =
         read.iter().flat_map(|(_, survey)| &survey.answers).flat_map(|answer| answer.pic_ids.clone()).collect();
     let mentioned: Vec<String> = mentioned.into_iter().filter(|id| (1..=200).contains(&id.len())).collect();
@@ -321,23 +325,14 @@ async fn survey(state: &OrdersApi, row: &UploadRow) -> Result<Option<Survey>, Pr
 /// To which question each picture belongs, by the latest survey of the order that names it: pictures that are moved between questions are
 /// not sent again, only the survey is.
 async fn places(state: &OrdersApi, account: &Account, number: &str) -> Result<BTreeMap<String, Value>, Problem> {
-    let mut surveys = Vec::new();
-    let mut before = None;
-    if pruvan::work_order::number_fault(number).is_some() {
-        return Ok(BTreeMap::new());
-    }
-    loop {
-        let (rows, next) = state.uploads.of_order(&account.username, number, before.as_deref(), READ).await?;
-        surveys.extend(rows.into_iter().filter(is_survey));
-        before = next;
-        if before.is_none() {
-            break;
-        }
-    }
+    let rows = of_order(state, account, number).await?;
+    let named = names_of(&rows);
+    let mut surveys: Vec<UploadRow> = rows.into_iter().filter(is_survey).collect();
     surveys.sort_by_key(|row| (row.sent_at.unwrap_or(row.received_at), row.received_at));
     let mut places = BTreeMap::new();
     for row in &surveys {
-        let Some(survey) = survey(state, row).await? else { continue };
+        let Some(mut survey) = survey(state, row).await? else { continue };
+        pictures_by_name(&mut survey, &named);
         for Answer { id, question, pic_ids, .. } in survey.answers {
             for picture in pic_ids {
                 places.insert(picture, json!({ "survey": row.uu_id, "questionId": id, "question": question }));
@@ -345,4 +340,47 @@ async fn places(state: &OrdersApi, account: &Account, number: &str) -> Result<BT
         }
     }
     Ok(places)
+}
+
+/// All items of an order, newest first; none of what can be no order.
+async fn of_order(state: &OrdersApi, account: &Account, number: &str) -> Result<Vec<UploadRow>, Problem> {
+    let (mut all, mut before) = (Vec::new(), None);
+    if pruvan::work_order::number_fault(number).is_some() {
+        return Ok(all);
+    }
+    loop {
+        let (rows, next) = state.uploads.of_order(&account.username, number, before.as_deref(), READ).await?;
+        all.extend(rows);
+        before = next;
+        if before.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Photos by their file names without extension, which come with it or without.
+fn names_of(rows: &[UploadRow]) -> BTreeMap<String, Vec<String>> {
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| is_photo(row)) {
+        if let Some(name) = &row.file_name {
+            named.entry(stem(name).to_owned()).or_default().push(row.uu_id.clone());
+        }
+    }
+    named
+}
+
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+fn only_names(answer: &Answer) -> bool {
+    answer.pic_ids.is_empty() && !answer.pic_file_names.is_empty()
+}
+
+/// An answer that names its pictures by `picFileNames` alone gets their ids. File names are not unique, so ids go first.
+fn pictures_by_name(survey: &mut Survey, named: &BTreeMap<String, Vec<String>>) {
+    for answer in survey.answers.iter_mut().filter(|answer| only_names(answer)) {
+        let ids = answer.pic_file_names.iter().filter_map(|name| named.get(stem(name))).flatten();
+        answer.pic_ids = ids.cloned().collect();
+    }
 }

@@ -74,7 +74,12 @@ async fn upload(state: &UploadPictures, request: Request) -> UploadReply {
     if form.file.is_none() && request.upload.fields.get("survey").is_none_or(is_nothing) {
         return UploadReply::refused("the upload has no file: send it as multipart/form-data in the field file");
     }
-    match store(state, &account, &request.upload, form.survey, form.file).await {
+    // A survey may come as a JSON file and nothing else.
+    let answers = |file: &Bytes| sniff(file).extension == "json" && request.upload.file_type == FileType::Survey;
+    let in_file =
+        || form.file.as_ref().filter(|file| answers(file)).map(|file| String::from_utf8_lossy(file).into_owned());
+    let survey = form.survey.or_else(in_file);
+    match store(state, &account, &request.upload, survey, form.file).await {
         Ok(()) => UploadReply::stored(),
         Err(error) => {
             tracing::error!(account = %account.username, %error, "store.failed");

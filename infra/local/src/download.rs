@@ -6,7 +6,7 @@ use bridge::secrets::hex;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::host_client::{HostClient, segment};
 use crate::system::StartError;
@@ -67,10 +67,20 @@ fn place(into: &Path, name: &str) -> Result<PathBuf, StartError> {
     Ok(name.split('/').fold(into.to_owned(), |path, part| path.join(part)))
 }
 
+/// Whether the file is there, with the bytes that it must have.
 async fn whole(path: &Path, file: &Value) -> bool {
-    match (tokio::fs::read(path).await, file["sha256"].as_str()) {
-        (Ok(bytes), Some(sha256)) => hex(&Sha256::digest(&bytes)) == sha256,
-        _ => false,
+    let Some(sha256) = file["sha256"].as_str() else { return false };
+    sha256_of(path).await.is_ok_and(|found| found == sha256)
+}
+
+async fn sha256_of(path: &Path) -> std::io::Result<String> {
+    let (mut file, mut hash) = (tokio::fs::File::open(path).await?, Sha256::new());
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece).await? {
+            0 => return Ok(hex(&hash.finalize())),
+            read => hash.update(&piece[..read]),
+        }
     }
 }
 
