@@ -102,7 +102,11 @@ impl Run<'_> {
             return false;
         };
         let bytes = uploads_file(self.harness, path).await;
-        let of = self.links.iter().rposition(|(_, content)| *content == bytes).expect("a video that is whole");
+        let of = self
+            .links
+            .iter()
+            .rposition(|(_, content)| *content == bytes)
+            .unwrap_or_else(|| panic!("{path} is not whole"));
         assert_eq!((video.size, video.sha256), (bytes.len() as u64, Some(bridge::secrets::sha256_hex(&bytes))));
         if video.state == VideoState::Stored {
             assert_eq!(self.links[of].0, video.uri, "the video of its link");
@@ -174,7 +178,7 @@ async fn run(harness: &Harness, username: &str, steps: &[Step]) {
 
 #[test]
 fn the_newest_links_video_comes_whole_whatever_fails() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(16);
     let config = ProptestConfig { cases, max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let harness = runtime.block_on(Harness::start());
