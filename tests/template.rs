@@ -39,6 +39,9 @@ fn every_service_has_every_extension_and_the_host_has_its_routes() {
         ("orders", "PUT", one),
         ("orders", "PATCH", one),
         ("orders", "DELETE", one),
+        ("accounts", "POST", "/accounts/{username}/push-queue/retry"),
+        ("accounts", "POST", "/accounts/{username}/push-queue/{workOrderNumber}/retry"),
+        ("orders", "POST", &format!("{one}/push")),
         ("orders", "GET", &format!("{one}/uploads")),
         ("orders", "GET", &format!("{one}/answers")),
         ("orders", "GET", &format!("{one}/manifest")),
@@ -120,6 +123,7 @@ const MAY: [(&str, &[&str]); 8] = [
         "push-drain",
         &[
             "dynamodb:BatchGetItem OrdersTable",
+            "dynamodb:ConditionCheckItem AccountsTable",
             "dynamodb:DeleteItem PushQueueTable",
             "dynamodb:GetItem OrdersTable",
             "dynamodb:Query AccountsTable/index/wake",
@@ -162,10 +166,13 @@ const MAY: [(&str, &[&str]); 8] = [
         "accounts",
         &[
             "dynamodb:GetItem AccountsTable",
+            "dynamodb:GetItem PushQueueTable",
             "dynamodb:PutItem AccountsTable",
             "dynamodb:Query PushQueueTable",
+            "dynamodb:Query PushQueueTable/index/due",
             "dynamodb:Scan AccountsTable",
             "dynamodb:UpdateItem AccountsTable",
+            "dynamodb:UpdateItem PushQueueTable",
         ],
     ),
 ];

@@ -5,6 +5,8 @@
 //! GET    /accounts                        GET /accounts/{username}
 //! POST   /accounts/{username}/keys        a second key, to rotate       DELETE /accounts/{username}/keys/{id}
 //! GET    /accounts/{username}/push-queue
+//! POST   /accounts/{username}/push-queue/retry                         all that is parked
+//! POST   /accounts/{username}/push-queue/{workOrderNumber}/retry       one order, whatever it waits for
 //! ```
 
 mod show;
@@ -19,11 +21,15 @@ use bridge::push_queue::PushQueue;
 use bridge::secrets::{ApiKey, hex};
 use bridge::settings::SettingError;
 use bridge::time::{Clock, Random};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use pruvan::status::OfficeStatus;
 use pruvan::work_order::Remark;
 use serde_json::{Map, Value, json};
+
+/// Parked orders that one request sends again.
+const RETRIED: usize = 500;
 
 /// What the function needs.
 pub struct AccountsApi {
@@ -65,6 +71,8 @@ async fn dispatch(state: &AccountsApi, request: &Request) -> Result<Response<Bod
         (&Method::POST, "/accounts/{username}/keys") => add_key(state, request).await,
         (&Method::DELETE, "/accounts/{username}/keys/{id}") => delete_key(state, request).await,
         (&Method::GET, "/accounts/{username}/push-queue") => push_queue(state, request).await,
+        (&Method::POST, "/accounts/{username}/push-queue/retry") => retry_parked(state, request).await,
+        (&Method::POST, "/accounts/{username}/push-queue/{workOrderNumber}/retry") => retry(state, request).await,
         (method, route) => Err(Problem::not_found(format!("there is no {method} {route}"))),
     }
 }
@@ -200,4 +208,39 @@ async fn push_queue(state: &AccountsApi, request: &Request) -> Result<Response<B
         StatusCode::OK,
         &json!({ "pushKey": show::push_key(&account), "waiting": rows, "next": next.as_deref().map(host::cursor) }),
     ))
+}
+
+/// One order of the queue goes out next, with a fresh set of attempts.
+async fn retry(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let number = host::path_parameter(request, "workOrderNumber")?;
+    let now = state.clock.now_ms();
+    state.accounts.wake(&account.username, now).await?;
+    // No order has such a number, and no table takes it.
+    let possible = pruvan::work_order::number_fault(&number).is_none();
+    if !possible || !state.queue.retry(&account.username, &number, now).await? {
+        return Err(Problem::not_found(format!(
+            "work order {number:?} is not in the push queue: Pruvan has it as it is; POST …/orders/{{workOrderNumber}}/push sends it again"
+        )));
+    }
+    tracing::info!(account = %account.username, order = %number, "push.retry_asked_for");
+    let row = state.queue.get(&account.username, &number).await?;
+    Ok(to_host(StatusCode::ACCEPTED, &json!(row.map(|row| show::waiting(&row, now)))))
+}
+
+/// All parked orders go out next, at most [`RETRIED`] a request.
+async fn retry_parked(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let now = state.clock.now_ms();
+    state.accounts.wake(&account.username, now).await?;
+    let parked = state.queue.parked(&account.username, RETRIED + 1).await?;
+    let more = parked.len() > RETRIED;
+    let retries = parked.into_iter().take(RETRIED).map(|row| {
+        let username = &account.username;
+        async move { state.queue.retry(username, &row.work_order_number, now).await }
+    });
+    let retried: Vec<bool> = futures_util::stream::iter(retries).buffer_unordered(32).try_collect().await?;
+    let retried = retried.into_iter().filter(|retried| *retried).count();
+    tracing::info!(account = %account.username, retried, "push.retry_of_parked_asked_for");
+    Ok(to_host(StatusCode::ACCEPTED, &json!({ "retried": retried, "more": more })))
 }

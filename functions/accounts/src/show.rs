@@ -35,6 +35,7 @@ pub fn waiting(row: &Waiting, now: i64) -> Value {
         "workOrderNumber": row.work_order_number,
         "state": row.state(now),
         "since": display(row.queued_at),
+        "ageSeconds": (now - row.queued_at).max(0) / 1000,
         "due": row.due_at().map(display),
         "attempts": row.attempts,
         "lastError": row.last_error,

@@ -94,8 +94,11 @@ async fn pull(state: &GetWorkOrders, request: Request) -> Result<String, Refusal
     for order in &pulled {
         reply.push(&order.document, order.fragment(&account));
     }
-    // What Pruvan is about to be told it may have from now on: a report that comes after this answers it.
-    state.accounts.note_pull(&account.username, state.clock.now_ms()).await?;
+    // What Pruvan is about to be told it may have from now on: a report that comes after this answers it. Pushes of it can wait, unless
+    // this pull leaves a gap to the one before or was cut.
+    let without_gap = since.is_none_or(|since| since <= account.carried_at) && rest.is_empty();
+    let carried = if without_gap { now } else { account.carried_at };
+    state.accounts.note_pull(&account.username, state.clock.now_ms(), carried).await?;
     tracing::info!(
         account = %account.username, full = matches!(request.mode, Mode::Full), orders = pulled.len(), queued = rest.len(),
         "getWorkOrders.done"

@@ -6,6 +6,7 @@
 //! POST   /accounts/{username}/orders                             a JSON array of whole work orders
 //! GET    /accounts/{username}/orders                             GET .../{workOrderNumber}
 //! DELETE /accounts/{username}/orders/{workOrderNumber}           deleted in Pruvan too
+//! POST   /accounts/{username}/orders/{workOrderNumber}/push      sent again, whatever Pruvan has
 //! GET    /accounts/{username}/orders/{workOrderNumber}/uploads   with links that work for an hour
 //! GET    /accounts/{username}/orders/{workOrderNumber}/answers   GET .../manifest
 //! GET    /accounts/{username}/uploads/{uuId}                     one item, with its earlier versions
@@ -78,6 +79,7 @@ async fn dispatch(state: &OrdersApi, request: &Request) -> Result<Response<Body>
         (&Method::PUT, "/accounts/{username}/orders/{workOrderNumber}") => write::put(state, request).await,
         (&Method::PATCH, "/accounts/{username}/orders/{workOrderNumber}") => write::patch(state, request).await,
         (&Method::DELETE, "/accounts/{username}/orders/{workOrderNumber}") => write::delete(state, request).await,
+        (&Method::POST, "/accounts/{username}/orders/{workOrderNumber}/push") => write::push(state, request).await,
         (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/uploads") => {
             results::uploads(state, request).await
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bridge::accounts::{Account, AccountSettings};
 use bridge::host;
 use bridge::http::{Problem, no_content, to_host};
-use bridge::orders::{Intent, Outcome};
+use bridge::orders::{Instructions, Intent, Outcome};
 use bridge::time::display;
 use futures_util::StreamExt as _;
 use lambda_http::http::StatusCode;
@@ -15,7 +15,7 @@ use pruvan::lenient;
 use pruvan::work_order::{DIRECTIVES, Remark, WorkOrder, merge_patch, number_fault};
 use serde_json::{Map, Value, json};
 
-use crate::{OrdersApi, no_such_order, number};
+use crate::{OrdersApi, no_such_order, number, show};
 
 /// Orders of a list written at a time.
 const AT_ONCE: usize = 16;
@@ -36,13 +36,13 @@ async fn put_one(
     number: &str,
     mut body: Map<String, Value>,
 ) -> Result<(Outcome, Value), Problem> {
-    let force = take_force(&mut body)?;
+    let instructions = take_instructions(&mut body)?;
     map_status(&account.settings, &mut body);
     default_photo_size(state, &mut body);
     let (order, warnings) = WorkOrder::parse(number, body).map_err(Problem::fields)?;
     let make = |_: Option<&_>| Ok::<_, Problem>(order.clone());
     let (outcome, order) =
-        state.orders.change(account, number, Intent::State, force, state.clock.now_ms(), make).await?;
+        state.orders.change(account, number, Intent::State, instructions, state.clock.now_ms(), make).await?;
     tracing::info!(account = %account.username, order = %number, ?outcome, "order.put");
     Ok((outcome, result(number, outcome, order.changed_at, &warnings)))
 }
@@ -64,7 +64,7 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
     let account = host::account(&state.accounts, request).await?;
     let number = addressed(request)?;
     let mut patch = host::json_object(request)?;
-    let force = take_force(&mut patch)?;
+    let instructions = take_instructions(&mut patch)?;
     if patch.get("clientStatus").is_some_and(|status| !status.is_null()) {
         map_status(&account.settings, &mut patch);
     }
@@ -82,7 +82,7 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
         Ok::<_, Problem>(order)
     };
     let (outcome, order) =
-        state.orders.change(&account, &number, Intent::Set(&set), force, state.clock.now_ms(), make).await?;
+        state.orders.change(&account, &number, Intent::Set(&set), instructions, state.clock.now_ms(), make).await?;
     let warnings = warnings.into_inner().unwrap_or_default();
     tracing::info!(account = %account.username, order = %number, ?outcome, "order.patched");
     Ok(to_host(StatusCode::OK, &result(&number, outcome, order.changed_at, &warnings)))
@@ -152,6 +152,19 @@ pub async fn delete(state: &OrdersApi, request: &Request) -> Result<Response<Bod
     Ok(no_content())
 }
 
+/// `POST …/push`: the order goes out next, whatever Pruvan has of it.
+pub async fn push(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let number = number(request)?;
+    let order = state.orders.get(&account.username, &number).await?.ok_or_else(|| no_such_order(&number))?;
+    let now = state.clock.now_ms();
+    state.accounts.wake(&account.username, now).await?;
+    state.queue.push_again(&account.username, &number, order.revision, now).await?;
+    tracing::info!(account = %account.username, order = %number, "push.asked_for");
+    let waiting = state.queue.get(&account.username, &number).await?;
+    Ok(to_host(StatusCode::ACCEPTED, &show::whole(&account, &order, waiting.as_ref(), now)?))
+}
+
 fn addressed(request: &Request) -> Result<String, Problem> {
     let number = number(request)?;
     match number_fault(&number) {
@@ -164,15 +177,18 @@ fn number_problem(fault: &str) -> Problem {
     Problem::fields(vec![Remark { field: "/workOrderNumber".to_owned(), detail: fault.to_owned() }])
 }
 
-/// `force` is an instruction for the next push and no field of the order.
-fn take_force(body: &mut Map<String, Value>) -> Result<bool, Problem> {
-    match body.remove("force") {
+/// `force` and `replaceSurvey` are instructions for the next push and no fields of the order.
+fn take_instructions(body: &mut Map<String, Value>) -> Result<Instructions, Problem> {
+    let mut flag = |name: &str| match body.remove(name) {
         None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(force)) => Ok(force),
-        Some(_) => Err(Problem::fields(vec![Remark {
-            field: "/force".to_owned(),
-            detail: "must be true or false".to_owned(),
-        }])),
+        Some(Value::Bool(flag)) => Ok(flag),
+        Some(_) => Err(Remark { field: format!("/{name}"), detail: "must be true or false".to_owned() }),
+    };
+    match (flag("force"), flag("replaceSurvey")) {
+        (Ok(force), Ok(replace_survey)) => Ok(Instructions { force, replace_survey }),
+        (force, replace_survey) => {
+            Err(Problem::fields([force, replace_survey].into_iter().filter_map(Result::err).collect()))
+        }
     }
 }
 

@@ -3,28 +3,36 @@
 //! The queue says which orders differ from what Pruvan has, and holds no payload: an order is read when it is sent, and sent
 //! whole. A crash at any point leaves its row in the queue, so that it is sent again; sending twice does no harm.
 
-mod account;
+mod call;
+mod conclude;
+mod ledger;
+mod turn;
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bridge::StoreError;
 use bridge::World;
 use bridge::accounts::Accounts;
 use bridge::http::guarded;
+use bridge::metrics::Metrics;
 use bridge::orders::Orders;
 use bridge::outbound::Outbound;
 use bridge::push_queue::PushQueue;
 use bridge::run::Deadline;
 use bridge::settings::SettingError;
 use bridge::time::{Clock, Random, Waits};
-use futures_util::StreamExt as _;
 use lambda_runtime::Error;
 
-/// Accounts served at a time.
-const AT_ONCE: usize = 8;
+use turn::Turn;
 
-/// No account is begun when less than this is left: one call and its writes.
+/// No call is begun when less than this is left: one call and its writes.
 const ONE_CALL: Duration = Duration::from_secs(45);
+
+/// Nor are the backlogs counted when less is left than this.
+const COUNTING: Duration = Duration::from_secs(10);
 
 /// What the function needs.
 pub struct PushDrain {
@@ -35,14 +43,19 @@ pub struct PushDrain {
     random: Random,
     waits: Waits,
     outbound: Outbound,
+    metrics: Metrics,
     client: reqwest::Client,
     push_hosts: Vec<String>,
+    at_once: usize,
 }
 
 impl PushDrain {
-    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE` and `PUSH_HOSTS`.
+    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `PUSH_HOSTS` and `PUSH_AT_ONCE`.
     pub fn new(world: &World) -> Result<PushDrain, SettingError> {
         let no_tls = SettingError::Invalid { name: "SSL_CERT_FILE", fault: "the root certificates could not be read" };
+        let not_a_number =
+            SettingError::Invalid { name: "PUSH_AT_ONCE", fault: "it must be a whole number from 1 to 100" };
+        let at_once = world.settings.get("PUSH_AT_ONCE")?.parse().ok().filter(|accounts| (1..=100).contains(accounts));
         Ok(PushDrain {
             accounts: Accounts::new(world)?,
             orders: Orders::new(world)?,
@@ -51,30 +64,79 @@ impl PushDrain {
             random: world.random.clone(),
             waits: world.waits,
             outbound: world.outbound.clone(),
+            metrics: world.metrics.clone(),
             client: world.outbound.client().map_err(|_| no_tls)?,
             push_hosts: world.settings.get("PUSH_HOSTS")?.split(',').map(str::to_owned).collect(),
+            at_once: at_once.ok_or(not_a_number)?,
         })
     }
 }
 
-/// Serves all accounts that have work, until it is done or the time is up. One account's failure is logged and keeps no other
-/// waiting; the next tick is the retry.
+/// One invocation.
+struct Tick<'a> {
+    state: &'a PushDrain,
+    deadline: Deadline,
+    pushed: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Tick<'_> {
+    fn has(&self, time: Duration) -> bool {
+        let needed = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        self.deadline.at_ms.saturating_sub(self.state.clock.now_ms()) > needed
+    }
+}
+
+/// Serves all accounts that have work, several at once and each a turn at a time, until it is done or the time is up. One account's
+/// failure is logged and keeps no other waiting; the next tick is the retry.
 pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Error> {
-    let usernames = state.accounts.awake(state.clock.now_ms()).await?;
-    let state = &state;
-    futures_util::stream::iter(usernames)
-        .for_each_concurrent(AT_ONCE, |username| async move {
-            if let Err(error) = guarded(account::drain(state, &username, deadline), || Ok(())).await {
-                tracing::error!(account = %username, %error, "drain.failed");
+    let tick = Tick { state: &state, deadline, pushed: AtomicU64::new(0), refused: AtomicU64::new(0) };
+    let line: VecDeque<String> = state.accounts.awake(state.clock.now_ms()).await?.into();
+    let line = Mutex::new(line);
+    let locked = || line.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = async || {
+        loop {
+            let Some(username) = locked().pop_front() else { return };
+            match guarded(turn::serve(&tick, &username), || Ok(Turn::Over)).await {
+                Ok(Turn::Over) => {}
+                Ok(Turn::More) => locked().push_back(username),
+                Err(error) => tracing::error!(account = %username, %error, "drain.failed"),
             }
-        })
-        .await;
+        }
+    };
+    futures_util::future::join_all((0..state.at_once).map(|_| work())).await;
+    if tick.has(COUNTING)
+        && let Err(error) = measure(&tick).await
+    {
+        tracing::error!(%error, "metrics.failed");
+    }
     Ok(())
 }
 
-impl PushDrain {
-    fn time_for_a_call(&self, deadline: Deadline) -> bool {
-        let needed = i64::try_from(ONE_CALL.as_millis()).unwrap_or(i64::MAX);
-        deadline.at_ms.saturating_sub(self.clock.now_ms()) > needed
+/// Tells how things stand: what waits and for how long, what needs somebody, and what was done.
+async fn measure(tick: &Tick<'_>) -> Result<(), StoreError> {
+    let state = tick.state;
+    let census = state.accounts.census().await?;
+    let (mut waiting, mut parked, mut oldest) = (0, 0, None);
+    for username in census.working.iter().chain(&census.parked) {
+        if !tick.has(COUNTING) {
+            return Ok(()); // half a count would be a wrong one
+        }
+        let backlog = state.queue.backlog(username).await?;
+        waiting += backlog.waiting;
+        parked += backlog.parked;
+        oldest = oldest.into_iter().chain(backlog.oldest).min();
     }
+    let now = state.clock.now_ms();
+    let age = oldest.map_or(0, |oldest: i64| (now - oldest).max(0) / 1000);
+    let values = [
+        ("Waiting", "Count", waiting as f64),
+        ("OldestWaiting", "Seconds", age as f64),
+        ("Parked", "Count", parked as f64),
+        ("DeadPushKeys", "Count", census.dead as f64),
+        ("Pushed", "Count", tick.pushed.load(Ordering::Relaxed) as f64),
+        ("Refused", "Count", tick.refused.load(Ordering::Relaxed) as f64),
+    ];
+    state.metrics.put("push-drain", now, &values);
+    Ok(())
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValue, TransactWriteItem};
 use pruvan::integration::IntegrationType;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::secrets::{ApiKey, hex, sha256_hex};
+use crate::order::Directive;
+use crate::secrets::{ApiKey, hex};
+use crate::sending::Sending;
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, condition_failed, failed, n, row, s, unreadable};
+use crate::store::{Item, StoreError, condition_failed, conditional, conflicted, failed, n, row, s, unreadable};
 use crate::world::World;
 
 /// At most this many keys live at a time: one in use, one to rotate to.
@@ -46,15 +48,15 @@ pub struct Account {
     /// When this push key came. An integration made anew knows nothing that was told before.
     #[serde(default)]
     pub push_key_since: i64,
-    /// When a push was last made.
-    #[serde(default)]
-    pub told_at: i64,
-    /// The orders in that push, and in earlier ones whose end is in doubt.
+    /// Pushes under way, or whose end is in doubt.
     #[serde(default)]
     pub sending: Sending,
     /// When a pull last told all there was.
     #[serde(default)]
     pub pulled_at: i64,
+    /// What was changed up to then has been carried by pulls; pushes of it can wait behind others.
+    #[serde(default)]
+    pub carried_at: i64,
     /// Grows each time there is new work for the drain.
     #[serde(default)]
     pub wakes: i64,
@@ -64,6 +66,9 @@ pub struct Account {
     /// Failures of the account, one after another.
     #[serde(default)]
     pub failures: u32,
+    /// What is known of an order that may be at fault.
+    #[serde(default)]
+    pub probe: Probe,
     /// Orders pushed, by the minute: the hourly limit's ledger.
     #[serde(default)]
     pub pushed: BTreeMap<String, u32>,
@@ -82,56 +87,25 @@ pub struct Key {
     pub last_used_at: Option<i64>,
 }
 
-/// A set of orders, each as 8 digits of its number's hash, so that 200 of them cost no more to write than one: a false member
-/// in some millions does no harm.
+/// The search for an order that keeps others from being taken: after a batch that failed as a whole, smaller ones go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Sending(String);
-
-/// Orders in doubt beyond this many are forgotten, oldest first.
-const MAX_SENDING: usize = 4000;
-
-impl Sending {
-    fn digits(number: &str) -> String {
-        sha256_hex(number.as_bytes())[..8].to_owned()
-    }
-
-    fn members(&self) -> impl Iterator<Item = &str> {
-        self.0.as_bytes().chunks(8).filter_map(|digits| std::str::from_utf8(digits).ok())
-    }
-
-    /// Whether `number` is in it.
-    pub fn contains(&self, number: &str) -> bool {
-        let digits = Sending::digits(number);
-        self.members().any(|member| member == digits)
-    }
-
-    /// Adds `numbers`.
-    pub fn add<'a>(&mut self, numbers: impl Iterator<Item = &'a str>) {
-        self.remove_and_add(numbers, true);
-    }
-
-    /// Takes `numbers` out: how their push ended is known.
-    pub fn remove<'a>(&mut self, numbers: impl Iterator<Item = &'a str>) {
-        self.remove_and_add(numbers, false);
-    }
-
-    fn remove_and_add<'a>(&mut self, numbers: impl Iterator<Item = &'a str>, add: bool) {
-        let given: Vec<String> = numbers.map(Sending::digits).collect();
-        let chosen: std::collections::BTreeSet<&str> = given.iter().map(String::as_str).collect();
-        let mut members: Vec<&str> = self.members().filter(|member| !chosen.contains(member)).collect();
-        if add {
-            members.extend(&chosen);
-        }
-        let kept = members.len().saturating_sub(MAX_SENDING);
-        self.0 = members[kept..].concat();
-    }
+#[serde(rename_all = "camelCase", default)]
+pub struct Probe {
+    /// At most so many orders a call; 0 for no such limit.
+    pub size: usize,
+    /// Orders of the failed batch that have not gone through since.
+    pub left: usize,
+    /// An order that failed alone: it goes again when another has gone through, and is at fault if it fails again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aside: Option<String>,
 }
 
 impl Account {
-    /// Whether Pruvan may have been told a wish for the order `number` that is of the time `at`.
-    pub fn may_have_told(&self, number: &str, at: i64) -> bool {
-        at <= self.pulled_at || (at <= self.told_at && self.sending.contains(number))
+    /// Whether Pruvan may have been told a wish for the order `number`.
+    pub fn may_have_told(&self, number: &str, wish: &Directive) -> bool {
+        // An integration made anew was told nothing before.
+        let since = self.push_key_since;
+        wish.at.max(since) <= self.pulled_at || self.sending.may_have_told(number, wish.revision, since)
     }
 }
 
@@ -193,20 +167,69 @@ impl PushKeyState {
 /// A claim on an account's push queue.
 #[derive(Debug, Clone)]
 pub struct Lease {
+    username: String,
     owner: String,
-    /// When others may take it.
-    pub until: i64,
+    until: i64,
 }
 
-/// Number of partitions of the index that says who has work.
-const WAKE_BUCKETS: i64 = 16;
+impl Lease {
+    /// Whether a call that starts at `now` surely ends before others may take the lease.
+    pub fn carries_a_call(&self, now: i64) -> bool {
+        self.until - now >= CALL_MS
+    }
+}
 
-/// Work that was announced is written within a function's time-out. Until then an empty queue says nothing, and the account
-/// stays awake.
-const ANNOUNCED_MS: i64 = 60_000;
+/// Partitions of the index that says who has work.
+const WORK: std::ops::Range<i64> = 0..16;
+
+/// A further one: accounts that sleep, but for orders that are parked.
+const PARKED: i64 = 16;
+
+/// And one for those whose push key died.
+const DEAD: i64 = 17;
+
+/// Work that was announced is written within a function's time-out, and clocks may be two minutes apart. Until then an empty queue says
+/// nothing, and the account stays awake.
+const ANNOUNCED_MS: i64 = 180_000;
 
 /// A lease outlives the call's deadline (30 s), since a POST in flight can't be recalled.
 const LEASE_MS: i64 = 90_000;
+
+/// No call starts when less of the lease is left.
+const CALL_MS: i64 = 45_000;
+
+/// How an account is left when its lease is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// There is more to do at once.
+    Awake,
+    /// Nothing is due before this time.
+    Until(i64),
+    /// Nothing is sent before `until`, after so many failures in a row.
+    BackedOff {
+        /// One after another.
+        failures: u32,
+        /// When to try again.
+        until: i64,
+    },
+    /// Nothing waits.
+    Asleep,
+    /// Nothing waits but what is parked.
+    Parked,
+    /// The push key is dead, or there is none.
+    Dead,
+}
+
+/// Accounts as the index of who has work has them.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// Those with something waiting, now or for a later time.
+    pub working: Vec<String>,
+    /// Those that sleep, but for orders that are parked.
+    pub parked: Vec<String>,
+    /// How many push keys are dead.
+    pub dead: usize,
+}
 
 /// The table.
 #[derive(Debug, Clone)]
@@ -278,8 +301,7 @@ impl Accounts {
         if settings.client_code.is_none() {
             expression.push_str(" REMOVE clientCode");
         }
-        update.update_expression(expression).send().await.map_err(failed("UpdateItem on Accounts"))?;
-        Ok(())
+        must(update.update_expression(expression)).await
     }
 
     /// Adds a key; false if the account has [`MAX_KEYS`] already.
@@ -293,7 +315,7 @@ impl Accounts {
             .expression_attribute_names("#id", id)
             .expression_attribute_values(":key", AttributeValue::M(key))
             .expression_attribute_values(":max", n(MAX_KEYS));
-        done_unless_condition(update.send().await)
+        write(update).await
     }
 
     /// Deletes a key; false if there is none of that id.
@@ -304,7 +326,7 @@ impl Accounts {
             .condition_expression("attribute_exists(#keys.#id)")
             .expression_attribute_names("#keys", "keys")
             .expression_attribute_names("#id", id);
-        done_unless_condition(update.send().await)
+        write(update).await
     }
 
     /// Notes that a key was used, if that was not noted within the hour.
@@ -320,7 +342,7 @@ impl Accounts {
             .expression_attribute_names("#keys", "keys")
             .expression_attribute_names("#id", id)
             .expression_attribute_values(":now", n(now));
-        done_unless_condition(update.send().await).map(|_| ())
+        write(update).await.map(|_| ())
     }
 
     /// Keeps a push key that a validate brought, and lets the drain look at the queue at once. A key that was there already
@@ -334,59 +356,80 @@ impl Accounts {
     ) -> Result<(), StoreError> {
         let same = account.push_key.as_ref().is_some_and(|known| known.expose_secret() == key.expose_secret());
         let since = if same { account.push_key_since } else { now };
-        self.waking(
-            &account.username,
-            now,
-            "pushKey = :key, pushKeyState = :state, pushKeySince = :since REMOVE backoffUntil, failures",
-        )
-        .expression_attribute_values(":key", s(key.expose_secret()))
-        .expression_attribute_values(":state", s(state.as_str()))
-        .expression_attribute_values(":since", n(since))
-        .send()
-        .await
-        .map_err(failed("UpdateItem on Accounts"))?;
-        Ok(())
+        let update = self
+            .waking(
+                &account.username,
+                now,
+                "pushKey = :key, pushKeyState = :state, pushKeySince = :since REMOVE backoffUntil, failures, probe",
+            )
+            .expression_attribute_values(":key", s(key.expose_secret()))
+            .expression_attribute_values(":state", s(state.as_str()))
+            .expression_attribute_values(":since", n(since));
+        must(update).await
     }
 
     /// Says that there is work for the drain. Called before the work is written, since the index it feeds is a hint that must
     /// not be missed.
     pub async fn wake(&self, username: &str, now: i64) -> Result<(), StoreError> {
-        self.waking(username, now, "").send().await.map_err(failed("UpdateItem on Accounts"))?;
-        Ok(())
+        must(self.waking(username, now, "")).await
     }
 
-    /// Notes that a pull told Pruvan all there was.
-    pub async fn note_pull(&self, username: &str, now: i64) -> Result<(), StoreError> {
+    /// Notes at `now` that a pull told Pruvan all there was; `carried` is up to when it did without a gap.
+    pub async fn note_pull(&self, username: &str, now: i64, carried: i64) -> Result<(), StoreError> {
         let update = self
             .update(username)
-            .update_expression("SET pulledAt = :now")
+            .update_expression("SET pulledAt = :now, carriedAt = :carried")
             .condition_expression("attribute_exists(username)")
+            .expression_attribute_values(":carried", n(carried))
             .expression_attribute_values(":now", n(now));
-        update.send().await.map_err(failed("UpdateItem on Accounts"))?;
-        Ok(())
+        must(update).await
     }
 
-    /// Users that had work at `now`, a bucket at a time.
+    /// Users that had work at `now`, those first that have waited longest.
     pub async fn awake(&self, now: i64) -> Result<Vec<String>, StoreError> {
-        let mut usernames = Vec::new();
-        for bucket in 0..WAKE_BUCKETS {
-            let mut pages = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name("wake")
-                .key_condition_expression("wakeBucket = :bucket AND wakeAt <= :now")
-                .expression_attribute_values(":bucket", n(bucket))
-                .expression_attribute_values(":now", n(now))
-                .into_paginator()
-                .items()
-                .send();
-            while let Some(item) = pages.next().await {
-                let item = item.map_err(failed("Query of Accounts"))?;
-                usernames.extend(item.get("username").and_then(|name| name.as_s().ok()).cloned());
+        let buckets = WORK.map(|bucket| self.bucket(bucket, now));
+        let mut found: Vec<(i64, String)> =
+            futures_util::future::try_join_all(buckets).await?.into_iter().flatten().collect();
+        found.sort();
+        Ok(found.into_iter().map(|(_, username)| username).collect())
+    }
+
+    /// Who has work now or later, who has parked orders, and whose push key is dead.
+    pub async fn census(&self) -> Result<Census, StoreError> {
+        let buckets = (WORK.start..=DEAD).map(|bucket| self.bucket(bucket, i64::MAX));
+        let found = futures_util::future::try_join_all(buckets).await?;
+        let mut census = Census::default();
+        for (bucket, accounts) in (WORK.start..).zip(found) {
+            let usernames = accounts.into_iter().map(|(_, username)| username);
+            match bucket {
+                DEAD => census.dead = usernames.count(),
+                PARKED => census.parked = usernames.collect(),
+                _ => census.working.extend(usernames),
             }
         }
-        Ok(usernames)
+        Ok(census)
+    }
+
+    async fn bucket(&self, bucket: i64, until: i64) -> Result<Vec<(i64, String)>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("wake")
+            .key_condition_expression("wakeBucket = :bucket AND wakeAt <= :until")
+            .expression_attribute_values(":bucket", n(bucket))
+            .expression_attribute_values(":until", n(until))
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(failed("Query of Accounts"))?;
+            let number = |name: &str| item.get(name)?.as_n().ok()?.parse().ok();
+            let username = item.get("username").and_then(|name| name.as_s().ok()).cloned();
+            found.extend(number("wakeAt").zip(username));
+        }
+        Ok(found)
     }
 
     /// Claims the account's push queue; `None` while another has it.
@@ -396,7 +439,7 @@ impl Accounts {
         owner: &[u8; 16],
         now: i64,
     ) -> Result<Option<(Account, Lease)>, StoreError> {
-        let lease = Lease { owner: hex(owner), until: now + LEASE_MS };
+        let lease = Lease { username: username.to_owned(), owner: hex(owner), until: now + LEASE_MS };
         let update = self
             .update(username)
             .update_expression("SET leaseOwner = :owner, leaseUntil = :until")
@@ -409,7 +452,7 @@ impl Accounts {
             .return_values(ReturnValue::AllNew);
         match update.send().await {
             Ok(reply) => Ok(Some((row("Accounts", reply.attributes.unwrap_or_default())?, lease))),
-            Err(error) if condition_failed(&error) => Ok(None),
+            Err(error) if condition_failed(&error) || conflicted(&error) => Ok(None),
             Err(error) => Err(StoreError::call("UpdateItem on Accounts", &error)),
         }
     }
@@ -422,100 +465,112 @@ impl Accounts {
             .held(&account.username, lease)
             .condition_expression("leaseOwner = :owner AND pushKeySince = :since")
             .expression_attribute_values(":since", n(account.push_key_since))
-            .update_expression("SET pushed = :pushed, sending = :sending, toldAt = :now, leaseUntil = :until")
+            .update_expression("SET pushed = :pushed, sending = :sending, leaseUntil = :until")
             .expression_attribute_values(":pushed", AttributeValue::M(to_item(&account.pushed)?))
-            .expression_attribute_values(":sending", s(&account.sending.0))
-            .expression_attribute_values(":now", n(now))
+            .expression_attribute_values(":sending", AttributeValue::M(to_item(&account.sending)?))
             .expression_attribute_values(":until", n(until));
-        let held = done_unless_condition(update.send().await)?;
+        let held = write(update).await?;
         if held {
             lease.until = until;
         }
         Ok(held)
     }
 
-    /// Gives the lease back with nothing left to do: the account sleeps, unless it was woken since it was read, or so shortly
-    /// before that the work may yet be written.
-    pub async fn release_asleep(&self, account: &Account, lease: &Lease, now: i64) -> Result<(), StoreError> {
-        let update = self
-            .update(&account.username)
-            .update_expression("REMOVE leaseOwner, leaseUntil, wakeBucket, wakeAt, backoffUntil, failures, sending")
-            .condition_expression("leaseOwner = :owner AND wakes = :wakes AND wakeAt < :announced")
-            .expression_attribute_values(":announced", n(now - ANNOUNCED_MS))
+    /// For a transaction that is to be written only while the lease holds.
+    pub fn while_held(&self, lease: &Lease) -> Result<TransactWriteItem, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .key("username", s(&lease.username))
+            .condition_expression("leaseOwner = :owner")
             .expression_attribute_values(":owner", s(&lease.owner))
-            .expression_attribute_values(":wakes", n(account.wakes));
-        if done_unless_condition(update.send().await)? { Ok(()) } else { self.release(account, lease, None).await }
+            .build()
+            .map_err(|_| StoreError::Contended("a check without a condition"))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
-    /// Gives the lease back; `backoff` is how many failures in a row there were, and until when nothing is sent.
-    pub async fn release(
-        &self,
-        account: &Account,
-        lease: &Lease,
-        backoff: Option<(u32, i64)>,
-    ) -> Result<(), StoreError> {
-        let update = self.held(&account.username, lease);
-        let update = match backoff {
-            Some((failures, until)) => update
-                .update_expression("SET failures = :failures, backoffUntil = :backoff, sending = :sending REMOVE leaseOwner, leaseUntil")
-                .expression_attribute_values(":failures", n(failures))
-                .expression_attribute_values(":backoff", n(until)),
-            None => update.update_expression("SET sending = :sending REMOVE leaseOwner, leaseUntil, failures, backoffUntil"),
+    /// Gives the lease back, if it is still held. An account that was woken since it was read, or so shortly before that the work may yet
+    /// be written, stays awake.
+    pub async fn release(&self, account: &Account, lease: &Lease, now: i64, rest: Rest) -> Result<(), StoreError> {
+        const FREE: &str = "leaseOwner, leaseUntil";
+        let (mut sets, mut removes) = (vec!["sending = :sending", "probe = :probe"], vec![FREE]);
+        match rest {
+            Rest::BackedOff { .. } => sets.push("failures = :failures, backoffUntil = :backoff"),
+            _ => removes.push("failures, backoffUntil"),
+        }
+        let expression = |sets: &[&str], removes: &[&str]| match sets {
+            [] => format!("REMOVE {}", removes.join(", ")),
+            _ => format!("SET {} REMOVE {}", sets.join(", "), removes.join(", ")),
         };
-        // Without the orders of the pushes that ended well.
-        let update = update.expression_attribute_values(":sending", s(&account.sending.0));
-        done_unless_condition(update.send().await).map(|_| ())
-    }
-
-    /// Gives the lease back and lets the account sleep till `at`, unless it was woken since it was read.
-    pub async fn release_until(&self, account: &Account, lease: &Lease, now: i64, at: i64) -> Result<(), StoreError> {
-        let update = self
-            .update(&account.username)
-            .update_expression(
-                "SET wakeAt = :at, wakeBucket = :bucket, sending = :sending REMOVE leaseOwner, leaseUntil, failures, backoffUntil",
-            )
-            .condition_expression("leaseOwner = :owner AND wakes = :wakes AND wakeAt < :announced")
-            .expression_attribute_values(":announced", n(now - ANNOUNCED_MS))
-            .expression_attribute_values(":owner", s(&lease.owner))
-            .expression_attribute_values(":wakes", n(account.wakes))
-            .expression_attribute_values(":sending", s(&account.sending.0))
-            .expression_attribute_values(":at", n(at))
-            .expression_attribute_values(":bucket", n(wake_bucket(&account.username)));
-        if done_unless_condition(update.send().await)? { Ok(()) } else { self.release(account, lease, None).await }
+        let values = |sets: &[&str]| -> Result<Item, StoreError> {
+            let mut values = Item::from([(":owner".to_owned(), s(&lease.owner))]);
+            if sets.contains(&"sending = :sending") {
+                values.insert(":sending".to_owned(), AttributeValue::M(to_item(&account.sending)?));
+                values.insert(":probe".to_owned(), AttributeValue::M(to_item(&account.probe)?));
+            }
+            if let Rest::BackedOff { failures, until } = rest {
+                values.insert(":failures".to_owned(), n(failures));
+                values.insert(":backoff".to_owned(), n(until));
+            }
+            Ok(values)
+        };
+        let give_back = async |expression: String, condition: &str, values: Item| {
+            let update = self.update(&account.username).update_expression(expression).condition_expression(condition);
+            write(update.set_expression_attribute_values(Some(values))).await
+        };
+        let awake = (expression(&sets, &removes), values(&sets)?);
+        let bucket_and_time = match rest {
+            Rest::Awake => None,
+            Rest::Until(at) | Rest::BackedOff { until: at, .. } => Some((wake_bucket(&account.username), at)),
+            Rest::Parked => Some((PARKED, now)),
+            Rest::Dead => Some((DEAD, now)),
+            Rest::Asleep => {
+                sets.clear();
+                removes.push("sending, probe, wakeBucket, wakeAt");
+                None
+            }
+        };
+        if rest != Rest::Awake {
+            if bucket_and_time.is_some() {
+                sets.push("wakeBucket = :bucket, wakeAt = :at");
+            }
+            let mut values = values(&sets)?;
+            values.insert(":wakes".to_owned(), n(account.wakes));
+            values.insert(":announced".to_owned(), n(now - ANNOUNCED_MS));
+            if let Some((bucket, at)) = bucket_and_time {
+                values.insert(":bucket".to_owned(), n(bucket));
+                values.insert(":at".to_owned(), n(at));
+            }
+            let undisturbed = "leaseOwner = :owner AND wakes = :wakes AND wakeAt < :announced";
+            if give_back(expression(&sets, &removes), undisturbed, values).await? {
+                return Ok(());
+            }
+        }
+        give_back(awake.0, "leaseOwner = :owner", awake.1).await.map(|_| ())
     }
 
     /// Marks the push key dead, if it is still the one that was used.
-    pub async fn bury_push_key(&self, account: &Account) -> Result<(), StoreError> {
+    pub async fn bury_push_key(&self, account: &Account, lease: &Lease) -> Result<(), StoreError> {
         let update = self
-            .update(&account.username)
+            .held(&account.username, lease)
             .update_expression("SET pushKeyState = :dead")
-            .condition_expression("pushKeySince = :since")
+            .condition_expression("leaseOwner = :owner AND pushKeySince = :since")
             .expression_attribute_values(":dead", s(PushKeyState::Dead.as_str()))
             .expression_attribute_values(":since", n(account.push_key_since));
-        done_unless_condition(update.send().await).map(|_| ())
+        write(update).await.map(|_| ())
     }
 
-    fn update(&self, username: &str) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
+    fn update(&self, username: &str) -> Update {
         self.client.update_item().table_name(&self.table).key("username", s(username))
     }
 
-    fn held(
-        &self,
-        username: &str,
-        lease: &Lease,
-    ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
+    fn held(&self, username: &str, lease: &Lease) -> Update {
         self.update(username)
             .condition_expression("leaseOwner = :owner")
             .expression_attribute_values(":owner", s(&lease.owner))
     }
 
     /// An update that also wakes; `more` goes on in the SET clause.
-    fn waking(
-        &self,
-        username: &str,
-        now: i64,
-        more: &str,
-    ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
+    fn waking(&self, username: &str, now: i64, more: &str) -> Update {
         let comma = if more.is_empty() { "" } else { ", " };
         self.update(username)
             .update_expression(format!(
@@ -531,19 +586,21 @@ impl Accounts {
 
 /// Any even spread will do; this one is the same in every version.
 fn wake_bucket(username: &str) -> i64 {
-    username.bytes().fold(0, |sum, byte| (sum * 31 + i64::from(byte)) % WAKE_BUCKETS)
+    username.bytes().fold(0, |sum, byte| (sum * 31 + i64::from(byte)) % WORK.end)
 }
 
 fn to_item<T: Serialize>(value: &T) -> Result<Item, StoreError> {
     serde_dynamo::to_item(value).map_err(|error| unreadable("Accounts", &error))
 }
 
-fn done_unless_condition<T, E: aws_sdk_dynamodb::error::ProvideErrorMetadata, R>(
-    reply: Result<T, aws_sdk_dynamodb::error::SdkError<E, R>>,
-) -> Result<bool, StoreError> {
-    match reply {
-        Ok(_) => Ok(true),
-        Err(error) if condition_failed(&error) => Ok(false),
-        Err(error) => Err(StoreError::call("UpdateItem on Accounts", &error)),
-    }
+type Update = aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+
+/// False if the update's condition doesn't hold. A drain's transactions look at the account, so an update may have to be tried again.
+async fn write(update: Update) -> Result<bool, StoreError> {
+    conditional("UpdateItem on Accounts", || update.clone().send()).await
+}
+
+/// For updates of an account that is there.
+async fn must(update: Update) -> Result<(), StoreError> {
+    if write(update).await? { Ok(()) } else { Err(StoreError::Contended("the account")) }
 }

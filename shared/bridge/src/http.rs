@@ -112,6 +112,12 @@ impl Problem {
     }
 }
 
+impl From<Vec<Remark>> for Problem {
+    fn from(errors: Vec<Remark>) -> Problem {
+        Problem::fields(errors)
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         tracing::error!(%error, "store.failed");

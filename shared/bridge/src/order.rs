@@ -50,6 +50,9 @@ pub struct Directive {
     pub value: String,
     /// When the host set it.
     pub at: i64,
+    /// The row's revision with which it was set.
+    #[serde(default)]
+    pub revision: i64,
     /// Still to be told.
     pub open: bool,
     /// When it was closed: told, or overtaken.
@@ -158,12 +161,12 @@ impl Order {
 
     /// What Pruvan is last known to have in a directive's field: what it reported, or what it was told since. `None` if that is
     /// not sure, since a wish may have arrived or not.
-    fn in_pruvan(&self, name: &str, may_have_told: impl Fn(i64) -> bool) -> Option<String> {
+    fn in_pruvan(&self, name: &str, may_have_told: impl Fn(&Directive) -> bool) -> Option<String> {
         let reported = self.reports.iter().rev().find_map(|report| Some((report.at, report.of(name)?)));
         let reported_since =
             |at: i64| reported.clone().filter(|(reported_at, _)| *reported_at >= at).map(|(_, value)| value);
         match self.directives.get(name) {
-            Some(wish) if wish.open && may_have_told(wish.at) => None,
+            Some(wish) if wish.open && may_have_told(wish) => None,
             Some(wish) if wish.open => reported_since(wish.at).or_else(|| wish.before.clone()),
             Some(wish) => reported_since(wish.closed_at).or_else(|| Some(wish.value.clone())),
             None => reported_since(0),
@@ -235,7 +238,7 @@ pub(crate) fn directives(
     given: &Directives,
     intent: Intent<'_>,
     force: bool,
-    now: i64,
+    (now, revision): (i64, i64),
 ) -> BTreeMap<String, Directive> {
     let wish = |(name, value): (&String, &String)| {
         let same = known.and_then(|known| known.directives.get(name)).filter(|directive| directive.value == *value);
@@ -244,9 +247,10 @@ pub(crate) fn directives(
         let directive = match same {
             Some(same) if !set_anew => same.clone(),
             _ => {
-                let before = known
-                    .and_then(|known| known.in_pruvan(name, |at| account.may_have_told(&known.work_order_number, at)));
-                Directive { value: value.clone(), at: now, open: true, closed_at: 0, before }
+                let before = known.and_then(|known| {
+                    known.in_pruvan(name, |wish| account.may_have_told(&known.work_order_number, wish))
+                });
+                Directive { value: value.clone(), at: now, revision, open: true, closed_at: 0, before }
             }
         };
         (name.clone(), directive)
@@ -272,7 +276,7 @@ mod tests {
 
     fn wish(value: &str, at: i64, open: bool, before: Option<&str>) -> Directive {
         let closed_at = if open { 0 } else { at + 1 };
-        Directive { value: value.to_owned(), at, open, closed_at, before: before.map(str::to_owned) }
+        Directive { value: value.to_owned(), at, revision: at, open, closed_at, before: before.map(str::to_owned) }
     }
 
     fn order(status: Directive, reports: Vec<Report>) -> Order {
@@ -296,7 +300,7 @@ mod tests {
         let given = |status: &str| Directives(BTreeMap::from([("status".to_owned(), status.to_owned())]));
         let named = ["status".to_owned()];
         let status = |given: Directives, intent, force| {
-            directives(&account, Some(&known), &given, intent, force, 5).remove("status")
+            directives(&account, Some(&known), &given, intent, force, (5, 5)).remove("status")
         };
         assert_eq!(status(given("assigned"), Intent::State, false), Some(wish("assigned", 1, false, None)));
         assert_eq!(status(given("assigned"), Intent::Set(&[]), false), Some(wish("assigned", 1, false, None)));

@@ -9,16 +9,16 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use pruvan::status::OfficeStatus;
-use pruvan::work_order::{Directives, WorkOrder};
+use pruvan::work_order::{Directives, Remark, WorkOrder, surveys};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::accounts::{Account, Accounts};
 pub use crate::order::{Directive, Intent, Order, Outcome, Pulled, Report};
 use crate::order::{directives, trim};
-use crate::push_queue::{PushQueue, Urgency};
+use crate::push_queue::{Before, PushQueue, Urgency, Waiting};
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, conditional, failed, lost_to_others, n, row, s, sortable, unreadable};
+use crate::store::{Item, StoreError, Transacted, conditional, failed, n, row, s, sortable, transact, unreadable};
 use crate::world::World;
 
 /// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never changed.
@@ -187,23 +187,26 @@ impl Orders {
     /// Writes an order that the host gave, and its push, in one transaction; nothing if nothing differs.
     ///
     /// `make` gets the row as it is (`None` if there is none, or it was deleted) and returns the order as it shall be. It may
-    /// be called again if others change the row meanwhile, so that nobody's change is lost.
-    pub async fn change<E: From<StoreError>>(
+    /// be called again if others change the row meanwhile, so that nobody's change is lost. A survey that changes under the same service
+    /// name is refused, unless the host says to replace it.
+    pub async fn change<E: From<StoreError> + From<Vec<Remark>>>(
         &self,
         account: &Account,
         number: &str,
         intent: Intent<'_>,
-        force: bool,
+        instructions: Instructions,
         now: i64,
         make: impl Fn(Option<&Order>) -> Result<WorkOrder, E>,
     ) -> Result<(Outcome, Order), E> {
+        let Instructions { force, replace_survey } = instructions;
         let mut awake = false;
         for _ in 0..TRIES {
             let known = self.get(&account.username, number).await?;
             let live = known.as_ref().filter(|order| order.deleted_at.is_none());
             let order = make(live)?;
             let document = order.document();
-            let directives = directives(account, live, &order.directives(), intent, force, now);
+            let revision = known.as_ref().map_or(1, |order| order.revision + 1);
+            let directives = directives(account, live, &order.directives(), intent, force, (now, revision));
             if let Some(live) = live
                 && live.document == document
                 && live.directives == directives
@@ -220,23 +223,61 @@ impl Orders {
                 work_order_number: number.to_owned(),
                 document,
                 directives,
-                revision: known.as_ref().map_or(1, |order| order.revision + 1),
+                revision,
                 changed_at: now,
                 made_at: live.map_or(now, |order| order.made_at),
                 ended_at,
                 deleted_at: None,
                 reports: known.as_ref().map(|order| order.reports.clone()).unwrap_or_default(),
             };
+            let first = match &known {
+                Some(known) => self.what_goes_first(account, known, &next).await?,
+                None => None,
+            };
+            if let Some((before, _)) = &first {
+                survey_faults::<E>(live, &next, before, replace_survey)?;
+            }
             if !awake {
                 self.accounts.wake(&account.username, now).await?;
                 awake = true;
             }
-            if self.write_with_push(&account.username, &next, known.as_ref().map(|order| order.revision), force).await?
-            {
+            let read = known.as_ref().map(|order| order.revision);
+            if self.write_with_push(&account.username, &next, read, force, first.as_ref()).await? {
                 return Ok((if live.is_some() { Outcome::Changed } else { Outcome::Created }, next));
             }
         }
         Err(StoreError::Contended("the order").into())
+    }
+
+    /// What must go out before `next`, where it can't be told that Pruvan knows of what lies between: an order that was deleted, or services
+    /// that were left out. With it, the row of the queue that says so.
+    async fn what_goes_first(
+        &self,
+        account: &Account,
+        known: &Order,
+        next: &Order,
+    ) -> Result<Option<(Before, Option<Waiting>)>, StoreError> {
+        let (was, is) = (services(known)?, services(next)?);
+        if known.deleted_at.is_none() && was == is {
+            return Ok(None);
+        }
+        let row = self.queue.get(&account.username, &next.work_order_number).await?;
+        let mut before = Before::default();
+        if known.deleted_at.is_some() {
+            // The row goes when Pruvan has taken the deletion.
+            let may_delete = account.settings.integration.may_set("status", account.settings.auto_admin);
+            before.delete_first = may_delete && row.is_some();
+            return Ok(before.is_needed().then_some((before, row)));
+        }
+        before.shed = row.as_ref().map(|row| row.before.shed.clone()).unwrap_or_default();
+        for (name, survey) in &is {
+            let in_pruvan = was.get(name).cloned().or_else(|| before.shed.remove(name));
+            if in_pruvan.is_some_and(|known| known != *survey) {
+                before.without.insert(name.clone());
+            }
+        }
+        before.shed.extend(was.into_iter().filter(|(name, _)| !is.contains_key(name)));
+        Ok(Some((before, row)))
     }
 
     /// Deletes an order here and, by a push, in Pruvan. The row stays, so that pulls can tell it. False if there is none.
@@ -263,7 +304,7 @@ impl Orders {
                 self.accounts.wake(&account.username, now).await?;
                 awake = true;
             }
-            if self.write_with_push(&account.username, &next, Some(known.revision), false).await? {
+            if self.write_with_push(&account.username, &next, Some(known.revision), false, None).await? {
                 return Ok(true);
             }
         }
@@ -276,20 +317,19 @@ impl Orders {
         next: &Order,
         revision: Option<i64>,
         force: bool,
+        first: Option<&(Before, Option<Waiting>)>,
     ) -> Result<bool, StoreError> {
         let status = next.directives.get("status").and_then(|wish| OfficeStatus::parse(&wish.value));
         let urgent = force
             || next.deleted_at.is_some()
             || matches!(status, Some(OfficeStatus::Rush | OfficeStatus::Canceled | OfficeStatus::Deleted));
         let urgency = if urgent { Urgency::Urgent } else { Urgency::Normal };
-        let push =
-            self.queue.enqueue(username, &next.work_order_number, next.revision, urgency, force, next.changed_at)?;
+        let number = &next.work_order_number;
+        let first = first.map(|(before, row)| (before, row.as_ref()));
+        let push = self.queue.enqueue(username, number, next.revision, urgency, force, first, next.changed_at)?;
         let order = self.host_update(username, next, revision)?;
-        self.transact(vec![
-            TransactWriteItem::builder().update(order).build(),
-            TransactWriteItem::builder().update(push).build(),
-        ])
-        .await
+        let actions = [order, push].map(|update| TransactWriteItem::builder().update(update).build());
+        Ok(transact(&self.client, actions.to_vec()).await? == Transacted::Done)
     }
 
     /// The host's side of the row; what Pruvan reported is not touched.
@@ -347,50 +387,49 @@ impl Orders {
             .map_err(|_| StoreError::Contended("an update without an expression"))
     }
 
-    /// The update that marks the directives `sent` as told, for a transaction with the removal of the push; `None` if there
-    /// are none to mark.
-    pub fn settling(
+    /// The update that marks as told what went out of the order as it was read, for a transaction; `None` if there is nothing to mark.
+    pub fn settling(&self, account: &Account, sent: &Order, now: i64) -> Result<Option<TransactWriteItem>, StoreError> {
+        self.settling_of(account, sent, sent.clone(), now)
+    }
+
+    /// The same, of the order as it is now: what was set anew since it was sent is not told yet.
+    pub async fn settling_anew(
         &self,
         account: &Account,
-        order: &Order,
-        sent: &Directives,
+        sent: &Order,
         now: i64,
-    ) -> Result<Option<Update>, StoreError> {
-        if sent.0.is_empty() {
+    ) -> Result<Option<TransactWriteItem>, StoreError> {
+        match self.get(&account.username, &sent.work_order_number).await? {
+            Some(order) => self.settling_of(account, sent, order, now),
+            None => Ok(None),
+        }
+    }
+
+    fn settling_of(
+        &self,
+        account: &Account,
+        sent: &Order,
+        mut order: Order,
+        now: i64,
+    ) -> Result<Option<TransactWriteItem>, StoreError> {
+        let (read, directives) = (order.revision, order.directives.clone());
+        let told = sent.outgoing(account);
+        order.close(account, now, |name, wish| {
+            told.0.contains_key(name) && sent.directives.get(name).is_some_and(|sent| wish.revision <= sent.revision)
+        });
+        if order.directives == directives {
             return Ok(None);
         }
-        let mut next = order.clone();
-        next.close(account, now, |name, _| sent.0.contains_key(name));
-        next.revision += 1;
-        let values = directive_values(&next)?;
+        order.revision += 1;
+        let values = directive_values(&order)?;
         let expression = format!("SET {DIRECTIVE_SETS}");
-        self.update(&account.username, &order.work_order_number, expression, values, Some(order.revision)).map(Some)
+        let update = self.update(&account.username, &sent.work_order_number, expression, values, Some(read))?;
+        Ok(Some(TransactWriteItem::builder().update(update).build()))
     }
 
-    /// Writes all of `actions` or none; false if a condition kept them out.
-    pub async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<bool, StoreError> {
-        match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
-            Ok(_) => Ok(true),
-            Err(error) if lost_to_others(&error) => Ok(false),
-            Err(error) => Err(StoreError::call("TransactWriteItems on Orders and PushQueue", &error)),
-        }
-    }
-
-    /// Marks as told the directives of `sent` that were not set anew since it was read.
-    pub async fn settle(&self, account: &Account, sent: &Order, now: i64) -> Result<(), StoreError> {
-        let names = sent.outgoing(account);
-        for _ in 0..TRIES {
-            let Some(mut order) = self.get(&account.username, &sent.work_order_number).await? else { return Ok(()) };
-            let read = order.revision;
-            order.close(account, now, |name, directive| {
-                names.0.contains_key(name) && sent.directives.get(name).is_some_and(|sent| directive.at <= sent.at)
-            });
-            order.revision += 1;
-            if self.apply(&account.username, &order, read, String::new(), Item::new()).await? {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Contended("the order"))
+    /// Writes actions on this and other tables: all of them, or none.
+    pub async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
+        transact(&self.client, actions).await
     }
 
     /// Adds what Pruvan reported. The order doesn't count as changed by it (no echo), and directives that Pruvan may have got
@@ -404,7 +443,7 @@ impl Orders {
             // A wish that may have been sent is answered by any report. One that was not is overtaken only by news: Pruvan
             // repeats itself, and a repeat of what was known before must not take a new wish back.
             order.close(account, report.at, |name, directive| {
-                let told = account.may_have_told(number, directive.at.max(account.push_key_since));
+                let told = account.may_have_told(number, directive);
                 let news = report.of(name).is_some_and(|reported| directive.before.as_deref() != Some(&reported));
                 told || (directive.open && news)
             });
@@ -440,6 +479,56 @@ impl Orders {
             .set_expression_attribute_values(Some(values));
         conditional("UpdateItem on Orders", || update.clone().send()).await
     }
+}
+
+/// How the host wants a change to go out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Instructions {
+    /// It overrides what an external integration may not set.
+    pub force: bool,
+    /// A survey that changes under the same service name is replaced: the task goes with its answers, and is made anew.
+    pub replace_survey: bool,
+}
+
+fn services(order: &Order) -> Result<BTreeMap<String, String>, StoreError> {
+    let document: Map<String, Value> =
+        serde_json::from_str(&order.document).map_err(|error| unreadable("Orders", &error))?;
+    Ok(surveys(&document))
+}
+
+/// Why `next` can't be sent: a survey that changes under the same name though nobody said to replace it, or no service that would be left
+/// meanwhile.
+fn survey_faults<E: From<StoreError> + From<Vec<Remark>>>(
+    live: Option<&Order>,
+    next: &Order,
+    before: &Before,
+    replace_survey: bool,
+) -> Result<(), E> {
+    let was = live.map(services).transpose()?.unwrap_or_default();
+    let is = services(next)?;
+    let names: Vec<&String> = is.keys().collect();
+    let mut faults = Vec::new();
+    let changed = |name: &&String| was.get(*name).is_some_and(|survey| Some(survey) != is.get(*name));
+    if !replace_survey {
+        for name in before.without.iter().filter(changed) {
+            faults.push(Remark {
+                field: "/services".to_owned(),
+                detail: format!(
+                    "the survey of {name:?} changes, which Pruvan takes under another serviceName only: rename the service, or send \
+                     \"replaceSurvey\": true, which deletes the task with its answers and makes it anew"
+                ),
+            });
+        }
+    }
+    if faults.is_empty() && !names.is_empty() && names.iter().all(|name| before.without.contains(*name)) {
+        faults.push(Remark {
+            field: "/services".to_owned(),
+            detail:
+                "an order keeps at least one service while others are replaced: rename the service, or add another one"
+                    .to_owned(),
+        });
+    }
+    if faults.is_empty() { Ok(()) } else { Err(E::from(faults)) }
 }
 
 const DIRECTIVE_SETS: &str =

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use serde::de::DeserializeOwned;
 
 /// A row as DynamoDB has it.
@@ -71,7 +72,7 @@ pub async fn conditional<T, E: ProvideErrorMetadata, R, F: Future<Output = Resul
         match write().await {
             Ok(_) => return Ok(true),
             Err(error) if condition_failed(&error) => return Ok(false),
-            Err(error) if code(&error) == Some("TransactionConflictException") => {
+            Err(error) if conflicted(&error) => {
                 tokio::time::sleep(Duration::from_millis(20 * tries)).await;
             }
             Err(error) => return Err(StoreError::call(operation, &error)),
@@ -80,18 +81,53 @@ pub async fn conditional<T, E: ProvideErrorMetadata, R, F: Future<Output = Resul
     Err(StoreError::Contended("a row"))
 }
 
+/// True if a transaction had the row.
+pub fn conflicted<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    code(error) == Some("TransactionConflictException")
+}
+
 fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
-/// Whether a transaction was canceled only by what others did to its rows; anything else (an item too large, say) would be so
-/// again.
-pub fn lost_to_others<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
-        return false;
-    };
-    let others = ["None", "ConditionalCheckFailed", "TransactionConflict"];
-    canceled.cancellation_reasons().iter().all(|reason| others.contains(&reason.code().unwrap_or("None")))
+/// How a transaction ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transacted {
+    /// All of it is written.
+    Done,
+    /// Nothing is, since the conditions of these actions don't hold.
+    Unmet(Vec<usize>),
+}
+
+/// Writes all of `actions` or none of them. What only met another transaction is tried again.
+pub async fn transact(client: &Client, actions: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
+    let write = client.transact_write_items().set_transact_items(Some(actions));
+    for tries in 1..=8 {
+        let error = match write.clone().send().await {
+            Ok(_) => return Ok(Transacted::Done),
+            Err(error) => error,
+        };
+        let reasons: Vec<String> = match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                let code =
+                    |reason: &aws_sdk_dynamodb::types::CancellationReason| reason.code().unwrap_or("None").to_owned();
+                canceled.cancellation_reasons().iter().map(code).collect()
+            }
+            _ => Vec::new(),
+        };
+        let unmet: Vec<usize> =
+            (0..reasons.len()).filter(|index| reasons[*index] == "ConditionalCheckFailed").collect();
+        let again = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+        let others = |reason: &String| reason == "None" || again.contains(&reason.as_str());
+        if !unmet.is_empty() {
+            return Ok(Transacted::Unmet(unmet));
+        }
+        if reasons.is_empty() || !reasons.iter().all(others) {
+            return Err(StoreError::call("TransactWriteItems", &error));
+        }
+        tokio::time::sleep(Duration::from_millis(20 * tries)).await;
+    }
+    Err(StoreError::Contended("rows of a transaction"))
 }
 
 /// A row as the type `T`.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::secrets::sha256_hex;
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, conditional, failed, lost_to_others, n, row, s, sortable, unreadable};
+use crate::store::{Item, StoreError, Transacted, conditional, failed, n, row, s, sortable, transact, unreadable};
 use crate::world::World;
 
 /// One row.
@@ -554,10 +554,9 @@ impl Uploads {
     }
 
     async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
-        match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
-            Ok(_) => Ok(Written::Done),
-            Err(error) if lost_to_others(&error) => Ok(Written::Overtaken),
-            Err(error) => Err(StoreError::call("TransactWriteItems on Uploads", &error)),
+        match transact(&self.client, items).await? {
+            Transacted::Done => Ok(Written::Done),
+            Transacted::Unmet(_) => Ok(Written::Overtaken),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use crate::aws;
+use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::settings::{SettingError, Settings};
 use crate::time::{Clock, Random, Waits};
@@ -20,6 +21,8 @@ pub struct World {
     pub waits: Waits,
     /// Who may be called.
     pub outbound: Outbound,
+    /// Where metrics go.
+    pub metrics: Metrics,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
 }
@@ -27,12 +30,15 @@ pub struct World {
 impl World {
     /// The world of a Lambda function.
     pub fn lambda() -> World {
-        World::new(Settings::from_process(), Clock::system(), Random::system(), Waits::REAL, Outbound::public())
+        let (clock, random) = (Clock::system(), Random::system());
+        let world = World::new(Settings::from_process(), clock, random, Waits::REAL, Outbound::public());
+        World { metrics: Metrics::lambda(), ..world }
     }
 
-    /// A world of other parts, for the local runner and tests.
+    /// A world of other parts, for the local runner and tests; its metrics go nowhere.
     pub fn new(settings: Settings, clock: Clock, random: Random, waits: Waits, outbound: Outbound) -> World {
-        World { settings, clock, random, waits, outbound, dynamodb: OnceLock::new(), s3: OnceLock::new() }
+        let (dynamodb, s3) = (OnceLock::new(), OnceLock::new());
+        World { settings, clock, random, waits, outbound, metrics: Metrics::none(), dynamodb, s3 }
     }
 
     /// The same world with these clients, for tests whose calls fail.

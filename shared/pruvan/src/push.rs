@@ -77,6 +77,8 @@ pub enum PushReply {
     },
     /// `{"response":false,"error":"invalid clientCode"}`: the push key is dead. A new one comes with the next validate.
     BadKey(String),
+    /// `{"response":false,"error":"limit exceeded"}`: nothing was taken, for a reason that lies in no order.
+    Later(String),
     /// `{"response":false,"error":"…"}`: nothing was taken, for another reason.
     Refused(String),
     /// `{"response":true,"error":"success"}`: the answer to a GET. Pruvan didn't see the body, and started an import.
@@ -127,6 +129,7 @@ impl PushReply {
             _ => match (errors.is_empty(), error) {
                 (false, error) => PushReply::Counted { created: 0, updated: 0, deleted: 0, errors, error },
                 (true, Some(error)) if means_bad_key(&error) => PushReply::BadKey(error),
+                (true, Some(error)) if means_later(&error) => PushReply::Later(error),
                 (true, Some(error)) => PushReply::Refused(error),
                 (true, None) => PushReply::Unreadable,
             },
@@ -144,6 +147,22 @@ fn means_bad_key(error: &str) -> bool {
         || says(["invalid", "api key"])
         || says(["invalid", "push key"])
         || says(["invalid", "pushkey"])
+}
+
+/// Whether an error that names no order says that it is not the time: no order is at fault then. How Pruvan words it is not documented.
+fn means_later(error: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "limit exceeded",
+        "rate limit",
+        "hourly limit",
+        "too many requests",
+        "maintenance",
+        "unavailable",
+        "try again",
+        "busy",
+    ];
+    let error = error.to_ascii_lowercase();
+    WORDS.iter().any(|words| error.contains(words))
 }
 
 fn order_error(value: &Value) -> Result<PushError, String> {
@@ -193,6 +212,8 @@ mod tests {
             PushReply::BadKey("invalid clientCode".into())
         );
         assert_eq!(parse(r#"{"response":false,"error":"limit"}"#), PushReply::Refused("limit".into()));
+        let error = "Hourly limit exceeded, try again later";
+        assert_eq!(parse(&format!(r#"{{"response":false,"error":"{error}"}}"#)), PushReply::Later(error.into()));
         assert_eq!(parse(r#"{"response":true,"error":"success"}"#), PushReply::BodyNotSeen);
         for body in ["", "<html>down for maintenance</html>", "[]", "{}", r#"{"response":{"#, "null"] {
             assert_eq!(parse(body), PushReply::Unreadable, "{body}");

@@ -276,6 +276,33 @@ pub fn number_fault(number: &str) -> Option<&'static str> {
     }
 }
 
+/// The services of an order's document, by name, each with its survey or an empty text. Pruvan takes no other survey under the same name
+/// (*Available workOrder service Object Fields*).
+pub fn surveys(document: &Map<String, Value>) -> std::collections::BTreeMap<String, String> {
+    let services = document.get("services").and_then(Value::as_array).into_iter().flatten();
+    let named = services.filter_map(|service| {
+        let text = |name: &str| service.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some((text("serviceName")?, text("survey").unwrap_or_default()))
+    });
+    named.collect()
+}
+
+/// The order's document without these services: what goes first where a survey is to change under the same name.
+pub fn without_services(document: &str, names: &std::collections::BTreeSet<String>) -> String {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(document) else { return document.to_owned() };
+    if let Some(Value::Array(services)) = fields.get_mut("services") {
+        services.retain(|service| {
+            service.get("serviceName").and_then(Value::as_str).is_none_or(|name| !names.contains(name))
+        });
+    }
+    Value::Object(fields).to_string()
+}
+
+/// The document that deletes an order in Pruvan. An external integration can't, so the client's own status says it, too.
+pub fn delete_request(number: &str) -> String {
+    serde_json::json!({ "workOrderNumber": number, "status": "deleted", "clientStatus": "Deleted" }).to_string()
+}
+
 /// Applies an RFC 7386 merge patch: objects are merged, `null` removes, all else (so `services` too) is replaced.
 pub fn merge_patch(target: &mut Map<String, Value>, patch: Map<String, Value>) {
     for (key, change) in patch {

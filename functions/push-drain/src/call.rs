@@ -1,0 +1,140 @@
+//! One call of the Push API: charged, made, and its reply read for what it says.
+
+use bridge::StoreError;
+use bridge::accounts::{Account, Lease};
+use bridge::orders::Order;
+use bridge::outbound::{Called, post_form};
+use bridge::push_queue::Waiting;
+use pruvan::push::{FORM_FIELD, PushError, PushReply, PushRequest};
+use pruvan::work_order::{delete_request, without_services};
+
+use crate::{PushDrain, ledger};
+
+/// An order as it was read, and the queue row that asked for it.
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub row: Waiting,
+    pub order: Order,
+}
+
+impl Item {
+    /// Whether something must go before the order as it is. What is deleted needs nothing made anew.
+    pub fn in_two_parts(&self) -> bool {
+        self.row.before.is_needed() && self.order.deleted_at.is_none()
+    }
+
+    /// What goes now, as JSON, and the directives with it.
+    fn content(&self, account: &Account) -> (String, String) {
+        if self.in_two_parts() && self.row.before.delete_first {
+            return (delete_request(&self.order.work_order_number), String::new());
+        }
+        let document = match self.in_two_parts() {
+            true => without_services(&self.order.document, &self.row.before.without),
+            false => self.order.document.clone(),
+        };
+        (document, self.order.fragment(account))
+    }
+
+    pub fn number(&self) -> &str {
+        &self.row.work_order_number
+    }
+
+    /// What Pruvan is told of: the number, and the order's revision.
+    fn told(&self) -> (&str, i64) {
+        (self.number(), self.order.revision)
+    }
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub enum Reply {
+    /// Pruvan looked at the orders.
+    Looked {
+        /// How many it counted as created, updated or deleted.
+        taken: u64,
+        /// Those it refused by name.
+        errors: Vec<PushError>,
+        /// An error that names none of them.
+        error: Option<String>,
+    },
+    /// The push key is dead.
+    BadKey,
+    /// The account can't be served now.
+    Failed {
+        why: &'static str,
+        /// In seconds.
+        retry_after: Option<u64>,
+        /// Whether the call reached Pruvan, so that what it carried may be at fault.
+        reached: bool,
+    },
+}
+
+/// How a call went.
+#[derive(Debug)]
+pub enum Made {
+    /// It was made.
+    Yes(Reply),
+    /// Another has the lease, or there is another push key: nothing was sent, and nothing may be written.
+    NotHeld,
+    /// The lease was about to end when the ledger was charged: nothing was sent.
+    TooLate,
+}
+
+/// Charges the ledger, makes the call, and notes in `account` which orders are in doubt.
+pub async fn make(
+    state: &PushDrain,
+    account: &mut Account,
+    lease: &mut Lease,
+    batch: &[Item],
+) -> Result<(Made, i64), StoreError> {
+    let at = state.clock.now_ms();
+    let Some(push_key) = account.push_key.clone() else { return Ok((Made::Yes(Reply::BadKey), 0)) };
+    let Ok(url) = state.outbound.check(&push_key, &state.push_hosts) else { return Ok((Made::Yes(Reply::BadKey), 0)) };
+    ledger::enter(state, account, at, batch.len());
+    let told = || batch.iter().map(Item::told);
+    account.sending.begin(at, told());
+    if !state.accounts.charge(account, lease, at).await? {
+        return Ok((Made::NotHeld, 0));
+    }
+    if !lease.carries_a_call(state.clock.now_ms()) {
+        account.sending.cancel(at);
+        return Ok((Made::TooLate, 0));
+    }
+    let mut request = PushRequest::default();
+    for item in batch {
+        let (document, directives) = item.content(account);
+        request.push(&document, &directives, item.row.forced.is_some());
+    }
+    let called = post_form(&state.client, url, FORM_FIELD, &request.finish()).await;
+    let in_doubt = !matches!(called, Called::NotSent);
+    let reply = judge(called);
+    match &reply {
+        Reply::Looked { .. } => account.sending.end(at, told()),
+        Reply::Failed { .. } if in_doubt => {}
+        Reply::BadKey | Reply::Failed { .. } => account.sending.cancel(at),
+    }
+    Ok((Made::Yes(reply), state.clock.now_ms() - at))
+}
+
+/// What a call's end means.
+fn judge(called: Called) -> Reply {
+    let failed = |why, retry_after| Reply::Failed { why, retry_after, reached: true };
+    let (status, body, retry_after) = match called {
+        Called::NotSent => return Reply::Failed { why: "there was no connection", retry_after: None, reached: false },
+        Called::InDoubt => return failed("there was no reply in time", None),
+        Called::Answered { status, body, retry_after } => (status, body, retry_after),
+    };
+    match (status, PushReply::parse(&body)) {
+        (_, PushReply::BadKey(_)) => Reply::BadKey,
+        (429, _) => failed("Pruvan answered with HTTP status 429", retry_after),
+        (200..=299, PushReply::Counted { created, updated, deleted, errors, error }) => {
+            Reply::Looked { taken: created.saturating_add(updated).saturating_add(deleted), errors, error }
+        }
+        (200..=299, PushReply::Later(_)) => failed("Pruvan asked to try again later", retry_after),
+        (200..=299, PushReply::Refused(error)) => Reply::Looked { taken: 0, errors: Vec::new(), error: Some(error) },
+        (200..=299, PushReply::BodyNotSeen) => failed("Pruvan did not see the orders", retry_after),
+        (200..=299, PushReply::Unreadable) => failed("the reply was none of the Push API's", retry_after),
+        (500..=599, _) => failed("Pruvan answered with an HTTP status of 500 or above", retry_after),
+        _ => failed("Pruvan answered with an HTTP status that is no success", retry_after),
+    }
+}

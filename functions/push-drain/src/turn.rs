@@ -1,0 +1,425 @@
+//! One account's turn: claim, batches, release.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bridge::StoreError;
+use bridge::accounts::{Account, Lease, Probe, PushKeyState, Rest};
+use bridge::orders::Order;
+use bridge::push_queue::{Sent, Waiting};
+use pruvan::push::PushError;
+use secrecy::ExposeSecret as _;
+
+use crate::call::{self, Item, Made, Reply};
+use crate::conclude::{self, Conclusion};
+use crate::{ONE_CALL, PushDrain, Tick, ledger};
+
+/// Orders a call: with the look at the lease, two full transactions conclude it.
+const MAX_BATCH: usize = 198;
+
+/// Bytes a call.
+const MAX_BATCH_BYTES: usize = 1_000_000;
+
+/// Rows looked up at a time.
+const LOOK_AHEAD: usize = 3 * MAX_BATCH;
+
+/// After so long, others have their turn, in milliseconds.
+const TURN_MS: i64 = 15_000;
+
+/// A refused order is tried again after these waits, and then parked.
+const RETRIES: [Duration; 8] =
+    [minutes(1), minutes(5), minutes(15), minutes(60), minutes(180), minutes(360), minutes(720), minutes(1440)];
+
+/// Failures of the account (time-outs, 5xx, maintenance) hold it back for 5 s, doubled each time, at most this long.
+const MAX_BACKOFF: Duration = minutes(5);
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// There is no more to do in this invocation.
+    Over,
+    /// There is more to do, after the others.
+    More,
+}
+
+/// Sends what the account has waiting, as much as time, its hourly limit and its turn allow.
+pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> {
+    let state = tick.state;
+    if !tick.has(ONE_CALL) {
+        return Ok(Turn::Over);
+    }
+    let now = state.clock.now_ms();
+    let Some((account, lease)) = state.accounts.lease(username, &state.random.bytes(), now).await? else {
+        return Ok(Turn::Over);
+    };
+    let mut service = Service {
+        tick,
+        state,
+        account,
+        lease,
+        began: now,
+        waiting: VecDeque::new(),
+        singly: VecDeque::new(),
+        all_read: false,
+        went_through: false,
+    };
+    // Without a key that works the rows stay; the next validate wakes the account.
+    let end = match service.account.push_key_state {
+        PushKeyState::Live if service.account.backoff_until > now => {
+            End::Rest(Rest::BackedOff { failures: service.account.failures, until: service.account.backoff_until })
+        }
+        PushKeyState::Live => service.run().await?,
+        PushKeyState::Dead => End::Rest(Rest::Dead),
+        PushKeyState::None | PushKeyState::Refused => End::Rest(Rest::Asleep),
+    };
+    let Service { account, lease, .. } = service;
+    let now = state.clock.now_ms();
+    match end {
+        End::NotHeld => Ok(Turn::Over),
+        End::Rest(rest) => state.accounts.release(&account, &lease, now, rest).await.map(|()| Turn::Over),
+        End::OthersFirst => state.accounts.release(&account, &lease, now, Rest::Awake).await.map(|()| Turn::More),
+    }
+}
+
+enum End {
+    Rest(Rest),
+    OthersFirst,
+    /// Another has the lease: what is in the queue is still right.
+    NotHeld,
+}
+
+struct Service<'a> {
+    tick: &'a Tick<'a>,
+    state: &'a PushDrain,
+    account: Account,
+    lease: Lease,
+    began: i64,
+    /// Rows that were due when they were looked up.
+    waiting: VecDeque<Waiting>,
+    /// Rows that go one by one, since it wasn't clear which of them Pruvan took.
+    singly: VecDeque<Waiting>,
+    /// Whether `waiting` was all there was.
+    all_read: bool,
+    /// Whether anything went through in this turn.
+    went_through: bool,
+}
+
+impl Service<'_> {
+    async fn run(&mut self) -> Result<End, StoreError> {
+        loop {
+            let now = self.state.clock.now_ms();
+            if !self.tick.has(ONE_CALL) {
+                return Ok(End::Rest(Rest::Awake));
+            }
+            if now - self.began >= TURN_MS {
+                return Ok(End::OthersFirst);
+            }
+            let allowance = ledger::allowance(self.state, &self.account, now);
+            let rows = match self.pick(allowance.min(MAX_BATCH), now).await? {
+                Picked::Rows(rows) => rows,
+                Picked::Nothing(rest) => return Ok(End::Rest(rest)),
+            };
+            if allowance == 0 {
+                tracing::warn!(account = %self.account.username, "push.hourly_limit_reached");
+                return Ok(End::Rest(Rest::Until(ledger::next_look(self.state, now))));
+            }
+            // Orders are read just before they are sent, so that a report that comes meanwhile is heeded.
+            let Some(items) = self.read(rows).await? else { return Ok(End::NotHeld) };
+            let batch = self.cut(items);
+            if batch.is_empty() {
+                continue;
+            }
+            if let Some(end) = self.push(batch).await? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// The rows that go next, at most `most` (though one at least, to see whether there is any).
+    async fn pick(&mut self, most: usize, now: i64) -> Result<Picked, StoreError> {
+        if let Some(row) = self.singly.pop_front() {
+            return Ok(Picked::Rows(vec![row]));
+        }
+        let (username, carried) = (&self.account.username, self.account.carried_at);
+        while self.waiting.is_empty() {
+            if self.all_read {
+                let (next, parked) = self.state.queue.next(username).await?;
+                match next {
+                    Some(at) if at > now => return Ok(Picked::Nothing(Rest::Until(at))),
+                    None if parked => return Ok(Picked::Nothing(Rest::Parked)),
+                    None => return Ok(Picked::Nothing(Rest::Asleep)),
+                    Some(_) => {}
+                }
+            }
+            self.waiting = self.state.queue.due(username, now, carried, LOOK_AHEAD).await?.into();
+            self.all_read = self.waiting.len() < LOOK_AHEAD;
+        }
+        let probe = &self.account.probe;
+        let size = if probe.size == 0 { most } else { most.min(probe.size) }.clamp(1, self.waiting.len());
+        // An order that failed alone goes after another, so that it can be told whose fault it was.
+        if let Some(at) = self.waiting.iter().position(|row| Some(&row.work_order_number) == probe.aside.as_ref()) {
+            let alone = self.waiting.remove(at);
+            if self.went_through || self.waiting.is_empty() {
+                return Ok(Picked::Rows(alone.into_iter().collect()));
+            }
+            self.waiting.extend(alone);
+        }
+        let size = size.min(self.waiting.len());
+        Ok(Picked::Rows(self.waiting.drain(..size).collect()))
+    }
+
+    /// Reads the orders of the rows as they are now. A row without an order has nothing to tell, and goes; one with a part that must go
+    /// first waits until no earlier push can come after that. `None` if the lease is lost.
+    async fn read(&mut self, rows: Vec<Waiting>) -> Result<Option<Vec<Item>>, StoreError> {
+        let numbers: Vec<String> = rows.iter().map(|row| row.work_order_number.clone()).collect();
+        let orders = self.state.orders.get_all(&self.account.username, &numbers).await?;
+        let mut orders: HashMap<String, Order> =
+            orders.into_iter().map(|order| (order.work_order_number.clone(), order)).collect();
+        let now = self.state.clock.now_ms();
+        let (mut items, mut conclusions) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in rows {
+            let Some(order) = orders.remove(&row.work_order_number) else {
+                conclusions.push(Conclusion { row, told: None, how: Sent::Taken });
+                continue;
+            };
+            let item = Item { row, order };
+            match self.account.sending.in_doubt_until(item.number(), now) {
+                Some(until) if item.in_two_parts() => {
+                    conclusions.push(Conclusion { row: item.row, told: None, how: Sent::Postponed { until } });
+                }
+                _ => items.push(item),
+            }
+        }
+        let held = self.conclude(conclusions).await?;
+        Ok(held.then_some(items))
+    }
+
+    /// As many orders as one call carries; the others wait on.
+    fn cut(&mut self, mut batch: Vec<Item>) -> Vec<Item> {
+        let mut bytes = 0;
+        let fitting = batch.iter().take_while(|item| {
+            bytes += item.order.document.len() + item.order.fragment(&self.account).len() + 20;
+            bytes <= MAX_BATCH_BYTES
+        });
+        let fitting = fitting.count().max(1).min(batch.len());
+        for item in batch.split_off(fitting).into_iter().rev() {
+            self.waiting.push_front(item.row);
+        }
+        batch
+    }
+
+    /// Sends a batch and writes what came of it. `Some` if the turn is over by that.
+    async fn push(&mut self, batch: Vec<Item>) -> Result<Option<End>, StoreError> {
+        let (orders, attempt) = (batch.len(), self.account.failures + 1);
+        let (made, duration_ms) = call::make(self.state, &mut self.account, &mut self.lease, &batch).await?;
+        let reply = match made {
+            Made::Yes(reply) => reply,
+            Made::NotHeld => return Ok(Some(End::NotHeld)),
+            Made::TooLate => {
+                self.wait_on(batch);
+                return Ok(None);
+            }
+        };
+        let mut counts = Counts::default();
+        let (outcome, end) = match reply {
+            Reply::Looked { taken, errors, error } => {
+                let end = self.looked_at(batch, taken, errors, error, &mut counts).await?;
+                (if counts.accepted == orders { "taken" } else { "looked at" }, end)
+            }
+            Reply::BadKey => {
+                self.state.accounts.bury_push_key(&self.account, &self.lease).await?;
+                ("the push key is dead", Some(End::Rest(Rest::Dead)))
+            }
+            Reply::Failed { why, retry_after, reached } => {
+                (why, self.failed(batch, why, retry_after, reached, &mut counts).await?)
+            }
+        };
+        self.tick.pushed.fetch_add(counts.accepted as u64, Ordering::Relaxed);
+        self.tick.refused.fetch_add(counts.refused as u64, Ordering::Relaxed);
+        tracing::info!(
+            account = %self.account.username, orders, accepted = counts.accepted, refused = counts.refused, attempt, duration_ms,
+            outcome, "push.attempted"
+        );
+        Ok(end)
+    }
+
+    /// After a call that Pruvan looked at: what it took is settled and leaves the queue, what it refused by name is noted. Where it
+    /// can't be told which orders it took, they go again in smaller batches.
+    async fn looked_at(
+        &mut self,
+        batch: Vec<Item>,
+        taken: u64,
+        errors: Vec<PushError>,
+        mut error: Option<String>,
+        counts: &mut Counts,
+    ) -> Result<Option<End>, StoreError> {
+        self.account.failures = 0;
+        let alone = batch.len() == 1;
+        let mut named: BTreeMap<String, String> =
+            errors.into_iter().map(|error| (error.work_order_number, error.error)).collect();
+        let (refused, rest): (Vec<Item>, Vec<Item>) =
+            batch.into_iter().partition(|item| named.contains_key(item.number()));
+        let mut held = true;
+        for item in refused {
+            let reason = named.remove(item.number()).unwrap_or_default();
+            if item.in_two_parts() && item.row.before.delete_first {
+                // What was to be deleted isn't there, or stays: the order as it is goes next in any case.
+                tracing::warn!(account = %self.account.username, order = %item.number(), "push.delete_first_refused");
+                let now = self.state.clock.now_ms();
+                held &=
+                    self.conclude(vec![Conclusion { row: item.row, told: None, how: Sent::FirstPart { now } }]).await?;
+                self.all_read = false;
+                continue;
+            }
+            counts.refused += 1;
+            held &= self.refuse(item, &reason).await?;
+        }
+        // An error of an order that was not sent is one that names none of them.
+        error = error.or_else(|| named.into_values().next());
+        match error {
+            Some(error) if alone => {
+                for item in rest {
+                    counts.refused += 1;
+                    held &= self.refuse(item, &error).await?;
+                }
+                // Found: it was this one that kept the others from being taken.
+                self.account.probe = Probe::default();
+            }
+            Some(_) if !rest.is_empty() => {
+                self.account.probe = Probe { size: (rest.len() / 2).max(1), left: rest.len(), aside: None };
+                self.wait_on(rest);
+            }
+            _ if taken < rest.len() as u64 && !alone => self.singly.extend(rest.into_iter().map(|item| item.row)),
+            _ => {
+                if taken < rest.len() as u64 {
+                    tracing::warn!(account = %self.account.username, order = %rest[0].number(), "push.not_counted");
+                }
+                counts.accepted = rest.len();
+                held &= self.take(rest).await?;
+            }
+        }
+        Ok((!held).then_some(End::NotHeld))
+    }
+
+    /// Pruvan has these.
+    async fn take(&mut self, items: Vec<Item>) -> Result<bool, StoreError> {
+        if items.is_empty() {
+            return Ok(true);
+        }
+        self.went_through = true;
+        let probe = &mut self.account.probe;
+        probe.left = probe.left.saturating_sub(items.len());
+        if probe.left == 0 {
+            probe.size = 0;
+        }
+        if probe.aside.as_deref().is_some_and(|aside| items.iter().any(|item| item.number() == aside)) {
+            probe.aside = None;
+        }
+        let now = self.state.clock.now_ms();
+        let conclusion = |item: Item| {
+            let doubt = self.account.sending.in_doubt_until(item.number(), now);
+            let two_parts = item.in_two_parts();
+            let how = match doubt {
+                _ if two_parts => Sent::FirstPart { now },
+                Some(again_at) => Sent::TakenInDoubt { again_at },
+                None => Sent::Taken,
+            };
+            // What an earlier push may still undo is to be told once more.
+            let told = doubt.is_none() && !(two_parts && item.row.before.delete_first);
+            Conclusion { told: told.then_some(item.order), row: item.row, how }
+        };
+        let conclusions: Vec<Conclusion<'_>> = items.into_iter().map(conclusion).collect();
+        // What comes after a first part is due at once.
+        self.all_read &= !conclusions.iter().any(|conclusion| matches!(conclusion.how, Sent::FirstPart { .. }));
+        self.conclude(conclusions).await
+    }
+
+    async fn refuse(&mut self, item: Item, error: &str) -> Result<bool, StoreError> {
+        let probe = &mut self.account.probe;
+        probe.left = probe.left.saturating_sub(1);
+        if probe.left == 0 {
+            probe.size = 0;
+        }
+        probe.aside.take_if(|aside| *aside == item.row.work_order_number);
+        // Pruvan's words are shown to the host; should they repeat the push key, they must not.
+        let key = self.account.push_key.as_ref().map(|key| key.expose_secret()).filter(|key| !key.is_empty());
+        let error = key.map_or_else(|| error.to_owned(), |key| error.replace(key, "***"));
+        let error: String = error.chars().take(1000).collect();
+        let now = self.state.clock.now_ms();
+        let wait = usize::try_from(item.row.attempts).ok().and_then(|attempts| RETRIES.get(attempts));
+        let retry_at = wait.map(|wait| now + self.jittered(*wait));
+        tracing::warn!(
+            account = %self.account.username, order = %item.number(), %error, attempts = item.row.attempts + 1,
+            parked = retry_at.is_none(), "push.refused"
+        );
+        let how = Sent::Refused { error: &error, retry_at, now };
+        self.conclude(vec![Conclusion { row: item.row, told: None, how }]).await
+    }
+
+    /// A failure of the account uses up no order's attempts, but for one that fails alone again and again while others go through.
+    async fn failed(
+        &mut self,
+        batch: Vec<Item>,
+        why: &'static str,
+        retry_after: Option<u64>,
+        reached: bool,
+        counts: &mut Counts,
+    ) -> Result<Option<End>, StoreError> {
+        if let ([only], true) = (batch.as_slice(), self.went_through)
+            && self.account.probe.aside.as_deref() == Some(only.number())
+        {
+            counts.refused += 1;
+            let held = self.refuse(only.clone(), why).await?;
+            return Ok((!held).then_some(End::NotHeld));
+        }
+        if reached {
+            let aside = if let [only] = batch.as_slice() { Some(only.number().to_owned()) } else { None };
+            self.account.probe = Probe { size: (batch.len() / 2).max(1), left: batch.len(), aside };
+        }
+        let failures = self.account.failures.saturating_add(1);
+        let longest = self.state.waits.ms(MAX_BACKOFF);
+        let wait = match retry_after {
+            // Not before it was asked to.
+            Some(seconds) => {
+                let wait = self.state.waits.ms(Duration::from_secs(seconds).min(MAX_BACKOFF));
+                wait + self.jittered(Duration::from_secs(5))
+            }
+            None => self.jittered(Duration::from_secs(5 << failures.min(7).saturating_sub(1)).min(MAX_BACKOFF)),
+        };
+        let until = self.state.clock.now_ms() + wait.min(longest);
+        Ok(Some(End::Rest(Rest::BackedOff { failures, until })))
+    }
+
+    async fn conclude(&self, conclusions: Vec<Conclusion<'_>>) -> Result<bool, StoreError> {
+        conclude::write(self.state, &self.account, &self.lease, self.began, conclusions).await
+    }
+
+    fn wait_on(&mut self, items: Vec<Item>) {
+        for item in items.into_iter().rev() {
+            self.waiting.push_front(item.row);
+        }
+    }
+
+    /// `wait`, 20 % more or less, so that what failed together doesn't come back together.
+    fn jittered(&self, wait: Duration) -> i64 {
+        let [byte] = self.state.random.bytes::<1>();
+        (self.state.waits.ms(wait) * (800 + i64::from(byte) * 400 / 255) / 1000).max(1)
+    }
+}
+
+enum Picked {
+    Rows(Vec<Waiting>),
+    /// Nothing is due.
+    Nothing(Rest),
+}
+
+#[derive(Default)]
+struct Counts {
+    accepted: usize,
+    refused: usize,
+}

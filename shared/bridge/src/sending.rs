@@ -1,0 +1,127 @@
+//! Pushes whose end isn't known: under way, or cut off. What they carried may be in Pruvan, now or in a while.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secrets::sha256_hex;
+use crate::store::sortable;
+
+/// After its start, a call may take effect for so long, in milliseconds: its own deadline (30 s), two minutes, and a minute that clocks may
+/// be apart. An order that it carried is sent once more after that, whatever went through in between.
+pub const DOUBT_MS: i64 = 210_000;
+
+/// Orders kept; beyond them, the oldest calls are forgotten.
+const MAX_ORDERS: usize = 4000;
+
+/// Digits an order takes: 8 of its number's hash, so that an account's row stays small (a false member in some millions costs a push), and
+/// 8 of its revision.
+const DIGITS: usize = 16;
+
+/// The orders of each such call, by when it began.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sending(BTreeMap<String, String>);
+
+impl Sending {
+    /// A call begins at `at` that carries `orders`, each with the revision in which it was read.
+    pub fn begin<'a>(&mut self, at: i64, orders: impl Iterator<Item = (&'a str, i64)>) {
+        let call = self.0.entry(sortable(at)).or_default();
+        call.extend(orders.map(|(number, revision)| entry(&hash(number), revision)));
+        while self.0.len() > 1 && self.0.values().map(|call| call.len() / DIGITS).sum::<usize>() > MAX_ORDERS {
+            self.0.pop_first();
+        }
+    }
+
+    /// The call that began at `at` is known to have done nothing.
+    pub fn cancel(&mut self, at: i64) {
+        self.0.remove(&sortable(at));
+    }
+
+    /// The call that began at `at` ended well. An order that an earlier call may still change stays: that it was told more since is noted.
+    pub fn end<'a>(&mut self, at: i64, orders: impl Iterator<Item = (&'a str, i64)>) {
+        self.0.remove(&sortable(at));
+        let orders: BTreeMap<String, i64> = orders.map(|(number, revision)| (hash(number), revision)).collect();
+        self.0.retain(|began, call| {
+            let over = began.parse().is_ok_and(|began: i64| began + DOUBT_MS <= at);
+            *call = members(call)
+                .filter_map(|(hash, revision)| match orders.get(hash) {
+                    None => Some(entry(hash, revision)),
+                    Some(_) if over => None,
+                    Some(told) => Some(entry(hash, revision.max(*told))),
+                })
+                .collect();
+            !call.is_empty()
+        });
+    }
+
+    /// Until when an earlier call may change the order, if one may at `now`.
+    pub fn in_doubt_until(&self, number: &str, now: i64) -> Option<i64> {
+        let hash = hash(number);
+        let calls = self.0.iter().filter(|(_, call)| members(call).any(|(member, _)| member == hash));
+        calls
+            .filter_map(|(began, _)| began.parse().ok())
+            .map(|began: i64| began + DOUBT_MS)
+            .filter(|until| *until > now)
+            .max()
+    }
+
+    /// Whether a call since `since` may have told of the order what it was at `revision`.
+    pub fn may_have_told(&self, number: &str, revision: i64, since: i64) -> bool {
+        let hash = hash(number);
+        let calls = self.0.range(sortable(since)..);
+        calls.flat_map(|(_, call)| members(call)).any(|(member, told)| member == hash && told >= revision)
+    }
+}
+
+fn hash(number: &str) -> String {
+    sha256_hex(number.as_bytes())[..8].to_owned()
+}
+
+fn entry(hash: &str, revision: i64) -> String {
+    format!("{hash}{:08x}", revision.clamp(0, 0xFFFF_FFFF))
+}
+
+fn members(call: &str) -> impl Iterator<Item = (&str, i64)> {
+    (0..call.len() / DIGITS).filter_map(|index| {
+        let entry = call.get(index * DIGITS..(index + 1) * DIGITS)?;
+        Some((entry.get(..8)?, i64::from_str_radix(entry.get(8..)?, 16).ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lost_call_carried_is_in_doubt_until_it_can_do_no_more() {
+        let mut sending = Sending::default();
+        sending.begin(1000, [("1", 3), ("2", 7)].into_iter());
+        assert_eq!(sending.in_doubt_until("1", 2000), Some(1000 + DOUBT_MS));
+        assert!(sending.may_have_told("2", 7, 0) && !sending.may_have_told("2", 8, 0));
+        assert!(!sending.may_have_told("2", 7, 1001), "another integration");
+        // A later call ends well: the doubt stays, and what was told since is known.
+        sending.begin(5000, [("1", 4)].into_iter());
+        sending.end(5000, [("1", 4)].into_iter());
+        assert!(sending.may_have_told("1", 4, 0) && !sending.may_have_told("1", 5, 0));
+        assert_eq!(sending.in_doubt_until("1", 6000), Some(1000 + DOUBT_MS));
+        // One that begins after the doubt ends it.
+        sending.begin(1000 + DOUBT_MS, [("1", 4)].into_iter());
+        sending.end(1000 + DOUBT_MS, [("1", 4)].into_iter());
+        assert_eq!((sending.in_doubt_until("1", 0), sending.may_have_told("1", 1, 0)), (None, false));
+        assert!(sending.may_have_told("2", 7, 0));
+        sending.cancel(1000);
+        assert_eq!(sending, Sending::default());
+    }
+
+    #[test]
+    fn the_oldest_calls_make_room() {
+        let mut sending = Sending::default();
+        for call in 0..30 {
+            let numbers: Vec<String> = (0..198).map(|n| format!("{call}-{n}")).collect();
+            sending.begin(call, numbers.iter().map(|number| (number.as_str(), 1)));
+        }
+        assert!(!sending.may_have_told("0-0", 1, 0) && sending.may_have_told("29-0", 1, 0));
+        assert!(serde_json::to_string(&sending).unwrap().len() < 80_000);
+    }
+}
