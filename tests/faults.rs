@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents, SharedHttpClient};
+use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use bridge::World;
 use local::stores::{ACCESS_KEY, SECRET_KEY};
+use serde_json::json;
 use tokio::sync::Notify;
 
 /// What happens to a call.
@@ -25,6 +27,10 @@ pub enum Fault {
     DiesBefore,
     /// The function dies when it has taken effect.
     DiesAfter,
+    /// DynamoDB refuses it for now, and the SDK's retries of it.
+    Throttled,
+    /// Another transaction has the row.
+    Conflict,
 }
 
 /// Which of the calls to come is met by which fault.
@@ -40,7 +46,8 @@ const TRIES: u32 = 2;
 impl Faults {
     /// `fault` meets the `nth` call from now (from 0).
     pub fn plan(&self, nth: usize, fault: Fault) {
-        *self.plan.lock().unwrap() = Some((nth, fault, if fault == Fault::Before { TRIES } else { 1 }));
+        let times = if matches!(fault, Fault::Before | Fault::Throttled) { TRIES } else { 1 };
+        *self.plan.lock().unwrap() = Some((nth, fault, times));
     }
 
     /// No fault any more.
@@ -130,6 +137,8 @@ impl HttpConnector for FaultyConnector {
                 None => inner.call(request).await,
                 Some(Fault::Before) => broken(),
                 Some(Fault::DiesBefore) => die(&faults).await,
+                Some(Fault::Throttled) => Ok(refusal(&request, "ThrottlingException")),
+                Some(Fault::Conflict) => Ok(refusal(&request, "TransactionConflictException")),
                 Some(Fault::After) => {
                     let _ = inner.call(request).await;
                     broken()
@@ -141,4 +150,19 @@ impl HttpConnector for FaultyConnector {
             }
         })
     }
+}
+
+/// What DynamoDB says when it does nothing. A transaction says of each action why.
+fn refusal(request: &HttpRequest, kind: &str) -> HttpResponse {
+    let transaction =
+        request.headers().get("x-amz-target").is_some_and(|target| target.ends_with("TransactWriteItems"));
+    let error = |kind: &str| format!("com.amazonaws.dynamodb.v20120810#{kind}");
+    let body = match (transaction, kind) {
+        (true, "TransactionConflictException") => json!({
+            "__type": error("TransactionCanceledException"), "Message": "",
+            "CancellationReasons": [{ "Code": "None" }, { "Code": "TransactionConflict", "Message": "" }],
+        }),
+        _ => json!({ "__type": error(kind), "message": "" }),
+    };
+    HttpResponse::new(400.try_into().unwrap(), SdkBody::from(body.to_string()))
 }

@@ -38,7 +38,8 @@ impl Harness {
         let told = now.clone();
         let clock = Clock::new(move || Timestamp::from_millisecond(told.load(Ordering::SeqCst)).unwrap());
         let system = System::start(Options { clock: clock.clone(), environment, ..Options::default() }).await.unwrap();
-        Harness { system, pruvan: StandIn::start().await.unwrap(), client: reqwest::Client::new(), clock, now }
+        let pruvan = StandIn::with_clock(clock.clone()).await.unwrap();
+        Harness { system, pruvan, client: reqwest::Client::new(), clock, now }
     }
 
     pub fn advance(&self, seconds: i64) {
@@ -47,6 +48,10 @@ impl Harness {
 
     pub fn now(&self) -> i64 {
         self.now.load(Ordering::SeqCst) / 1000
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// What the functions stand on, to do part of what one does.

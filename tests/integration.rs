@@ -12,6 +12,7 @@ mod host_api;
 mod payloads;
 mod pruvan_services;
 mod push_drain;
+mod push_model;
 mod results;
 mod secrets;
 mod spec_examples;

@@ -1,7 +1,6 @@
 //! A stand-in for Pruvan: a server that takes pushes, and a client that calls the four web services as Pruvan does.
 //!
-//! It keeps the specification's rules: which fields can be updated and by which integration, services replaced whole, `dueDate`
-//! at noon UTC, and its own people's edits.
+//! What it holds it holds by the specification's rules ([`crate::projects`]); its people edit it, and calls can take effect late.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +9,14 @@ use std::time::Duration;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use bridge::secrets::hex;
-use bridge::time::Random;
+use bridge::time::{Clock, Random};
 use pruvan::dates::WrittenDate;
 use pruvan::integration::IntegrationType;
-use pruvan::work_order::{SERVICES, Updatable, WORK_ORDER_FIELDS};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::projects::Projects;
 use crate::stores::listen;
 use crate::system::StartError;
 
@@ -29,8 +28,8 @@ pub struct StandIn {
     server: JoinHandle<()>,
 }
 
-#[derive(Default)]
 struct World {
+    clock: Clock,
     /// By the secret in the push key.
     integrations: BTreeMap<String, Held>,
     weather: VecDeque<Weather>,
@@ -56,14 +55,15 @@ pub enum VideoReply {
 /// What an MP4 begins with.
 pub const MP4_HEAD: &[u8] = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom";
 
-/// What Pruvan holds for one integration.
+/// One integration.
 #[derive(Default)]
 struct Held {
-    kind: IntegrationType,
-    auto_admin: bool,
     dead: bool,
-    projects: BTreeMap<String, Map<String, Value>>,
+    projects: Projects,
     pushes: Vec<Value>,
+    weather: VecDeque<Weather>,
+    /// What calls that were cut off will do, and when, in milliseconds.
+    late: Vec<(i64, Vec<Value>)>,
 }
 
 /// How the next push is answered, instead of as it should be.
@@ -73,6 +73,8 @@ pub enum Weather {
     Answer(u16, String),
     /// It takes effect, and is answered when this is notified.
     Held(Arc<Notify>),
+    /// The connection breaks before the answer; it takes effect after so many milliseconds, or never.
+    Lost(Option<i64>),
     /// Answered as it should be.
     Fine,
 }
@@ -128,8 +130,14 @@ pub struct CallError {
 impl StandIn {
     /// Starts the server on a free port of 127.0.0.1.
     pub async fn start() -> Result<StandIn, StartError> {
+        StandIn::with_clock(Clock::system()).await
+    }
+
+    /// The same, by this clock.
+    pub async fn with_clock(clock: Clock) -> Result<StandIn, StartError> {
         let (listener, url) = listen(0).await?;
-        let state = Arc::new(Mutex::new(World::default()));
+        let (integrations, weather, videos) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
+        let state = Arc::new(Mutex::new(World { clock, integrations, weather, videos }));
         let app = axum::Router::new()
             .route("/api/", axum::routing::post(push).get(refresh))
             .route("/video/{name}", axum::routing::get(video))
@@ -154,7 +162,7 @@ impl StandIn {
         auto_admin: bool,
     ) -> Integration {
         let secret = hex(&Random::system().bytes::<24>());
-        let held = Held { kind, auto_admin, ..Held::default() };
+        let held = Held { projects: Projects { kind, auto_admin, ..Projects::default() }, ..Held::default() };
         lock(&self.state).integrations.insert(secret.clone(), held);
         Integration {
             web_service_url: web_service_url.to_owned(),
@@ -207,7 +215,7 @@ impl Integration {
     pub async fn import(&self, since: Option<i64>) -> Result<Exchange, CallError> {
         let exchange = self.call("getWorkOrders", json!({ "timestamp": since }), None).await?;
         if let Some(Value::Array(orders)) = exchange.reply().get("workOrders") {
-            self.held(|held| held.take(orders));
+            self.held(|held| drop(held.projects.take(orders)));
         }
         Ok(exchange)
     }
@@ -220,17 +228,24 @@ impl Integration {
     /// Pruvan's people or crews change a project's status, and Pruvan reports it. A field status of `complete` makes the office
     /// status so.
     pub async fn change_status(&self, number: &str, status: &str, field_status: &str) -> Result<Exchange, CallError> {
+        self.edit(number, json!({ "status": status, "fieldStatus": field_status })).await
+    }
+
+    /// Pruvan's people or crews change fields of a project (`status`, `fieldStatus`, `dueDate`), and Pruvan reports how it stands.
+    pub async fn edit(&self, number: &str, fields: Value) -> Result<Exchange, CallError> {
         let report = self.held(|held| {
-            let project = held.projects.entry(number.to_owned()).or_default();
-            project.insert("status".to_owned(), Value::from(status));
-            project.insert("fieldStatus".to_owned(), Value::from(field_status));
+            let project = held.projects.by_number.entry(number.to_owned()).or_default();
+            if let Value::Object(fields) = fields {
+                project.extend(fields);
+            }
             let field = |name: &str| project.get(name).cloned().unwrap_or_default();
+            let due = WrittenDate::parse(&field("dueDate")).ok().and_then(|date| date.instant().ok());
             json!({
                 "workOrderNumber": format!("{}::{number}", self.client_code),
                 "clientStatus": field("clientStatus"),
-                "status": status,
-                "fieldStatus": field_status,
-                "dueDate": WrittenDate::parse(&field("dueDate")).ok().and_then(|date| date.instant().ok()).map(|at| at.as_second()),
+                "status": field("status"),
+                "fieldStatus": field("fieldStatus"),
+                "dueDate": due.map(|at| at.as_second()),
             })
         });
         self.call("status", json!({ "workOrders": [report] }), None).await
@@ -238,12 +253,32 @@ impl Integration {
 
     /// What Pruvan holds of a work order.
     pub fn project(&self, number: &str) -> Option<Map<String, Value>> {
-        self.held(|held| held.projects.get(number).cloned())
+        self.held(|held| held.projects.by_number.get(number).cloned())
     }
 
     /// How many work orders Pruvan holds.
     pub fn projects(&self) -> usize {
-        self.held(|held| held.projects.len())
+        self.held(|held| held.projects.by_number.len())
+    }
+
+    /// The projects, and the rules by which they are held, to look at and to change.
+    pub fn rules<T>(&self, of: impl FnOnce(&mut Projects) -> T) -> T {
+        self.held(|held| of(&mut held.projects))
+    }
+
+    /// Pushes to come with this key get this, one after another.
+    pub fn forecast(&self, weather: impl IntoIterator<Item = Weather>) {
+        self.held(|held| held.weather.extend(weather));
+    }
+
+    /// Forgets what was forecast.
+    pub fn clear_sky(&self) {
+        self.held(|held| held.weather.clear());
+    }
+
+    /// How many calls that were cut off are still to take effect.
+    pub fn late_effects(&self) -> usize {
+        self.held(|held| held.late.len())
     }
 
     /// The pushes that came, as JSON, oldest first.
@@ -257,7 +292,11 @@ impl Integration {
     }
 
     fn held<T>(&self, of: impl FnOnce(&mut Held) -> T) -> T {
-        of(lock(&self.state).integrations.entry(self.secret.clone()).or_default())
+        let mut world = lock(&self.state);
+        let now = world.clock.now_ms();
+        let held = world.integrations.entry(self.secret.clone()).or_default();
+        held.catch_up(now);
+        of(held)
     }
 
     /// Calls a web service with these fields beside the credentials.
@@ -304,71 +343,18 @@ pub fn multipart(payload: &str, file: Option<(&str, &[u8])>) -> (String, Vec<u8>
 }
 
 impl Held {
-    /// Creates, updates and deletes; the counts, and what was refused.
-    fn take(&mut self, orders: &[Value]) -> (Value, Vec<Value>) {
-        let (mut created, mut updated, mut deleted) = (0, 0, 0);
-        let mut errors = Vec::new();
-        for order in orders {
-            let empty = Map::new();
-            let order = order.as_object().unwrap_or(&empty);
-            let number = order.get("workOrderNumber").and_then(Value::as_str).unwrap_or_default().to_owned();
-            match self.projects.get_mut(&number) {
-                Some(project) => {
-                    let force = order.get("force").and_then(Value::as_bool).unwrap_or(false);
-                    let may_delete = force || self.kind.may_set("status", self.auto_admin);
-                    if may_delete && order.get("status").and_then(Value::as_str) == Some("deleted") {
-                        self.projects.remove(&number);
-                        deleted += 1;
-                    } else {
-                        update(project, order, self.kind, self.auto_admin || force, force);
-                        updated += 1;
-                    }
-                }
-                None => {
-                    let missing = WORK_ORDER_FIELDS
-                        .iter()
-                        .chain([&SERVICES])
-                        .find(|field| field.required && !order.contains_key(field.name));
-                    if let Some(missing) = missing {
-                        errors.push(
-                            json!({ "workOrderNumber": number, "error": format!("{} is required", missing.name) }),
-                        );
-                        continue;
-                    }
-                    let mut project = order.clone();
-                    project.remove("force");
-                    project.entry("status").or_insert_with(|| Value::from("unassigned"));
-                    project.entry("fieldStatus").or_insert_with(|| Value::from("new"));
-                    self.projects.insert(number, project);
-                    created += 1;
-                }
-            }
-        }
-        (json!({ "created": created, "updated": updated, "deleted": deleted }), errors)
-    }
-}
-
-fn update(
-    project: &mut Map<String, Value>,
-    order: &Map<String, Value>,
-    kind: IntegrationType,
-    auto_admin: bool,
-    force: bool,
-) {
-    for field in WORK_ORDER_FIELDS.iter().chain([&SERVICES]) {
-        let Some(value) = order.get(field.name) else { continue };
-        let taken = match field.updatable {
-            Updatable::No => false,
-            Updatable::Yes => true,
-            Updatable::ByIntegration => force || kind.may_set(field.name, auto_admin),
-        };
-        if taken {
-            project.insert(field.name.to_owned(), value.clone());
+    /// What calls that were cut off still do, up to `now`.
+    fn catch_up(&mut self, now: i64) {
+        let (over, still): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
+        self.late = still;
+        for (at, orders) in over {
+            self.projects.push(&orders, at);
         }
     }
 }
 
-type Answer = Result<(StatusCode, String), StatusCode>;
+type Answer = Result<axum::response::Response, StatusCode>;
 
 async fn push(
     State(state): State<Arc<Mutex<World>>>,
@@ -380,26 +366,50 @@ async fn push(
     let request: Value = orders.and_then(|orders| serde_json::from_str(&orders).ok()).unwrap_or_default();
     let (weather, reply) = {
         let mut world = lock(&state);
-        let weather = world.weather.pop_front().unwrap_or(Weather::Fine);
-        if let Weather::Answer(status, body) = weather {
-            return Ok((StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body));
-        }
+        let now = world.clock.now_ms();
+        let general = world.weather.pop_front();
         let held = query.get("apiKey").and_then(|secret| world.integrations.get_mut(secret)).filter(|held| !held.dead);
         let Some(held) = held else {
-            return Ok((StatusCode::OK, json!({ "response": false, "error": "invalid clientCode" }).to_string()));
+            return Ok(match general {
+                Some(Weather::Answer(status, body)) => answer(status, body),
+                _ => answer(200, json!({ "response": false, "error": "invalid clientCode" }).to_string()),
+            });
         };
+        held.catch_up(now);
+        let weather = general.or_else(|| held.weather.pop_front()).unwrap_or(Weather::Fine);
+        if let Weather::Answer(status, body) = weather {
+            return Ok(answer(status, body));
+        }
         let Some(Value::Array(orders)) = request.get("workOrders").cloned() else {
-            return Ok((StatusCode::OK, json!({ "response": true, "error": "success" }).to_string()));
+            return Ok(answer(200, json!({ "response": true, "error": "success" }).to_string()));
         };
-        let (counts, errors) = held.take(&orders);
         held.pushes.push(request);
-        let errors = if errors.is_empty() { Value::Null } else { Value::from(errors) };
-        (weather, json!({ "response": counts, "error": errors }))
+        let reply = match weather {
+            Weather::Lost(None) => Value::Null,
+            Weather::Lost(Some(after)) if after > 0 => {
+                held.late.push((now + after, orders));
+                Value::Null
+            }
+            _ => held.projects.push(&orders, now),
+        };
+        (weather, reply)
     };
-    if let Weather::Held(released) = weather {
-        released.notified().await;
+    match weather {
+        Weather::Held(released) => released.notified().await,
+        Weather::Lost(_) => {
+            let broken = Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+            let body = axum::body::Body::from_stream(futures_util::stream::iter([Ok("{"), broken]));
+            return Ok(axum::response::Response::new(body));
+        }
+        _ => {}
     }
-    Ok((StatusCode::OK, reply.to_string()))
+    Ok(answer(200, reply.to_string()))
+}
+
+fn answer(status: u16, body: String) -> axum::response::Response {
+    let mut response = axum::response::Response::new(axum::body::Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    response
 }
 
 async fn video(
