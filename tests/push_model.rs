@@ -129,6 +129,8 @@ struct Told {
     fields: Value,
     status: Value,
     deleted: bool,
+    /// It was made anew while Pruvan still had the one that was deleted: what its people do to that goes with it.
+    twin: bool,
     /// The step of the last wish for a status, and it.
     wished: (usize, String),
     /// The step of the last change of the status by Pruvan's people, and it.
@@ -175,7 +177,8 @@ impl Model<'_> {
                 assert!(status == 200 || status == 201, "{reply}");
                 let told = self.told.entry(*number).or_default();
                 if told.deleted || status == 201 {
-                    *told = Told::default();
+                    let twin = self.vendor.project(&number.to_string()).is_some() || self.vendor.late_effects() > 0;
+                    *told = Told { twin, ..Told::default() };
                 }
                 if wish.is_none() && told.wished.0 > told.edited.0 {
                     // Taken back, and nobody can say whether it has arrived.
@@ -202,7 +205,8 @@ impl Model<'_> {
                 // What is on its way was sent before they looked.
                 let known = self.vendor.project(&number.to_string());
                 let changes = known.is_some_and(|project| project["status"] != *status);
-                if changes && self.vendor.late_effects() == 0 {
+                let twin = self.told.get(number).is_none_or(|told| told.twin);
+                if changes && !twin && self.vendor.late_effects() == 0 {
                     let answer = self.vendor.change_status(&number.to_string(), status, "viewed").await.unwrap();
                     if answer.body == r#"{"status":true,"error":null}"#
                         && let Some(told) = self.told.get_mut(number)
@@ -216,7 +220,7 @@ impl Model<'_> {
                 let path = format!("/accounts/{}/push-queue/retry", self.username);
                 assert_eq!(self.harness.host("POST", &path, None).await.0, 202);
             }
-            Step::Validate(anew) => self.validate(*anew).await,
+            Step::Validate(anew) => self.validate(at, *anew).await,
             Step::KeyDies => self.vendor.kill_push_key(),
             Step::Pull(full) => {
                 let since = (!full).then(|| self.harness.now() - 600);
@@ -265,7 +269,7 @@ impl Model<'_> {
         }
     }
 
-    async fn validate(&mut self, anew: bool) {
+    async fn validate(&mut self, at: usize, anew: bool) {
         if anew {
             self.brought.extend(self.vendor.rules(|held| held.brought.clone()));
             let web_service_url = self.vendor.web_service_url.clone();
@@ -278,9 +282,7 @@ impl Model<'_> {
             // What its people had set is gone with the integration; it is told everything that is wished for.
             for told in self.told.values_mut() {
                 told.edited = (0, String::new());
-                if let Some(status) = told.status.as_str() {
-                    told.wished = (usize::MAX, status.to_owned());
-                }
+                told.wished = told.status.as_str().map_or_else(Default::default, |status| (at, status.to_owned()));
             }
         }
         self.vendor.validate().await.unwrap();
@@ -297,7 +299,7 @@ impl Model<'_> {
         let path = format!("/accounts/{}", self.username);
         if self.harness.host("GET", &path, None).await.1["pushKey"]["state"] != "live" || self.is_dead().await {
             self.harness.advance(1);
-            self.validate(true).await;
+            self.validate(usize::MAX, true).await;
         }
         let queue = PushQueue::new(&self.harness.world()).unwrap();
         for _ in 0..60 {

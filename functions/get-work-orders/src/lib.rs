@@ -98,7 +98,7 @@ async fn pull(state: &GetWorkOrders, request: Request) -> Result<String, Refusal
     // this pull leaves a gap to the one before or was cut.
     let without_gap = since.is_none_or(|since| since <= account.carried_at) && rest.is_empty();
     let carried = if without_gap { now } else { account.carried_at };
-    state.accounts.note_pull(&account.username, state.clock.now_ms(), carried).await?;
+    state.accounts.note_pull(&account, state.clock.now_ms(), carried).await?;
     tracing::info!(
         account = %account.username, full = matches!(request.mode, Mode::Full), orders = pulled.len(), queued = rest.len(),
         "getWorkOrders.done"

@@ -92,7 +92,7 @@ pub async fn make(
     let Ok(url) = state.outbound.check(&push_key, &state.push_hosts) else { return Ok((Made::Yes(Reply::BadKey), 0)) };
     ledger::enter(state, account, at, batch.len());
     let told = || batch.iter().map(Item::told);
-    account.sending.begin(at, told());
+    account.sending.begin(account.push_key_serial, at, told());
     if !state.accounts.charge(account, lease, at).await? {
         return Ok((Made::NotHeld, 0));
     }

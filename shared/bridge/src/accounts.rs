@@ -45,15 +45,22 @@ pub struct Account {
     /// Whether it can be used.
     #[serde(default)]
     pub push_key_state: PushKeyState,
-    /// When this push key came. An integration made anew knows nothing that was told before.
+    /// When this push key came.
     #[serde(default)]
     pub push_key_since: i64,
+    /// Counts the push keys that came: an integration made anew has another, and knows nothing that was told before. Times can't say that,
+    /// since clocks are apart.
+    #[serde(default)]
+    pub push_key_serial: i64,
     /// Pushes under way, or whose end is in doubt.
     #[serde(default)]
     pub sending: Sending,
     /// When a pull last told all there was.
     #[serde(default)]
     pub pulled_at: i64,
+    /// Which push key there was then.
+    #[serde(default)]
+    pub pulled_for: i64,
     /// What was changed up to then has been carried by pulls; pushes of it can wait behind others.
     #[serde(default)]
     pub carried_at: i64,
@@ -101,11 +108,14 @@ pub struct Probe {
 }
 
 impl Account {
+    /// Whether a pull has told the integration that there is now what was changed at `at`.
+    pub fn has_pulled(&self, at: i64) -> bool {
+        self.pulled_for == self.push_key_serial && at <= self.pulled_at
+    }
+
     /// Whether Pruvan may have been told a wish for the order `number`.
     pub fn may_have_told(&self, number: &str, wish: &Directive) -> bool {
-        // An integration made anew was told nothing before.
-        let since = self.push_key_since;
-        wish.at.max(since) <= self.pulled_at || self.sending.may_have_told(number, wish.revision, since)
+        self.has_pulled(wish.at) || self.sending.may_have_told(self.push_key_serial, number, wish.revision)
     }
 }
 
@@ -356,11 +366,14 @@ impl Accounts {
     ) -> Result<(), StoreError> {
         let same = account.push_key.as_ref().is_some_and(|known| known.expose_secret() == key.expose_secret());
         let since = if same { account.push_key_since } else { now };
+        let serial = if same { "" } else { ", pushKeySerial = if_not_exists(pushKeySerial, :zero) + :one" };
         let update = self
             .waking(
                 &account.username,
                 now,
-                "pushKey = :key, pushKeyState = :state, pushKeySince = :since REMOVE backoffUntil, failures, probe",
+                &format!(
+                "pushKey = :key, pushKeyState = :state, pushKeySince = :since{serial} REMOVE backoffUntil, failures, probe"
+            ),
             )
             .expression_attribute_values(":key", s(key.expose_secret()))
             .expression_attribute_values(":state", s(state.as_str()))
@@ -375,10 +388,11 @@ impl Accounts {
     }
 
     /// Notes at `now` that a pull told Pruvan all there was; `carried` is up to when it did without a gap.
-    pub async fn note_pull(&self, username: &str, now: i64, carried: i64) -> Result<(), StoreError> {
+    pub async fn note_pull(&self, account: &Account, now: i64, carried: i64) -> Result<(), StoreError> {
         let update = self
-            .update(username)
-            .update_expression("SET pulledAt = :now, carriedAt = :carried")
+            .update(&account.username)
+            .update_expression("SET pulledAt = :now, pulledFor = :serial, carriedAt = :carried")
+            .expression_attribute_values(":serial", n(account.push_key_serial))
             .condition_expression("attribute_exists(username)")
             .expression_attribute_values(":carried", n(carried))
             .expression_attribute_values(":now", n(now));
@@ -463,8 +477,8 @@ impl Accounts {
         let until = now + LEASE_MS;
         let update = self
             .held(&account.username, lease)
-            .condition_expression("leaseOwner = :owner AND pushKeySince = :since")
-            .expression_attribute_values(":since", n(account.push_key_since))
+            .condition_expression("leaseOwner = :owner AND pushKeySerial = :serial")
+            .expression_attribute_values(":serial", n(account.push_key_serial))
             .update_expression("SET pushed = :pushed, sending = :sending, leaseUntil = :until")
             .expression_attribute_values(":pushed", AttributeValue::M(to_item(&account.pushed)?))
             .expression_attribute_values(":sending", AttributeValue::M(to_item(&account.sending)?))
@@ -553,9 +567,9 @@ impl Accounts {
         let update = self
             .held(&account.username, lease)
             .update_expression("SET pushKeyState = :dead")
-            .condition_expression("leaseOwner = :owner AND pushKeySince = :since")
+            .condition_expression("leaseOwner = :owner AND pushKeySerial = :serial")
             .expression_attribute_values(":dead", s(PushKeyState::Dead.as_str()))
-            .expression_attribute_values(":since", n(account.push_key_since));
+            .expression_attribute_values(":serial", n(account.push_key_serial));
         write(update).await.map(|_| ())
     }
 

@@ -58,6 +58,9 @@ pub struct Directive {
     /// When it was closed: told, or overtaken.
     #[serde(default)]
     pub closed_at: i64,
+    /// For which push key it was closed ([`Account::push_key_serial`]): an integration made anew was told nothing.
+    #[serde(default)]
+    pub closed_for: i64,
     /// What Pruvan was surely known to have when the host set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
@@ -173,32 +176,29 @@ impl Order {
         }
     }
 
-    /// Closes each directive that goes out and for which `told` is true, as of `now` but not before the account's push key: what
+    /// Closes each directive that goes out and for which `told` is true: for the push key that the account had when it was read, since what
     /// an earlier integration was told is of no use to this one.
     pub(crate) fn close(&mut self, account: &Account, now: i64, told: impl Fn(&str, &Directive) -> bool) {
         for (name, directive) in &mut self.directives {
             if directive.goes_out(account) && told(name, directive) {
                 directive.open = false;
-                directive.closed_at = now.max(account.push_key_since);
+                directive.closed_at = now;
+                directive.closed_for = account.push_key_serial;
             }
         }
     }
 
-    /// When the last directive was closed: a push key made since then makes all of them go out again.
-    pub(crate) fn settled_at(&self) -> i64 {
-        self.directives
-            .values()
-            .filter(|directive| !directive.open)
-            .map(|directive| directive.closed_at)
-            .max()
-            .unwrap_or(0)
+    /// The latest push key for which a directive was closed: a later one makes all of them go out again.
+    pub(crate) fn settled_for(&self) -> i64 {
+        let closed = self.directives.values().filter(|directive| !directive.open);
+        closed.map(|directive| directive.closed_for).max().unwrap_or(0)
     }
 }
 
 impl Directive {
     /// Whether it is still to be told to the integration that the account has now.
     fn goes_out(&self, account: &Account) -> bool {
-        self.open || self.closed_at < account.push_key_since
+        self.open || self.closed_for < account.push_key_serial
     }
 }
 
@@ -221,13 +221,13 @@ pub struct Pulled {
     #[serde(default)]
     wishes: String,
     #[serde(default)]
-    settled_at: i64,
+    settled_for: i64,
 }
 
 impl Pulled {
     /// The directives that go out now, as fields to put before the document's own.
     pub fn fragment(&self, account: &Account) -> &str {
-        if account.push_key_since > self.settled_at { &self.wishes } else { &self.open }
+        if account.push_key_serial > self.settled_for { &self.wishes } else { &self.open }
     }
 }
 
@@ -250,7 +250,7 @@ pub(crate) fn directives(
                 let before = known.and_then(|known| {
                     known.in_pruvan(name, |wish| account.may_have_told(&known.work_order_number, wish))
                 });
-                Directive { value: value.clone(), at: now, revision, open: true, closed_at: 0, before }
+                Directive { value: value.clone(), at: now, revision, open: true, closed_at: 0, closed_for: 0, before }
             }
         };
         (name.clone(), directive)
@@ -276,7 +276,15 @@ mod tests {
 
     fn wish(value: &str, at: i64, open: bool, before: Option<&str>) -> Directive {
         let closed_at = if open { 0 } else { at + 1 };
-        Directive { value: value.to_owned(), at, revision: at, open, closed_at, before: before.map(str::to_owned) }
+        Directive {
+            value: value.to_owned(),
+            at,
+            revision: at,
+            open,
+            closed_at,
+            closed_for: 0,
+            before: before.map(str::to_owned),
+        }
     }
 
     fn order(status: Directive, reports: Vec<Report>) -> Order {

@@ -169,7 +169,7 @@ impl Orders {
             .table_name(&self.table)
             .index_name("changes")
             .key_condition_expression("accountShard = :shard AND change BETWEEN :from AND :to")
-            .projection_expression("workOrderNumber, document, #open, wishes, settledAt, changedAt, revision")
+            .projection_expression("workOrderNumber, document, #open, wishes, settledFor, changedAt, revision")
             .expression_attribute_names("#open", "open")
             .expression_attribute_values(":shard", s(partition))
             .expression_attribute_values(":from", s(format!("{phase}#{}", sortable(since))))
@@ -262,14 +262,16 @@ impl Orders {
             return Ok(None);
         }
         let row = self.queue.get(&account.username, &next.work_order_number).await?;
+        // Pruvan knows what a pull told, and else what the queue has no row for any more. What it knows must not be sent again: crews may
+        // have worked on what came since.
+        let unknown = row.as_ref().filter(|_| !account.has_pulled(known.changed_at));
         let mut before = Before::default();
         if known.deleted_at.is_some() {
-            // The row goes when Pruvan has taken the deletion.
             let may_delete = account.settings.integration.may_set("status", account.settings.auto_admin);
-            before.delete_first = may_delete && row.is_some();
+            before.delete_first = may_delete && unknown.is_some();
             return Ok(before.is_needed().then_some((before, row)));
         }
-        before.shed = row.as_ref().map(|row| row.before.shed.clone()).unwrap_or_default();
+        before.shed = unknown.map(|row| row.before.shed.clone()).unwrap_or_default();
         for (name, survey) in &is {
             let in_pruvan = was.get(name).cloned().or_else(|| before.shed.remove(name));
             if in_pruvan.is_some_and(|known| known != *survey) {
@@ -532,12 +534,13 @@ fn survey_faults<E: From<StoreError> + From<Vec<Remark>>>(
 }
 
 const DIRECTIVE_SETS: &str =
-    "directives = :directives, #open = :open, wishes = :wishes, settledAt = :settledAt, revision = :revision";
+    "directives = :directives, #open = :open, wishes = :wishes, settledFor = :settledFor, revision = :revision";
 
 /// Values for [`DIRECTIVE_SETS`]: the directives as a map for our own logic, and as JSON fragments for pulls.
 fn directive_values(order: &Order) -> Result<Item, StoreError> {
     let fragment = |open_only: bool| {
-        let chosen = order.directives.iter().filter(|(_, directive)| !open_only || directive.open);
+        let open = |directive: &Directive| directive.open || directive.closed_for < order.settled_for();
+        let chosen = order.directives.iter().filter(|(_, directive)| !open_only || open(directive));
         Directives(chosen.map(|(name, directive)| (name.clone(), directive.value.clone())).collect()).fragment()
     };
     let directives =
@@ -546,7 +549,7 @@ fn directive_values(order: &Order) -> Result<Item, StoreError> {
         (":directives".to_owned(), directives),
         (":open".to_owned(), s(fragment(true))),
         (":wishes".to_owned(), s(fragment(false))),
-        (":settledAt".to_owned(), n(order.settled_at())),
+        (":settledFor".to_owned(), n(order.settled_for())),
         (":revision".to_owned(), n(order.revision)),
     ]))
 }

@@ -138,13 +138,15 @@ impl PushQueue {
         if force {
             sets.push_str(", forced = :version");
         }
-        let mut adds = String::new();
+        let (mut removes, mut adds) = ("attempts, lastError".to_owned(), String::new());
         if let Some((before, row)) = before {
             if before.delete_first {
                 sets.push_str(", deleteFirst = :true");
                 update = update.expression_attribute_values(":true", AttributeValue::Bool(true));
             }
-            if !before.shed.is_empty() {
+            if before.shed.is_empty() {
+                removes.push_str(", shed");
+            } else {
                 sets.push_str(", shed = :shed");
                 let shed = before.shed.iter().map(|(name, survey)| (name.clone(), s(survey))).collect();
                 update = update.expression_attribute_values(":shed", AttributeValue::M(shed));
@@ -163,7 +165,7 @@ impl PushQueue {
                 None => update.condition_expression("attribute_not_exists(version)"),
             };
         }
-        let expression = format!("{sets} REMOVE attempts, lastError{adds}");
+        let expression = format!("{sets} REMOVE {removes}{adds}");
         update
             .update_expression(expression)
             .build()

@@ -18,31 +18,40 @@ const MAX_ORDERS: usize = 4000;
 /// 8 of its revision.
 const DIGITS: usize = 16;
 
-/// The orders of each such call, by when it began.
+/// The orders of each such call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Sending(BTreeMap<String, String>);
+#[serde(default)]
+pub struct Sending {
+    /// With which push key they were made ([`crate::accounts::Account::push_key_serial`]).
+    to: i64,
+    /// By when they began.
+    calls: BTreeMap<String, String>,
+}
 
 impl Sending {
-    /// A call begins at `at` that carries `orders`, each with the revision in which it was read.
-    pub fn begin<'a>(&mut self, at: i64, orders: impl Iterator<Item = (&'a str, i64)>) {
-        let call = self.0.entry(sortable(at)).or_default();
+    /// A call with the push key `to` begins at `at`; it carries `orders`, each with the revision in which it was read. What was sent with
+    /// another key is of no interest any more.
+    pub fn begin<'a>(&mut self, to: i64, at: i64, orders: impl Iterator<Item = (&'a str, i64)>) {
+        if self.to != to {
+            *self = Sending { to, calls: BTreeMap::new() };
+        }
+        let call = self.calls.entry(sortable(at)).or_default();
         call.extend(orders.map(|(number, revision)| entry(&hash(number), revision)));
-        while self.0.len() > 1 && self.0.values().map(|call| call.len() / DIGITS).sum::<usize>() > MAX_ORDERS {
-            self.0.pop_first();
+        while self.calls.len() > 1 && self.calls.values().map(|call| call.len() / DIGITS).sum::<usize>() > MAX_ORDERS {
+            self.calls.pop_first();
         }
     }
 
     /// The call that began at `at` is known to have done nothing.
     pub fn cancel(&mut self, at: i64) {
-        self.0.remove(&sortable(at));
+        self.calls.remove(&sortable(at));
     }
 
     /// The call that began at `at` ended well. An order that an earlier call may still change stays: that it was told more since is noted.
     pub fn end<'a>(&mut self, at: i64, orders: impl Iterator<Item = (&'a str, i64)>) {
-        self.0.remove(&sortable(at));
+        self.calls.remove(&sortable(at));
         let orders: BTreeMap<String, i64> = orders.map(|(number, revision)| (hash(number), revision)).collect();
-        self.0.retain(|began, call| {
+        self.calls.retain(|began, call| {
             let over = began.parse().is_ok_and(|began: i64| began + DOUBT_MS <= at);
             *call = members(call)
                 .filter_map(|(hash, revision)| match orders.get(hash) {
@@ -58,7 +67,7 @@ impl Sending {
     /// Until when an earlier call may change the order, if one may at `now`.
     pub fn in_doubt_until(&self, number: &str, now: i64) -> Option<i64> {
         let hash = hash(number);
-        let calls = self.0.iter().filter(|(_, call)| members(call).any(|(member, _)| member == hash));
+        let calls = self.calls.iter().filter(|(_, call)| members(call).any(|(member, _)| member == hash));
         calls
             .filter_map(|(began, _)| began.parse().ok())
             .map(|began: i64| began + DOUBT_MS)
@@ -66,11 +75,11 @@ impl Sending {
             .max()
     }
 
-    /// Whether a call since `since` may have told of the order what it was at `revision`.
-    pub fn may_have_told(&self, number: &str, revision: i64, since: i64) -> bool {
+    /// Whether a call with the push key `to` may have told of the order what it was at `revision`.
+    pub fn may_have_told(&self, to: i64, number: &str, revision: i64) -> bool {
         let hash = hash(number);
-        let calls = self.0.range(sortable(since)..);
-        calls.flat_map(|(_, call)| members(call)).any(|(member, told)| member == hash && told >= revision)
+        let mut members = self.calls.values().flat_map(|call| members(call));
+        self.to == to && members.any(|(member, told)| member == hash && told >= revision)
     }
 }
 
@@ -96,22 +105,25 @@ mod tests {
     #[test]
     fn what_a_lost_call_carried_is_in_doubt_until_it_can_do_no_more() {
         let mut sending = Sending::default();
-        sending.begin(1000, [("1", 3), ("2", 7)].into_iter());
+        sending.begin(1, 1000, [("1", 3), ("2", 7)].into_iter());
         assert_eq!(sending.in_doubt_until("1", 2000), Some(1000 + DOUBT_MS));
-        assert!(sending.may_have_told("2", 7, 0) && !sending.may_have_told("2", 8, 0));
-        assert!(!sending.may_have_told("2", 7, 1001), "another integration");
+        assert!(sending.may_have_told(1, "2", 7) && !sending.may_have_told(1, "2", 8));
+        assert!(!sending.may_have_told(2, "2", 7), "another integration");
         // A later call ends well: the doubt stays, and what was told since is known.
-        sending.begin(5000, [("1", 4)].into_iter());
+        sending.begin(1, 5000, [("1", 4)].into_iter());
         sending.end(5000, [("1", 4)].into_iter());
-        assert!(sending.may_have_told("1", 4, 0) && !sending.may_have_told("1", 5, 0));
+        assert!(sending.may_have_told(1, "1", 4) && !sending.may_have_told(1, "1", 5));
         assert_eq!(sending.in_doubt_until("1", 6000), Some(1000 + DOUBT_MS));
         // One that begins after the doubt ends it.
-        sending.begin(1000 + DOUBT_MS, [("1", 4)].into_iter());
+        sending.begin(1, 1000 + DOUBT_MS, [("1", 4)].into_iter());
         sending.end(1000 + DOUBT_MS, [("1", 4)].into_iter());
-        assert_eq!((sending.in_doubt_until("1", 0), sending.may_have_told("1", 1, 0)), (None, false));
-        assert!(sending.may_have_told("2", 7, 0));
-        sending.cancel(1000);
-        assert_eq!(sending, Sending::default());
+        assert_eq!((sending.in_doubt_until("1", 0), sending.may_have_told(1, "1", 1)), (None, false));
+        assert!(sending.may_have_told(1, "2", 7));
+        // With another key all is new.
+        sending.begin(2, 9000, [("3", 1)].into_iter());
+        assert!(!sending.may_have_told(2, "2", 7) && sending.may_have_told(2, "3", 1));
+        sending.cancel(9000);
+        assert_eq!(sending, Sending { to: 2, ..Sending::default() });
     }
 
     #[test]
@@ -119,9 +131,9 @@ mod tests {
         let mut sending = Sending::default();
         for call in 0..30 {
             let numbers: Vec<String> = (0..198).map(|n| format!("{call}-{n}")).collect();
-            sending.begin(call, numbers.iter().map(|number| (number.as_str(), 1)));
+            sending.begin(1, call, numbers.iter().map(|number| (number.as_str(), 1)));
         }
-        assert!(!sending.may_have_told("0-0", 1, 0) && sending.may_have_told("29-0", 1, 0));
+        assert!(!sending.may_have_told(1, "0-0", 1) && sending.may_have_told(1, "29-0", 1));
         assert!(serde_json::to_string(&sending).unwrap().len() < 80_000);
     }
 }
