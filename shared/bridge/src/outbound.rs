@@ -3,6 +3,7 @@
 //! https and port 443 only, allow-listed hosts, names and no IP literals, no user info, no proxy, no redirects, and a resolver
 //! that fails if any address of a name is not public, so that the address checked is the one connected to.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ const MAX_REPLY: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Outbound {
     loopback: bool,
+    /// What names lead to, instead of asking; for tests.
+    names: Option<Arc<BTreeMap<String, Vec<IpAddr>>>>,
 }
 
 /// Why a URL is not called. None of the messages repeats the URL, which is a secret.
@@ -70,12 +73,17 @@ pub enum Called {
 impl Outbound {
     /// Public hosts only: what every deployment uses.
     pub fn public() -> Outbound {
-        Outbound { loopback: false }
+        Outbound { loopback: false, names: None }
     }
 
     /// Also `http://127.0.0.1:PORT`. Only the local runner, which binds nothing else, makes this.
     pub fn with_loopback() -> Outbound {
-        Outbound { loopback: true }
+        Outbound { loopback: true, names: None }
+    }
+
+    /// The same, where names lead to these addresses and to no others: for tests of what is done with an answer.
+    pub fn with_names(self, names: BTreeMap<String, Vec<IpAddr>>) -> Outbound {
+        Outbound { names: Some(Arc::new(names)), ..self }
     }
 
     /// Checks a URL against `hosts`: suffixes on a dot boundary, such as `pruvan.com`.
@@ -122,7 +130,7 @@ impl Outbound {
             .pool_max_idle_per_host(0)
             .connect_timeout(Duration::from_secs(10))
             .user_agent(concat!("pruvan-bridge/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PublicOnly))
+            .dns_resolver(Arc::new(PublicOnly { names: self.names.clone() }))
             .https_only(!self.loopback)
     }
 
@@ -170,7 +178,8 @@ pub async fn post_form(client: &Client, url: Url, field: &str, value: &str) -> C
         Err(_) => return Called::InDoubt,
     };
     let status = reply.status().as_u16();
-    let retry_after = reply.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let retry_after =
+        reply.headers().get("retry-after").and_then(|value| seconds_from_now(value.to_str().ok()?.trim()));
     let mut body = Vec::new();
     loop {
         match reply.chunk().await {
@@ -181,13 +190,27 @@ pub async fn post_form(client: &Client, url: Url, field: &str, value: &str) -> C
     }
 }
 
+/// `Retry-After`: seconds, or a date.
+fn seconds_from_now(value: &str) -> Option<u64> {
+    let until = || {
+        jiff::fmt::rfc2822::parse(value).ok().map(|at| at.timestamp().as_second() - jiff::Timestamp::now().as_second())
+    };
+    value.parse().ok().or_else(|| until().map(|seconds| u64::try_from(seconds).unwrap_or(0)))
+}
+
 /// Resolves names to public addresses only.
-struct PublicOnly;
+struct PublicOnly {
+    names: Option<Arc<BTreeMap<String, Vec<IpAddr>>>>,
+}
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
+        let told = self.names.as_ref().map(|names| names.get(name.as_str()).cloned().unwrap_or_default());
         Box::pin(async move {
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let addresses: Vec<SocketAddr> = match told {
+                Some(told) => told.into_iter().map(|address| SocketAddr::new(address, 0)).collect(),
+                None => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+            };
             if addresses.is_empty() || !addresses.iter().all(|address| is_public(address.ip())) {
                 return Err("the name leads to an address that is not public".into());
             }
@@ -287,38 +310,153 @@ mod tests {
         }
     }
 
+    /// No part of the public internet, or a way back out of it.
+    const NOT_PUBLIC: [&str; 44] = [
+        "127.0.0.1",
+        "127.255.255.254",
+        "10.0.0.0",
+        "10.1.2.3",
+        "10.255.255.255",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.0.1",
+        "192.168.255.255",
+        "169.254.0.1",
+        "169.254.169.254", // metadata
+        "169.254.170.2",   // credentials of containers
+        "100.64.0.1",      // carrier-grade NAT
+        "100.127.255.255",
+        "0.0.0.0",
+        "0.1.2.3",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "192.0.0.1",
+        "192.0.2.1",
+        "192.88.99.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "198.51.100.1",
+        "203.0.113.1",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::7f00:1", // translated from IPv4
+        "64:ff9b:1::a00:1",
+        "fe80::1",
+        "fec0::1",
+        "fc00::1",
+        "fd00:ec2::254", // metadata over IPv6
+        "ff02::1",
+        "2001::1",       // Teredo
+        "2001:db8::1",   // documentation
+        "2002:7f00:1::", // 6to4
+        "3fff::1",
+    ];
+
+    const PUBLIC: [&str; 8] = [
+        "8.8.8.8",
+        "52.1.2.3",
+        "100.128.0.1",
+        "172.32.0.1",
+        "192.169.0.1",
+        "198.20.0.1",
+        "2600:1f18::1",
+        "2a00:1450:4001::1",
+    ];
+
     #[test]
     fn addresses_that_are_not_public() {
-        for address in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "224.0.0.1",
-            "255.255.255.255",
-            "192.0.2.1",
-            "198.18.0.1",
-            "240.0.0.1",
-            "192.88.99.1",
-            "::1",
-            "::",
-            "::ffff:10.0.0.1",
-            "fe80::1",
-            "fc00::1",
-            "ff02::1",
-            "2001:db8::1",
-            "2002:7f00:1::",
-            "64:ff9b::7f00:1",
-            "2001::1",
-            "3fff::1",
-        ] {
+        for address in NOT_PUBLIC {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
-        for address in ["8.8.8.8", "52.1.2.3", "2600:1f18::1", "100.128.0.1", "172.32.0.1"] {
+        for address in PUBLIC {
             assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    /// What the client says when it is to call a name that leads to these addresses.
+    async fn connect(addresses: &[&str]) -> String {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let names = BTreeMap::from([("push.pruvan.com".to_owned(), addresses)]);
+        let outbound = Outbound::public().with_names(names);
+        let url = check(&outbound, "https://push.pruvan.com/api/").unwrap();
+        let client = outbound.builder().timeout(Duration::from_millis(200)).build().unwrap();
+        assert!(matches!(post_form(&client, url.clone(), "workOrders", "{}").await, Called::NotSent | Called::InDoubt));
+        let error = client.post(url).send().await.unwrap_err();
+        let mut said = String::new();
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            said.push_str(&format!("{error}; "));
+            cause = error.source();
+        }
+        said
+    }
+
+    #[tokio::test]
+    async fn no_connection_is_made_to_an_address_that_is_not_public() {
+        const REFUSED: &str = "the name leads to an address that is not public";
+        for address in NOT_PUBLIC {
+            let said = connect(&[address]).await;
+            assert!(said.contains(REFUSED), "{address}: {said}");
+            // One among others is one too many.
+            let said = connect(&["192.0.78.1", address]).await;
+            assert!(said.contains(REFUSED), "{address} with another: {said}");
+        }
+        assert!(connect(&[]).await.contains(REFUSED));
+    }
+
+    #[test]
+    fn no_form_of_an_address_or_of_this_machine_is_a_host() {
+        let local =
+            ["localhost", "localhost.", "LOCALHOST", "ip6-localhost", "metadata.google.internal", "instance-data"];
+        let forms = [
+            "127.0.0.1",
+            "127.0.0.1.",
+            "127.1",
+            "0177.0.0.1",
+            "0x7f.0.0.1",
+            "0x7f000001",
+            "017700000001",
+            "2130706433",
+            "0",
+            "1",
+            "10.1",
+            "169.254.169.254",
+            "0xa9fea9fe",
+            "2852039166",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[fe80::1]",
+            "\u{ff11}\u{ff12}\u{ff17}.0.0.1",
+            "127\u{3002}0\u{3002}0\u{3002}1",
+            "pruvan.com.localhost",
+            "127.0.0.1.pruvan.com.evil.example",
+            "pruvan.com%2eevil.example",
+            "evil.example#pruvan.com",
+            "evil.example?pruvan.com",
+            "evil.example\\pruvan.com",
+            "xn--pruvan-.com",
+            "pruvan.com:0",
+        ];
+        for host in local.into_iter().chain(forms) {
+            for url in [format!("https://{host}/"), format!("https://x@{host}/"), format!("http://{host}/")] {
+                assert!(check(&Outbound::public(), &url).is_err(), "{url}");
+            }
+        }
+        // Lists with a star, a blank or nothing in them allow no more than they say.
+        for (hosts, allowed) in
+            [("*.pruvan.com", true), (" pruvan.com ", true), ("", false), ("*", false), (".", false), ("com", true)]
+        {
+            let url = SecretString::from("https://direct.pruvan.com/");
+            assert_eq!(Outbound::public().check(&url, &[hosts.to_owned()]).is_ok(), allowed, "{hosts:?}");
         }
     }
 }
