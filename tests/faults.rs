@@ -31,13 +31,22 @@ pub enum Fault {
     Throttled,
     /// Another transaction has the row.
     Conflict,
+    /// It takes effect, and takes so long that the clock goes on by [`Faults::slow`].
+    Slow,
 }
 
 /// Which of the calls to come is met by which fault.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Faults {
     plan: Arc<Mutex<Option<(usize, Fault, u32)>>>,
     died: Arc<Notify>,
+    slow: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
+}
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Faults").field("plan", &self.plan).finish_non_exhaustive()
+    }
 }
 
 /// As many as the SDK tries a call.
@@ -48,6 +57,11 @@ impl Faults {
     pub fn plan(&self, nth: usize, fault: Fault) {
         let times = if matches!(fault, Fault::Before | Fault::Throttled) { TRIES } else { 1 };
         *self.plan.lock().unwrap() = Some((nth, fault, times));
+    }
+
+    /// What a slow call does to the clock.
+    pub fn slow(&self, moves_the_clock: impl Fn() + Send + 'static) {
+        *self.slow.lock().unwrap() = Some(Box::new(moves_the_clock));
     }
 
     /// No fault any more.
@@ -137,6 +151,13 @@ impl HttpConnector for FaultyConnector {
                 None => inner.call(request).await,
                 Some(Fault::Before) => broken(),
                 Some(Fault::DiesBefore) => die(&faults).await,
+                Some(Fault::Slow) => {
+                    let reply = inner.call(request).await;
+                    if let Some(moves_the_clock) = &*faults.slow.lock().unwrap() {
+                        moves_the_clock();
+                    }
+                    reply
+                }
                 Some(Fault::Throttled) => Ok(refusal(&request, "ThrottlingException")),
                 Some(Fault::Conflict) => Ok(refusal(&request, "TransactionConflictException")),
                 Some(Fault::After) => {

@@ -46,6 +46,14 @@ impl Harness {
         self.now.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 
+    /// Moves the clock from elsewhere.
+    pub fn clock_hand(&self) -> impl Fn(i64) + Send + Sync + 'static {
+        let now = self.now.clone();
+        move |seconds| {
+            now.fetch_add(seconds * 1000, Ordering::SeqCst);
+        }
+    }
+
     pub fn now(&self) -> i64 {
         self.now.load(Ordering::SeqCst) / 1000
     }

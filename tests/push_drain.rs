@@ -13,6 +13,7 @@ use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::faults::{Fault, Faults};
 use crate::harness::{Harness, order};
 
 #[tokio::test]
@@ -327,4 +328,371 @@ async fn the_hourly_limit_is_kept_and_what_waits_goes_later() {
     }
     assert_eq!(taken[1], 30);
     assert_eq!(vendor.projects(), 100);
+}
+
+fn lost(after_seconds: i64) -> Weather {
+    Weather::Lost(Some(after_seconds * 1000))
+}
+
+/// A call that was cut off takes effect after a newer state went through: the newest is sent once more, when no such call can come.
+#[tokio::test]
+async fn what_a_lost_push_carried_is_sent_once_more_whatever_went_through_in_between() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({ "clientStatus": "old", "status": "assigned" })).await;
+    vendor.forecast([lost(110)]);
+    harness.system.tick().await;
+    harness.put("vendor1", "1", json!({ "clientStatus": "new", "status": "rush" })).await;
+    harness.advance(60);
+    harness.system.tick().await;
+    assert_eq!(vendor.project("1").unwrap()["clientStatus"], "new");
+    assert_eq!(harness.order("vendor1", "1").await["push"]["state"], "waiting");
+    harness.advance(60);
+    assert_eq!(vendor.project("1").unwrap()["clientStatus"], "old", "the late effect");
+    harness.advance(120);
+    harness.system.tick().await;
+    let project = vendor.project("1").unwrap();
+    assert_eq!((&project["clientStatus"], &project["status"]), (&json!("new"), &json!("rush")));
+    assert_eq!(harness.order("vendor1", "1").await["push"]["state"], "upToDate");
+    let pushes = vendor.pushes().len();
+    harness.advance(600);
+    harness.system.tick().await;
+    assert_eq!(vendor.pushes().len(), pushes, "and then no more");
+}
+
+/// Pruvan's people have the last word, also while a push of ours is in doubt.
+#[tokio::test]
+async fn what_is_sent_once_more_undoes_nothing_that_was_reported_since() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({ "status": "assigned" })).await;
+    vendor.forecast([lost(0)]);
+    harness.system.tick().await;
+    harness.advance(60);
+    harness.system.tick().await;
+    vendor.change_status("1", "complete", "complete").await.unwrap();
+    for _ in 0..5 {
+        harness.advance(120);
+        harness.system.tick().await;
+        assert_eq!(vendor.project("1").unwrap()["status"], "complete");
+    }
+    assert_eq!(harness.order("vendor1", "1").await["push"]["state"], "upToDate");
+}
+
+fn form(survey: &str) -> Value {
+    json!({ "services": [{ "serviceName": "Task" }, { "serviceName": "Form", "survey": survey }] })
+}
+
+#[tokio::test]
+async fn a_survey_under_the_same_name_is_refused_or_replaced_in_two_pushes() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", form("a")).await;
+    harness.system.tick().await;
+    let path = "/accounts/vendor1/orders/1";
+    let (status, refused) = harness.host("PUT", path, Some(order(form("b")))).await;
+    assert_eq!((status, &refused["errors"][0]["field"]), (422, &json!("/services")));
+    assert!(refused["detail"].as_str().unwrap().contains("replaceSurvey"), "{refused}");
+    // Another name is another task.
+    let renamed =
+        json!({ "services": [{ "serviceName": "Form 2", "survey": "b" }, { "serviceName": "Form", "survey": "a" }] });
+    harness.put("vendor1", "1", renamed).await;
+    harness.put("vendor1", "1", form("a")).await;
+    harness.system.tick().await;
+    let mut replaced = order(form("b"));
+    replaced["replaceSurvey"] = json!(true);
+    assert_eq!(harness.host("PUT", path, Some(replaced.clone())).await.0, 200);
+    // It dies between the two: the phase is kept.
+    let before = vendor.pushes().len();
+    vendor.forecast([Weather::Fine, Weather::Answer(503, String::new())]);
+    harness.system.tick().await;
+    let services = vendor.project("1").unwrap()["services"].clone();
+    assert_eq!(services, json!([{ "serviceName": "Task" }]));
+    harness.advance(400);
+    harness.system.tick().await;
+    assert_eq!(vendor.project("1").unwrap()["services"], order(form("b"))["services"]);
+    let names: Vec<usize> = vendor.pushes()[before..]
+        .iter()
+        .map(|push| push["workOrders"][0]["services"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(names, [1, 2]);
+    // Left out and back with another survey, before Pruvan knew: two pushes as well. Back as it was: one.
+    harness.put("vendor1", "1", json!({})).await;
+    harness.put("vendor1", "1", form("c")).await;
+    harness.advance(400);
+    harness.system.tick().await;
+    assert_eq!(vendor.project("1").unwrap()["services"], order(form("c"))["services"]);
+    let before = vendor.pushes().len();
+    harness.put("vendor1", "1", json!({})).await;
+    harness.put("vendor1", "1", form("c")).await;
+    harness.system.tick().await;
+    assert_eq!(vendor.pushes().len(), before + 1);
+    // An order needs one service all the while.
+    let only = json!({ "services": [{ "serviceName": "Form", "survey": "c" }] });
+    harness.put("vendor1", "2", only).await;
+    let mut other = order(json!({ "services": [{ "serviceName": "Form", "survey": "d" }] }));
+    other["replaceSurvey"] = json!(true);
+    let (status, refused) = harness.host("PUT", "/accounts/vendor1/orders/2", Some(other)).await;
+    assert_eq!(status, 422);
+    assert!(refused["detail"].as_str().unwrap().contains("at least one service"), "{refused}");
+    // A flag is a flag.
+    replaced["replaceSurvey"] = json!("yes");
+    assert_eq!(harness.host("PUT", path, Some(replaced)).await.1["errors"][0]["field"], "/replaceSurvey");
+}
+
+#[tokio::test]
+async fn an_order_deleted_and_made_anew_is_made_anew_in_pruvan() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({ "address1": "1 Old Street" })).await;
+    harness.system.tick().await;
+    harness.host("DELETE", "/accounts/vendor1/orders/1", None).await;
+    harness.put("vendor1", "1", json!({ "address1": "2 New Street" })).await;
+    harness.system.tick().await;
+    assert_eq!(vendor.project("1").unwrap()["address1"], "2 New Street");
+}
+
+/// An order on which Pruvan breaks (5xx, or a refusal of the whole) is found, whatever else waits, and keeps the others only for minutes.
+#[tokio::test]
+async fn an_order_at_fault_is_found_and_the_others_go_through() {
+    for (limit, fault) in [
+        (5000, (500, String::new())),
+        (5000, (200, r#"{"response":false,"error":"internal error"}"#.to_owned())),
+        // With a low limit, a batch that is refused whole must not eat each hour's allowance.
+        (12, (200, r#"{"response":false,"error":"internal error"}"#.to_owned())),
+        (12, (502, "<html>bad gateway</html>".to_owned())),
+    ] {
+        let harness = Harness::start().await;
+        let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+        vendor.validate().await.unwrap();
+        harness.host("PUT", "/accounts/vendor1", Some(json!({ "pushLimitPerHour": limit }))).await;
+        vendor.rules(|held| held.breaks_on.insert("13".to_owned(), fault.clone()));
+        let orders: Vec<Value> = (0..24).map(|n| order(json!({ "workOrderNumber": n.to_string() }))).collect();
+        harness.host("POST", "/accounts/vendor1/orders", Some(Value::from(orders))).await;
+        let mut minutes = 0;
+        while vendor.projects() < 23 {
+            harness.system.tick().await;
+            harness.advance(60);
+            minutes += 1;
+            assert!(minutes < if limit == 12 { 600 } else { 30 }, "{fault:?}: {} orders", vendor.projects());
+        }
+        let bad = harness.order("vendor1", "13").await["push"].clone();
+        // It alone is blamed, and in the end it is parked.
+        for _ in 0..40 {
+            harness.advance(30 * 3600);
+            harness.put("vendor1", "other", json!({ "reference": harness.now().to_string() })).await;
+            harness.system.tick().await;
+        }
+        let bad = (bad, harness.order("vendor1", "13").await["push"].clone());
+        assert_eq!(bad.1["state"], "parked", "{fault:?} {bad:?}");
+        assert!(!bad.1["lastError"].as_str().unwrap().is_empty());
+        assert_eq!(vendor.projects(), 24);
+        let (_, queue) = harness.host("GET", "/accounts/vendor1/push-queue", None).await;
+        assert_eq!(queue["waiting"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn six_hours_of_maintenance_lose_nothing_and_are_caught_up_with_in_minutes() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    let orders: Vec<Value> = (0..450).map(|n| order(json!({ "workOrderNumber": n.to_string() }))).collect();
+    harness.host("POST", "/accounts/vendor1/orders", Some(Value::from(orders))).await;
+    harness.pruvan.forecast(vec![Weather::Answer(503, "<html>down for maintenance</html>".to_owned()); 1000]);
+    let mut calls = 0;
+    for _ in 0..6 * 60 {
+        harness.system.tick().await;
+        harness.advance(60);
+        calls += 1;
+    }
+    assert_eq!((vendor.projects(), calls), (0, 360));
+    harness.pruvan.clear_sky();
+    for minute in 0.. {
+        harness.system.tick().await;
+        harness.advance(60);
+        if vendor.projects() == 450 {
+            assert!(minute <= 6, "caught up after {minute} minutes");
+            break;
+        }
+    }
+    // Nobody is to blame.
+    let (_, queue) = harness.host("GET", "/accounts/vendor1/push-queue", None).await;
+    assert!(queue["waiting"].as_array().unwrap().iter().all(|row| row["attempts"] == 0), "{queue}");
+}
+
+#[tokio::test]
+async fn what_a_pull_has_carried_goes_last_and_what_is_urgent_first() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "carried", json!({})).await;
+    harness.advance(1);
+    vendor.import(None).await.unwrap();
+    harness.advance(1);
+    harness.put("vendor1", "fresh", json!({})).await;
+    harness.advance(1);
+    harness.put("vendor1", "urgent", json!({ "status": "rush" })).await;
+    harness.host("PUT", "/accounts/vendor1", Some(json!({ "pushLimitPerHour": 1 }))).await;
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        harness.system.tick().await;
+        let pushes = vendor.pushes();
+        order.push(pushes.last().unwrap()["workOrders"][0]["workOrderNumber"].as_str().unwrap().to_owned());
+        harness.advance(63 * 60);
+    }
+    assert_eq!(order, ["urgent", "fresh", "carried"]);
+}
+
+#[tokio::test]
+async fn parked_orders_and_any_other_go_again_when_the_host_says_so() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({})).await;
+    harness.put("vendor1", "2", json!({})).await;
+    vendor.rules(|held| {
+        for number in ["1", "2"] {
+            let error = json!([{ "workOrderNumber": number, "error": "no such state" }]);
+            held.breaks_on.insert(number.to_owned(), (200, json!({ "response": false, "error": error }).to_string()));
+        }
+    });
+    for _ in 0..24 {
+        harness.system.tick().await;
+        harness.advance(30 * 3600);
+    }
+    let waiting = async || {
+        let (_, queue) = harness.host("GET", "/accounts/vendor1/push-queue", None).await;
+        queue["waiting"].as_array().unwrap().clone()
+    };
+    let rows = waiting().await;
+    assert!(rows.len() == 2 && rows.iter().all(|row| row["state"] == "parked" && row["attempts"] == 9), "{rows:?}");
+    assert!(rows[0]["ageSeconds"].as_i64().unwrap() > 24 * 30 * 3600 - 10);
+    // One by one, and all; the reason is fixed in between.
+    let (status, row) = harness.host("POST", "/accounts/vendor1/push-queue/1/retry", None).await;
+    assert_eq!((status, &row["state"], &row["attempts"]), (202, &json!("due"), &json!(0)));
+    vendor.rules(|held| held.breaks_on.clear());
+    harness.system.tick().await;
+    assert_eq!((vendor.projects(), waiting().await.len()), (1, 1));
+    let (status, retried) = harness.host("POST", "/accounts/vendor1/push-queue/retry", None).await;
+    assert_eq!((status, retried), (202, json!({ "retried": 1, "more": false })));
+    harness.system.tick().await;
+    assert_eq!((vendor.projects(), waiting().await.len()), (2, 0));
+    assert_eq!(harness.host("POST", "/accounts/vendor1/push-queue/retry", None).await.1["retried"], 0);
+    for number in ["1", "none"] {
+        let (status, _) = harness.host("POST", &format!("/accounts/vendor1/push-queue/{number}/retry"), None).await;
+        assert_eq!(status, 404, "{number}");
+    }
+    // An order that Pruvan has is sent again when it is asked for.
+    let before = vendor.pushes().len();
+    let (status, shown) = harness.host("POST", "/accounts/vendor1/orders/1/push", None).await;
+    assert_eq!((status, &shown["push"]["state"]), (202, &json!("due")));
+    assert_eq!(harness.host("POST", "/accounts/vendor1/orders/none/push", None).await.0, 404);
+    harness.system.tick().await;
+    assert_eq!((vendor.pushes().len(), waiting().await.len()), (before + 1, 0));
+}
+
+#[tokio::test]
+async fn a_long_backlog_lets_others_have_their_turn() {
+    let harness = Harness::with_environment(vec![("PUSH_AT_ONCE".to_owned(), "1".to_owned())]).await;
+    let long = harness.account("vendor1", IntegrationType::Internal).await;
+    let short = harness.account("vendor2", IntegrationType::Internal).await;
+    long.validate().await.unwrap();
+    short.validate().await.unwrap();
+    let orders: Vec<Value> = (0..450).map(|n| order(json!({ "workOrderNumber": n.to_string() }))).collect();
+    harness.host("POST", "/accounts/vendor1/orders", Some(Value::from(orders))).await;
+    harness.advance(1);
+    harness.put("vendor2", "1", json!({})).await;
+    // Each call of the long one takes twenty seconds.
+    let released = Arc::new(Notify::new());
+    long.forecast(vec![Weather::Held(released.clone()); 3]);
+    let mut served = Vec::new();
+    let calls = async {
+        for call in 1..=3 {
+            while long.pushes().len() < call {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            served.push(short.projects());
+            harness.advance(20);
+            released.notify_one();
+        }
+    };
+    tokio::join!(harness.system.tick(), calls);
+    assert_eq!((served, long.projects()), (vec![0, 1, 1], 450));
+}
+
+#[tokio::test]
+async fn no_call_starts_at_the_end_of_a_lease() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({})).await;
+    let faults = Faults::default();
+    let stores = &harness.system.stores;
+    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
+    let state = Arc::new(::push_drain::PushDrain::new(&world).unwrap());
+    // The write that charges the ledger, after which the call is due, takes fifty seconds of the lease's ninety.
+    let hand = harness.clock_hand();
+    faults.slow(move || hand(50));
+    // Sixteen look for work; then lease, three looks at the queue at most, the orders, and the charge.
+    for nth in 17..24 {
+        harness.advance(60);
+        harness.put("vendor1", "1", json!({ "reference": nth.to_string() })).await;
+        faults.plan(nth, Fault::Slow);
+        let deadline = bridge::run::Deadline { at_ms: harness.now() * 1000 + 120_000 };
+        ::push_drain::handle(state.clone(), deadline).await.unwrap();
+        faults.end();
+        let newest = vendor.pushes().last().cloned().unwrap()["workOrders"][0]["reference"].clone();
+        assert_eq!(newest, nth.to_string(), "it is sent all the same, by a lease that lasts");
+    }
+    let account = harness.dump().await["AccountsTable"][0].clone();
+    let charged: Value = serde_json::from_str(&account).unwrap();
+    let charged: i64 = charged["pushed"].as_object().unwrap().values().map(|orders| orders.as_i64().unwrap()).sum();
+    assert!(
+        charged > i64::try_from(vendor.pushes().len()).unwrap(),
+        "one charge was for a call that wasn't made: {account}"
+    );
+}
+
+#[tokio::test]
+async fn metrics_say_what_waits_what_is_parked_and_which_keys_are_dead() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    let dying = harness.account("vendor2", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    dying.validate().await.unwrap();
+    let lines: Arc<std::sync::Mutex<Vec<Value>>> = Arc::default();
+    let hears = lines.clone();
+    let mut world = harness.world();
+    world.metrics = bridge::metrics::Metrics::new(move |line| hears.lock().unwrap().push(line.clone()));
+    let state = Arc::new(::push_drain::PushDrain::new(&world).unwrap());
+    let tick = async || {
+        let deadline = bridge::run::Deadline { at_ms: harness.now() * 1000 + 120_000 };
+        ::push_drain::handle(state.clone(), deadline).await.unwrap();
+        let line = lines.lock().unwrap().pop().unwrap();
+        ["Waiting", "OldestWaiting", "Parked", "DeadPushKeys", "Pushed", "Refused"]
+            .map(|name| line[name].as_f64().unwrap())
+    };
+    for number in ["1", "2", "bad"] {
+        harness.put("vendor1", number, json!({})).await;
+    }
+    let error = r#"{"response":{"created":2},"error":[{"workOrderNumber":"bad","error":"no such state"}]}"#;
+    vendor.rules(|held| held.breaks_on.insert("bad".to_owned(), (200, error.to_owned())));
+    harness.advance(10);
+    assert_eq!(tick().await, [1.0, 10.0, 0.0, 0.0, 2.0, 1.0]);
+    for _ in 0..12 {
+        harness.advance(30 * 3600);
+        tick().await;
+    }
+    dying.kill_push_key();
+    harness.put("vendor2", "1", json!({})).await;
+    harness.advance(200);
+    tick().await;
+    harness.advance(200);
+    // What waits for a dead key waits for somebody, and is told by its number.
+    assert_eq!(tick().await, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
 }

@@ -71,6 +71,7 @@ enum Sky {
     /// Refused by name.
     Named(u8),
     Lost(Option<i64>),
+    Uncounted,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -83,6 +84,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Fault::DiesAfter,
         Fault::Throttled,
         Fault::Conflict,
+        Fault::Slow,
     ]);
     let skew = || prop::sample::select(vec![-60, 0, 0, 60]);
     let sky = prop_oneof![
@@ -94,10 +96,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             (200, r#"{"response":true,"error":"success"}"#),
             (200, r#"{"response":false,"error":"internal error"}"#),
             (200, r#"{"response":false,"error":"hourly limit exceeded"}"#),
-            (200, r#"{"response":{"created":0,"updated":0,"deleted":0},"error":null}"#),
             (200, ""),
         ]).prop_map(|(status, body)| Sky::Answer(status, body)),
         1 => (0..ORDERS).prop_map(Sky::Named),
+        1 => Just(Sky::Uncounted),
         4 => prop_oneof![Just(None), Just(Some(0)), (1..118i64).prop_map(|seconds| Some(seconds * 1000))].prop_map(Sky::Lost),
     ];
     // The first sixteen calls look at who has work.
@@ -235,6 +237,7 @@ impl Model<'_> {
                             json!({ "response": { "created": 0, "updated": 0, "deleted": 0 }, "error": errors });
                         Weather::Answer(200, reply.to_string())
                     }
+                    Sky::Uncounted => Weather::Uncounted,
                     Sky::Lost(effect) => Weather::Lost(*effect),
                 };
                 self.vendor.forecast([weather]);
@@ -366,6 +369,8 @@ async fn run(harness: &Harness, username: &str, kind: IntegrationType, steps: &[
     assert_eq!(harness.host("PUT", &format!("/accounts/{username}"), Some(limit)).await.0, 200);
     vendor.validate().await.unwrap();
     let faults = Faults::default();
+    let hand = harness.clock_hand();
+    faults.slow(move || hand(50));
     let stores = &harness.system.stores;
     let drains = [-60, 0, 60].map(|skew| {
         let now = harness.clock();

@@ -65,6 +65,7 @@ pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> 
         began: now,
         waiting: VecDeque::new(),
         singly: VecDeque::new(),
+        is_second_look: false,
         all_read: false,
         went_through: false,
     };
@@ -103,6 +104,8 @@ struct Service<'a> {
     waiting: VecDeque<Waiting>,
     /// Rows that go one by one, since it wasn't clear which of them Pruvan took.
     singly: VecDeque<Waiting>,
+    /// Whether what was picked last is one of these.
+    is_second_look: bool,
     /// Whether `waiting` was all there was.
     all_read: bool,
     /// Whether anything went through in this turn.
@@ -143,8 +146,10 @@ impl Service<'_> {
     /// The rows that go next, at most `most` (though one at least, to see whether there is any).
     async fn pick(&mut self, most: usize, now: i64) -> Result<Picked, StoreError> {
         if let Some(row) = self.singly.pop_front() {
+            self.is_second_look = true;
             return Ok(Picked::Rows(vec![row]));
         }
+        self.is_second_look = false;
         let (username, carried) = (&self.account.username, self.account.carried_at);
         while self.waiting.is_empty() {
             if self.all_read {
@@ -294,7 +299,9 @@ impl Service<'_> {
                 self.account.probe = Probe { size: (rest.len() / 2).max(1), left: rest.len(), aside: None };
                 self.wait_on(rest);
             }
-            _ if taken < rest.len() as u64 && !alone => self.singly.extend(rest.into_iter().map(|item| item.row)),
+            _ if taken < rest.len() as u64 && !self.is_second_look => {
+                self.singly.extend(rest.into_iter().map(|item| item.row))
+            }
             _ => {
                 if taken < rest.len() as u64 {
                     tracing::warn!(account = %self.account.username, order = %rest[0].number(), "push.not_counted");

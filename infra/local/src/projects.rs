@@ -21,6 +21,8 @@ pub struct Projects {
     pub crews: Option<BTreeSet<String>>,
     /// Orders an hour that are taken by pushes (*General*).
     pub hourly_limit: usize,
+    /// Orders with which Pruvan fails as a whole: with this status and body, whatever else is in the push.
+    pub breaks_on: BTreeMap<String, (u16, String)>,
     /// By number, without a client code.
     pub by_number: BTreeMap<String, Map<String, Value>>,
     /// Orders that pushes brought, with the time, in milliseconds.
@@ -34,6 +36,7 @@ impl Default for Projects {
             auto_admin: false,
             crews: None,
             hourly_limit: 5000,
+            breaks_on: BTreeMap::new(),
             by_number: BTreeMap::new(),
             brought: Vec::new(),
         }
@@ -59,6 +62,11 @@ impl Counted {
 }
 
 impl Projects {
+    /// How a push of these orders breaks, if it does.
+    pub fn breaks(&self, orders: &[Value]) -> Option<(u16, String)> {
+        orders.iter().find_map(|order| self.breaks_on.get(order["workOrderNumber"].as_str()?)).cloned()
+    }
+
     /// Takes what a push brought at `now`, or nothing of it if that passes the hourly limit.
     pub fn push(&mut self, orders: &[Value], now: i64) -> Value {
         self.brought.push((now, orders.len()));

@@ -75,6 +75,8 @@ pub enum Weather {
     Held(Arc<Notify>),
     /// The connection breaks before the answer; it takes effect after so many milliseconds, or never.
     Lost(Option<i64>),
+    /// It takes effect, and is answered as if it hadn't.
+    Uncounted,
     /// Answered as it should be.
     Fine,
 }
@@ -384,6 +386,10 @@ async fn push(
             return Ok(answer(200, json!({ "response": true, "error": "success" }).to_string()));
         };
         held.pushes.push(request);
+        if let Some((status, body)) = held.projects.breaks(&orders) {
+            held.projects.brought.push((now, orders.len()));
+            return Ok(answer(status, body));
+        }
         let reply = match weather {
             Weather::Lost(None) => Value::Null,
             Weather::Lost(Some(after)) if after > 0 => {
@@ -395,6 +401,9 @@ async fn push(
         (weather, reply)
     };
     match weather {
+        Weather::Uncounted => {
+            return Ok(answer(200, r#"{"response":{"created":0,"updated":0,"deleted":0},"error":null}"#.to_owned()));
+        }
         Weather::Held(released) => released.notified().await,
         Weather::Lost(_) => {
             let broken = Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
