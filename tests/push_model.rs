@@ -227,6 +227,8 @@ impl Model<'_> {
             Step::Pull(full) => {
                 let since = (!full).then(|| self.harness.now() - 600);
                 drop(self.vendor.import(since).await.unwrap());
+                // Pruvan has been told the new ones, and what its people do from now on counts.
+                self.told.values_mut().for_each(|told| told.twin = false);
             }
             Step::Weather(sky) => {
                 let weather = match sky {
@@ -284,6 +286,7 @@ impl Model<'_> {
             self.vendor = vendor;
             // What its people had set is gone with the integration; it is told everything that is wished for.
             for told in self.told.values_mut() {
+                told.twin = false;
                 told.edited = (0, String::new());
                 told.wished = told.status.as_str().map_or_else(Default::default, |status| (at, status.to_owned()));
             }

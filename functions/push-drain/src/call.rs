@@ -19,16 +19,29 @@ pub struct Item {
 
 impl Item {
     /// Whether something must go before the order as it is. What is deleted needs nothing made anew.
-    pub fn in_two_parts(&self) -> bool {
-        self.row.before.is_needed() && self.order.deleted_at.is_none()
+    pub fn in_two_parts(&self, account: &Account) -> bool {
+        let before = &self.row.before;
+        self.deletes_first(account)
+            || (!before.without.is_empty()
+                && before.before_for == account.push_key_serial
+                && self.order.deleted_at.is_none())
+    }
+
+    /// Whether the order goes first as deleted. Once a pull has told the new one, crews may have worked on it, and nothing is deleted.
+    pub fn deletes_first(&self, account: &Account) -> bool {
+        let before = &self.row.before;
+        before.delete_first
+            && before.before_for == account.push_key_serial
+            && self.order.deleted_at.is_none()
+            && !account.has_pulled(self.order.made_at)
     }
 
     /// What goes now, as JSON, and the directives with it.
     fn content(&self, account: &Account) -> (String, String) {
-        if self.in_two_parts() && self.row.before.delete_first {
+        if self.deletes_first(account) {
             return (delete_request(&self.order.work_order_number), String::new());
         }
-        let document = match self.in_two_parts() {
+        let document = match self.in_two_parts(account) {
             true => without_services(&self.order.document, &self.row.before.without),
             false => self.order.document.clone(),
         };

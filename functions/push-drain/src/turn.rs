@@ -152,6 +152,9 @@ impl Service<'_> {
         self.is_second_look = false;
         let (username, carried) = (&self.account.username, self.account.carried_at);
         while self.waiting.is_empty() {
+            if self.all_read && !self.account.may_sleep(now) {
+                return Ok(Picked::Nothing(Rest::Awake));
+            }
             if self.all_read {
                 let (next, parked) = self.state.queue.next(username).await?;
                 match next {
@@ -194,7 +197,7 @@ impl Service<'_> {
             };
             let item = Item { row, order };
             match self.account.sending.in_doubt_until(item.number(), now) {
-                Some(until) if item.in_two_parts() => {
+                Some(until) if item.in_two_parts(&self.account) => {
                     conclusions.push(Conclusion { row: item.row, told: None, how: Sent::Postponed { until } });
                 }
                 _ => items.push(item),
@@ -272,7 +275,7 @@ impl Service<'_> {
         let mut held = true;
         for item in refused {
             let reason = named.remove(item.number()).unwrap_or_default();
-            if item.in_two_parts() && item.row.before.delete_first {
+            if item.deletes_first(&self.account) {
                 // What was to be deleted isn't there, or stays: the order as it is goes next in any case.
                 tracing::warn!(account = %self.account.username, order = %item.number(), "push.delete_first_refused");
                 let now = self.state.clock.now_ms();
@@ -330,14 +333,14 @@ impl Service<'_> {
         let now = self.state.clock.now_ms();
         let conclusion = |item: Item| {
             let doubt = self.account.sending.in_doubt_until(item.number(), now);
-            let two_parts = item.in_two_parts();
+            let two_parts = item.in_two_parts(&self.account);
             let how = match doubt {
                 _ if two_parts => Sent::FirstPart { now },
                 Some(again_at) => Sent::TakenInDoubt { again_at },
                 None => Sent::Taken,
             };
             // What an earlier push may still undo is to be told once more.
-            let told = doubt.is_none() && !(two_parts && item.row.before.delete_first);
+            let told = doubt.is_none() && !item.deletes_first(&self.account);
             Conclusion { told: told.then_some(item.order), row: item.row, how }
         };
         let conclusions: Vec<Conclusion<'_>> = items.into_iter().map(conclusion).collect();

@@ -30,6 +30,8 @@ pub struct StandIn {
 
 struct World {
     clock: Clock,
+    /// How long Pruvan takes for a push.
+    delay: Duration,
     /// By the secret in the push key.
     integrations: BTreeMap<String, Held>,
     weather: VecDeque<Weather>,
@@ -139,7 +141,7 @@ impl StandIn {
     pub async fn with_clock(clock: Clock) -> Result<StandIn, StartError> {
         let (listener, url) = listen(0).await?;
         let (integrations, weather, videos) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
-        let state = Arc::new(Mutex::new(World { clock, integrations, weather, videos }));
+        let state = Arc::new(Mutex::new(World { clock, delay: Duration::ZERO, integrations, weather, videos }));
         let app = axum::Router::new()
             .route("/api/", axum::routing::post(push).get(refresh))
             .route("/video/{name}", axum::routing::get(video))
@@ -188,6 +190,11 @@ impl StandIn {
     pub fn video(&self, name: &str, replies: impl IntoIterator<Item = VideoReply>) -> String {
         lock(&self.state).videos.insert(name.to_owned(), replies.into_iter().collect());
         format!("{}/video/{name}", self.url)
+    }
+
+    /// Pushes are answered after this long from now on.
+    pub fn answer_after(&self, delay: Duration) {
+        lock(&self.state).delay = delay;
     }
 
     /// Forgets what was forecast.
@@ -366,6 +373,10 @@ async fn push(
     let orders =
         form_urlencoded::parse(&body).find(|(name, _)| name == "workOrders").map(|(_, value)| value.into_owned());
     let request: Value = orders.and_then(|orders| serde_json::from_str(&orders).ok()).unwrap_or_default();
+    let delay = lock(&state).delay;
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
     let (weather, reply) = {
         let mut world = lock(&state);
         let now = world.clock.now_ms();

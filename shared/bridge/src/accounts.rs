@@ -67,6 +67,9 @@ pub struct Account {
     /// Grows each time there is new work for the drain.
     #[serde(default)]
     pub wakes: i64,
+    /// When it was last said that there is new work, or when work is due.
+    #[serde(default)]
+    pub wake_at: i64,
     /// No push before this.
     #[serde(default)]
     pub backoff_until: i64,
@@ -108,6 +111,11 @@ pub struct Probe {
 }
 
 impl Account {
+    /// Whether an empty queue means that there is nothing to do: not while work that was announced may yet be written.
+    pub fn may_sleep(&self, now: i64) -> bool {
+        self.wake_at < now - ANNOUNCED_MS
+    }
+
     /// Whether a pull has told the integration that there is now what was changed at `at`.
     pub fn has_pulled(&self, at: i64) -> bool {
         self.pulled_for == self.push_key_serial && at <= self.pulled_at
@@ -543,7 +551,7 @@ impl Accounts {
                 None
             }
         };
-        if rest != Rest::Awake {
+        if rest != Rest::Awake && account.may_sleep(now) {
             if bucket_and_time.is_some() {
                 sets.push("wakeBucket = :bucket, wakeAt = :at");
             }

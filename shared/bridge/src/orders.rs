@@ -265,10 +265,15 @@ impl Orders {
         // Pruvan knows what a pull told, and else what the queue has no row for any more. What it knows must not be sent again: crews may
         // have worked on what came since.
         let unknown = row.as_ref().filter(|_| !account.has_pulled(known.changed_at));
-        let mut before = Before::default();
+        let mut before = Before { before_for: account.push_key_serial, ..Before::default() };
         if known.deleted_at.is_some() {
+            // Where the crews are a vendor's, a deletion deletes nothing.
             let may_delete = account.settings.integration.may_set("status", account.settings.auto_admin);
-            before.delete_first = may_delete && unknown.is_some();
+            if may_delete && unknown.is_none() {
+                return Ok(None);
+            }
+            let changed = |name: &&String| was.get(*name).is_some_and(|survey| Some(survey) != is.get(*name));
+            (before.delete_first, before.without) = (may_delete, is.keys().filter(changed).cloned().collect());
             return Ok(before.is_needed().then_some((before, row)));
         }
         before.shed = unknown.map(|row| row.before.shed.clone()).unwrap_or_default();
@@ -522,7 +527,11 @@ fn survey_faults<E: From<StoreError> + From<Vec<Remark>>>(
             });
         }
     }
-    if faults.is_empty() && !names.is_empty() && names.iter().all(|name| before.without.contains(*name)) {
+    if faults.is_empty()
+        && !before.delete_first
+        && !names.is_empty()
+        && names.iter().all(|name| before.without.contains(*name))
+    {
         faults.push(Remark {
             field: "/services".to_owned(),
             detail:

@@ -55,6 +55,8 @@ pub struct Before {
     pub delete_first: bool,
     /// It goes without these services first.
     pub without: BTreeSet<String>,
+    /// For which push key this was found ([`crate::accounts::Account::push_key_serial`]): an integration made anew has nothing to delete.
+    pub before_for: i64,
     /// Services that were left out before Pruvan knew, each with its survey: one that comes back with another survey must be deleted
     /// first.
     pub shed: BTreeMap<String, String>,
@@ -143,6 +145,10 @@ impl PushQueue {
             if before.delete_first {
                 sets.push_str(", deleteFirst = :true");
                 update = update.expression_attribute_values(":true", AttributeValue::Bool(true));
+            }
+            if before.is_needed() {
+                sets.push_str(", beforeFor = :beforeFor");
+                update = update.expression_attribute_values(":beforeFor", n(before.before_for));
             }
             if before.shed.is_empty() {
                 removes.push_str(", shed");
@@ -234,7 +240,7 @@ impl PushQueue {
         let mut rows = self.range(username, due(URGENT, 0), due(URGENT, now), limit).await?;
         for (from, to) in [(carried + 1, now), (0, carried)] {
             let left = limit.saturating_sub(rows.len());
-            if left > 0 && from <= to {
+            if left > 0 && from <= to && to > 0 {
                 rows.extend(self.range(username, due(NORMAL, from), due(NORMAL, to), left).await?);
             }
         }

@@ -1,0 +1,388 @@
+//! `cargo bench -p tests --bench pushes`: what draining a push queue costs, beside the least that it can cost.
+//!
+//! 200 accounts with 500 changed orders each; the stores, the stand-in for Pruvan (which answers in 200 ms) and what is measured run in
+//! processes of their own. The floor reads the same orders in batches, posts the same bodies, and deletes the same rows in batches,
+//! without leases, ledger, conditions or transactions.
+
+#![expect(clippy::expect_used, reason = "a benchmark that meets what it does not expect must stop")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use bridge::World;
+use bridge::outbound::{Called, Outbound, post_form};
+use bridge::run::Deadline;
+use bridge::settings::Settings;
+use bridge::time::{Clock, Random, Waits};
+use cpu_time::ProcessTime;
+use futures_util::StreamExt as _;
+use local::stand_in::StandIn;
+use local::stores::{ACCESS_KEY, SECRET_KEY};
+use local::{Options, System};
+use pruvan::integration::IntegrationType;
+use pruvan::push::{FORM_FIELD, PushRequest};
+use serde_json::{Value, json};
+
+const ACCOUNTS: usize = 200;
+const ORDERS: usize = 500;
+const AT_ONCE: usize = 8;
+const BATCH: usize = 198;
+const ANSWER_AFTER: Duration = Duration::from_millis(200);
+const ROUNDS: usize = 3;
+
+type Item = std::collections::HashMap<String, AttributeValue>;
+
+fn main() {
+    match std::env::var("BENCH_AS").as_deref() {
+        Ok("stores") => runtime().block_on(async {
+            let system = System::start(Options::default()).await.expect("the stores");
+            let stores = &system.stores;
+            say(&json!({ "gateway": system.gateway_url, "dynamodb": stores.dynamodb_url, "s3": stores.s3_url })
+                .to_string());
+            wait_for_the_end().await;
+        }),
+        Ok("pruvan") => runtime().block_on(async {
+            let pruvan = StandIn::start().await.expect("a stand-in");
+            pruvan.answer_after(ANSWER_AFTER);
+            let integrate = |n: usize| {
+                let made = pruvan.integrate("", "", &username(n), "", IntegrationType::Internal, false);
+                made.rules(|held| held.hourly_limit = usize::MAX);
+                made.push_key()
+            };
+            say(&(0..ACCOUNTS).map(integrate).collect::<Value>().to_string());
+            wait_for_the_end().await;
+        }),
+        Ok("function") => measured(true),
+        Ok("floor") => measured(false),
+        _ => parent(),
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Until the parent closes the standard input.
+async fn wait_for_the_end() {
+    let _ = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().count()).await;
+}
+
+fn username(n: usize) -> String {
+    format!("bench{n:03}")
+}
+
+/// An SDK's HTTP client that counts.
+#[derive(Debug, Clone)]
+struct Counting {
+    calls: Arc<AtomicUsize>,
+    inner: SharedHttpClient,
+}
+
+impl HttpClient for Counting {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(CountingConnector { calls: self.calls.clone(), inner })
+    }
+}
+
+#[derive(Debug)]
+struct CountingConnector {
+    calls: Arc<AtomicUsize>,
+    inner: SharedHttpConnector,
+}
+
+impl HttpConnector for CountingConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.inner.call(request)
+    }
+}
+
+/// Runs as the function, or as the floor, and prints a line of JSON.
+fn measured(function: bool) {
+    let clock = Clock::system();
+    let (random, outbound) = (Random::system(), Outbound::with_loopback());
+    let world = World::new(Settings::from_process(), clock.clone(), random, Waits::REAL, outbound);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let inner = aws_smithy_http_client::Builder::new().build_http();
+    let counting = SharedHttpClient::new(Counting { calls: calls.clone(), inner });
+    let dynamodb = world.dynamodb().expect("settings");
+    let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.config().to_builder().http_client(counting).build());
+    let world = world.clone().with_clients(dynamodb.clone(), world.s3().expect("settings"));
+    // One thread, as in Lambda.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (begun, cpu) = (Instant::now(), ProcessTime::now());
+    if function {
+        runtime.block_on(async {
+            let state = Arc::new(push_drain::PushDrain::new(&world).expect("settings"));
+            push_drain::handle(state, Deadline { at_ms: clock.now_ms() + 900_000 }).await.expect("drained");
+        });
+    } else {
+        runtime.block_on(floor(&world, &dynamodb));
+    }
+    let line = json!({
+        "seconds": begun.elapsed().as_secs_f64(), "cpu": cpu.elapsed().as_secs_f64(), "peak": memory("VmHWM:"),
+        "requests": calls.load(Ordering::Relaxed),
+    });
+    say(&line.to_string());
+}
+
+/// Bare batch reads, the same bodies, bare batch deletes.
+async fn floor(world: &World, dynamodb: &aws_sdk_dynamodb::Client) {
+    let keys: Value = serde_json::from_str(&std::env::var("BENCH_PUSH_KEYS").unwrap_or_default()).expect("push keys");
+    let client = world.outbound.client().expect("a client");
+    futures_util::stream::iter(0..ACCOUNTS)
+        .for_each_concurrent(AT_ONCE, |n| {
+            let (client, url) = (client.clone(), keys[n].as_str().unwrap_or_default().to_owned());
+            async move {
+                for batch in (0..ORDERS).collect::<Vec<_>>().chunks(BATCH) {
+                    let mut request = PushRequest::default();
+                    for chunk in batch.chunks(100) {
+                        let ask = KeysAndAttributes::builder()
+                            .set_keys(Some(chunk.iter().map(|order| order_key(&username(n), *order)).collect()))
+                            .consistent_read(true)
+                            .build()
+                            .expect("a batch");
+                        let reply = dynamodb.batch_get_item().request_items("OrdersTable", ask).send().await;
+                        for item in reply.expect("orders").responses.into_iter().flatten().flat_map(|(_, items)| items)
+                        {
+                            request.push(item["document"].as_s().expect("a document"), "", false);
+                        }
+                    }
+                    let called = post_form(&client, url.parse().expect("a URL"), FORM_FIELD, &request.finish()).await;
+                    assert!(matches!(called, Called::Answered { status: 200, .. }), "{called:?}");
+                    for chunk in batch.chunks(25) {
+                        let delete = |order: &usize| {
+                            let request = DeleteRequest::builder().set_key(Some(row_key(&username(n), *order)));
+                            WriteRequest::builder().delete_request(request.build().expect("a key")).build()
+                        };
+                        let writes = chunk.iter().map(delete).collect();
+                        let deleted = dynamodb.batch_write_item().request_items("PushQueueTable", writes).send().await;
+                        deleted.expect("deletes");
+                    }
+                }
+            }
+        })
+        .await;
+}
+
+fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn number(order: usize) -> String {
+    format!("WO-{order:05}")
+}
+
+fn order_key(username: &str, order: usize) -> Item {
+    let shard = hex_byte(&bridge::secrets::sha256_hex(number(order).as_bytes())) % bridge::orders::SHARDS;
+    Item::from([
+        ("accountShard".to_owned(), text(format!("{username}#{shard}"))),
+        ("workOrderNumber".to_owned(), text(number(order))),
+    ])
+}
+
+fn hex_byte(hex: &str) -> u8 {
+    u8::from_str_radix(&hex[..2], 16).unwrap_or_default()
+}
+
+fn row_key(username: &str, order: usize) -> Item {
+    Item::from([("username".to_owned(), text(username)), ("workOrderNumber".to_owned(), text(number(order)))])
+}
+
+/// Megabytes, of this process.
+fn memory(field: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(field)).and_then(|line| line.split_whitespace().nth(1));
+    line.and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1024.0 / 1e6
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A process of this program in another role, and the line that it says first.
+fn start(role: &str) -> (Child, Value) {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    let mut child =
+        command.env("BENCH_AS", role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a child");
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("a line");
+    (child, serde_json::from_str(&line).expect("JSON"))
+}
+
+/// Typical orders: 400 characters of instructions, three services.
+fn order(n: usize) -> Value {
+    let service = |name: &str| json!({ "serviceName": name, "instructions": "Photos of all sides, before and after. ".repeat(6), "attribute1": "4711" });
+    json!({
+        "workOrderNumber": number(n), "address1": "110 East Main Street", "city": "Round Rock", "state": "TX", "zip": "78664",
+        "clientStatus": "open", "clientInstructions": "Call the office if the gate is locked. ".repeat(5),
+        "instructions": "Cut the grass, trim the edges, remove all debris and take photos of everything. ".repeat(5),
+        "services": [service("Grass Cut"), service("Trim"), service("Debris")],
+    })
+}
+
+/// Makes one account with its orders through the host's API, and copies its rows.
+async fn seed(stores: &Value, push_keys: &Value) -> aws_sdk_dynamodb::Client {
+    let client = reqwest::Client::new();
+    let url = format!("{}/accounts/{}", stores["gateway"].as_str().unwrap_or_default(), username(0));
+    let settings = json!({ "integration": "internal", "pushLimitPerHour": 1_000_000 }).to_string();
+    assert_eq!(client.put(&url).body(settings).send().await.expect("an account").status(), 201);
+    for chunk in (0..ORDERS).collect::<Vec<_>>().chunks(100) {
+        let body: Value = chunk.iter().map(|n| order(*n)).collect();
+        let reply = client.post(format!("{url}/orders")).body(body.to_string()).send().await.expect("a reply");
+        let reply: Value = serde_json::from_slice(&reply.bytes().await.expect("a reply")).expect("JSON");
+        assert_eq!(reply["created"], 100, "{reply}");
+    }
+    let dynamodb = dynamodb(stores);
+    let rows = async |table: &str| -> Vec<Item> {
+        let pages = dynamodb.scan().table_name(table).into_paginator().items().send();
+        pages.collect::<Result<Vec<Item>, _>>().await.expect("rows")
+    };
+    let (accounts, orders) = (rows("AccountsTable").await, rows("OrdersTable").await);
+    for n in 0..ACCOUNTS {
+        let mut account = accounts[0].clone();
+        account.extend([
+            ("username".to_owned(), text(username(n))),
+            ("pushKey".to_owned(), text(push_keys[n].as_str().unwrap_or_default())),
+            ("pushKeyState".to_owned(), text("live")),
+            ("pushKeySerial".to_owned(), AttributeValue::N("1".to_owned())),
+            ("wakeBucket".to_owned(), AttributeValue::N((n % 16).to_string())),
+        ]);
+        dynamodb.put_item().table_name("AccountsTable").set_item(Some(account)).send().await.expect("an account");
+    }
+    let copies = (1..ACCOUNTS).flat_map(|n| {
+        orders.iter().map(move |order| {
+            let mut copy = order.clone();
+            let shard = order["accountShard"].as_s().expect("a shard").replace(&username(0), &username(n));
+            copy.insert("accountShard".to_owned(), text(shard));
+            copy
+        })
+    });
+    put(&dynamodb, "OrdersTable", copies.collect()).await;
+    dynamodb
+}
+
+fn dynamodb(stores: &Value) -> aws_sdk_dynamodb::Client {
+    let settings: BTreeMap<String, String> = environment(stores).into_iter().collect();
+    bridge::aws::dynamodb(&settings.into_iter().collect()).expect("settings")
+}
+
+async fn put(dynamodb: &aws_sdk_dynamodb::Client, table: &str, items: Vec<Item>) {
+    let chunks: Vec<Vec<Item>> = items.chunks(25).map(<[Item]>::to_vec).collect();
+    futures_util::stream::iter(chunks)
+        .for_each_concurrent(4, |chunk| async move {
+            let write = |item: Item| {
+                let put = PutRequest::builder().set_item(Some(item)).build().expect("an item");
+                WriteRequest::builder().put_request(put).build()
+            };
+            let writes = chunk.into_iter().map(write).collect();
+            dynamodb.batch_write_item().request_items(table, writes).send().await.expect("rows");
+        })
+        .await;
+}
+
+/// Queues every order of every account, as if all of them had just been changed.
+async fn queue(dynamodb: &aws_sdk_dynamodb::Client, template: &Item) {
+    let rows = (0..ACCOUNTS).flat_map(|n| {
+        (0..ORDERS).map(move |order| {
+            let mut row = template.clone();
+            row.extend(row_key(&username(n), order));
+            row
+        })
+    });
+    put(dynamodb, "PushQueueTable", rows.collect()).await;
+}
+
+fn environment(stores: &Value) -> Vec<(String, String)> {
+    let url = |name: &str| stores[name].as_str().unwrap_or_default().to_owned();
+    let mut environment = vec![
+        ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url("dynamodb")),
+        ("AWS_ENDPOINT_URL_S3".to_owned(), url("s3")),
+        ("PUSH_AT_ONCE".to_owned(), AT_ONCE.to_string()),
+    ];
+    let fixed = [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("ACCOUNTS_TABLE", "AccountsTable"),
+        ("ORDERS_TABLE", "OrdersTable"),
+        ("PUSH_QUEUE_TABLE", "PushQueueTable"),
+        ("PUSH_HOSTS", "pruvan.com"),
+    ];
+    environment.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    environment
+}
+
+fn parent() {
+    let runtime = runtime();
+    let ((mut stores_process, stores), (mut pruvan_process, push_keys)) = (start("stores"), start("pruvan"));
+    say(&format!(
+        "{ACCOUNTS} accounts with {ORDERS} changed orders each; Pruvan answers in {} ms",
+        ANSWER_AFTER.as_millis()
+    ));
+    let dynamodb = runtime.block_on(seed(&stores, &push_keys));
+    let template = runtime.block_on(async {
+        let key = row_key(&username(0), 0);
+        let row = dynamodb.get_item().table_name("PushQueueTable").set_key(Some(key)).send().await.expect("a row");
+        row.item.expect("a row")
+    });
+    let run = |role: &str| -> Value {
+        runtime.block_on(queue(&dynamodb, &template));
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.env("BENCH_AS", role).env("BENCH_PUSH_KEYS", push_keys.to_string()).envs(environment(&stores));
+        let output = command.stderr(Stdio::inherit()).output().expect("a child");
+        let left = runtime.block_on(async {
+            let count = dynamodb.scan().table_name("PushQueueTable").limit(10).send().await;
+            count.expect("a scan").count()
+        });
+        assert_eq!(left, 0, "{role} left rows in the queue");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{role} said nothing"))
+    };
+    let (mut function, mut floor) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        floor.push(run("floor"));
+        function.push(run("function"));
+    }
+    let of = |runs: &[Value], name: &str| median(runs.iter().filter_map(|run| run[name].as_f64()).collect());
+    let orders = (ACCOUNTS * ORDERS) as f64;
+    say(&format!("medians of {ROUNDS} alternating runs, {AT_ONCE} accounts at once, {BATCH} orders a call"));
+    say(&format!("{:<28}{:>10}{:>10}{:>8}", "", "function", "floor", "ratio"));
+    for (what, name, per) in [
+        ("seconds", "seconds", 1.0),
+        ("CPU an order, \u{b5}s", "cpu", 1e6 / orders),
+        ("DynamoDB requests an order", "requests", 1.0 / orders),
+        ("peak memory, MB", "peak", 1.0),
+    ] {
+        let (function, floor) = (of(&function, name) * per, of(&floor, name) * per);
+        let places = if per == 1.0 / orders { 4 } else { 1 };
+        say(&format!("{what:<28}{function:>10.places$}{floor:>10.places$}{:>8.2}", function / floor));
+    }
+    say(&format!(
+        "{:<28}{:>10.0}{:>10.0}",
+        "orders a second",
+        orders / of(&function, "seconds"),
+        orders / of(&floor, "seconds")
+    ));
+    let calls = ACCOUNTS * ORDERS.div_ceil(BATCH);
+    say(&format!("{:<28}{calls:>10}{calls:>10}", "calls of Pruvan"));
+    for process in [&mut stores_process, &mut pruvan_process] {
+        drop(process.stdin.take());
+        let _ = process.wait();
+    }
+}
