@@ -696,3 +696,37 @@ async fn metrics_say_what_waits_what_is_parked_and_which_keys_are_dead() {
     // What waits for a dead key waits for somebody, and is told by its number.
     assert_eq!(tick().await, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
 }
+
+#[tokio::test]
+async fn retry_after_is_honoured_and_clamped() {
+    for (asked, not_yet, at_last) in
+        [("120", 115, 20), ("86400", 290, 20), ("Wed, 21 Oct 2015 07:28:00 GMT", 2, 8), ("soon", 3, 5)]
+    {
+        let harness = Harness::start().await;
+        let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+        vendor.validate().await.unwrap();
+        harness.put("vendor1", "1", json!({})).await;
+        vendor.forecast([Weather::Later(asked.to_owned())]);
+        harness.system.tick().await;
+        harness.advance(not_yet);
+        harness.system.tick().await;
+        assert_eq!(vendor.projects(), 0, "{asked}: not yet");
+        harness.advance(at_last);
+        harness.system.tick().await;
+        assert_eq!(vendor.projects(), 1, "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn no_call_is_begun_that_the_invocation_could_not_end() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({})).await;
+    let state = Arc::new(::push_drain::PushDrain::new(&harness.world()).unwrap());
+    for (seconds, projects) in [(0, 0), (45, 0), (46, 1)] {
+        let deadline = bridge::run::Deadline { at_ms: (harness.now() + seconds) * 1000 };
+        ::push_drain::handle(state.clone(), deadline).await.unwrap();
+        assert_eq!(vendor.projects(), projects, "{seconds} seconds left");
+    }
+}

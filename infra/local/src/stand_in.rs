@@ -73,6 +73,8 @@ struct Held {
 pub enum Weather {
     /// This status and body, and nothing is done.
     Answer(u16, String),
+    /// HTTP status 503 with this `Retry-After`, and nothing is done.
+    Later(String),
     /// It takes effect, and is answered when this is notified.
     Held(Arc<Notify>),
     /// The connection breaks before the answer; it takes effect after so many milliseconds, or never.
@@ -392,6 +394,11 @@ async fn push(
         let weather = general.or_else(|| held.weather.pop_front()).unwrap_or(Weather::Fine);
         if let Weather::Answer(status, body) = weather {
             return Ok(answer(status, body));
+        }
+        if let Weather::Later(wait) = weather {
+            let mut busy = answer(503, String::new());
+            busy.headers_mut().extend(wait.parse().ok().map(|wait| (axum::http::header::RETRY_AFTER, wait)));
+            return Ok(busy);
         }
         let Some(Value::Array(orders)) = request.get("workOrders").cloned() else {
             return Ok(answer(200, json!({ "response": true, "error": "success" }).to_string()));
