@@ -60,6 +60,11 @@ enum Step {
     Drain(i64, Option<(usize, Fault)>),
     /// Two at once, their clocks apart.
     Both(i64, i64),
+    /// An invocation, in the middle of which the host changes an order, and then another one.
+    Amid(u8, u8, u8),
+    /// An invocation whose call is under way while the host changes an order and, if so many seconds are enough for the lease to end, another
+    /// invocation takes over.
+    Overtaken(u8, u8, i64),
     /// An invocation that is killed while its call is under way.
     Killed,
     Seconds(i64),
@@ -119,6 +124,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => sky.prop_map(Step::Weather),
         10 => (skew(), prop::option::weighted(0.5, (nth, fault))).prop_map(|(skew, fault)| Step::Drain(skew, fault)),
         2 => (skew(), skew()).prop_map(|(one, other)| Step::Both(one, other)),
+        3 => (0..ORDERS, any::<u8>(), 0..20u8).prop_map(|(order, text, ms)| Step::Amid(order, text, ms)),
+        2 => (0..ORDERS, any::<u8>(), prop::sample::select(vec![10, 100]))
+            .prop_map(|(order, text, seconds)| Step::Overtaken(order, text, seconds)),
         1 => Just(Step::Killed),
         5 => prop_oneof![2 => 1..130i64, 1 => 130..400i64, 1 => 3000..4000i64].prop_map(Step::Seconds),
     ];
@@ -164,32 +172,33 @@ impl Model<'_> {
 
     async fn step(&mut self, at: usize, step: &Step) {
         match step {
-            Step::Put { order: number, text, services, wish } => {
-                let services = match services {
-                    Services::TaskOnly => json!([{ "serviceName": "Task" }]),
-                    Services::Survey(survey) => {
-                        json!([{ "serviceName": "Task" }, { "serviceName": "Form", "survey": format!("form{survey}") }])
-                    }
-                };
-                let fields = json!({ "clientStatus": format!("c{text}"), "reference": format!("r{text}"), "services": services });
-                let mut body = order(fields.clone());
-                body["status"] = json!(wish);
-                body["replaceSurvey"] = json!(true);
-                let (status, reply) = self.harness.host("PUT", &self.path(*number, ""), Some(body)).await;
-                assert!(status == 200 || status == 201, "{reply}");
-                let told = self.told.entry(*number).or_default();
-                if told.deleted || status == 201 {
-                    let twin = self.vendor.project(&number.to_string()).is_some() || self.vendor.late_effects() > 0;
-                    *told = Told { twin, ..Told::default() };
+            Step::Put { order: number, text, services, wish } => self.put(at, *number, *text, *services, *wish).await,
+            Step::Amid(number, text, ms) => {
+                let (first, second) = (self.drains[&0].clone(), self.drains[&0].clone());
+                let deadline = Deadline { at_ms: self.harness.now() * 1000 + 120_000 };
+                let first = tokio::spawn(::push_drain::handle(first, deadline));
+                tokio::time::sleep(Duration::from_millis(u64::from(*ms))).await;
+                self.put(at, *number, *text, Services::TaskOnly, None).await;
+                let _ = ::push_drain::handle(second, deadline).await;
+                let _ = first.await.unwrap();
+            }
+            Step::Overtaken(number, text, seconds) => {
+                let released = Arc::new(tokio::sync::Notify::new());
+                self.vendor.forecast([Weather::Held(released.clone())]);
+                let before = self.vendor.pushes().len();
+                let deadline = Deadline { at_ms: self.harness.now() * 1000 + 120_000 };
+                let first = tokio::spawn(::push_drain::handle(self.drains[&0].clone(), deadline));
+                while self.vendor.pushes().len() == before && !first.is_finished() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
                 }
-                if wish.is_none() && told.wished.0 > told.edited.0 {
-                    // Taken back, and nobody can say whether it has arrived.
-                    (told.wished, told.edited) = Default::default();
+                self.put(at, *number, *text, Services::TaskOnly, None).await;
+                self.harness.advance(*seconds);
+                if !first.is_finished() {
+                    let _ = self.drain(0).await;
                 }
-                if let Some(wish) = wish.filter(|wish| told.status != *wish) {
-                    told.wished = (at, wish.to_owned());
-                }
-                (told.fields, told.status) = (fields, json!(wish));
+                released.notify_one();
+                let _ = first.await.unwrap();
+                self.vendor.clear_sky();
             }
             Step::Patch { order: number, wish, force } => {
                 let body = json!({ "status": wish, "force": force });
@@ -272,6 +281,35 @@ impl Model<'_> {
             }
             Step::Seconds(seconds) => self.harness.advance(*seconds),
         }
+    }
+
+    async fn put(&mut self, at: usize, number: u8, text: u8, services: Services, wish: Option<&'static str>) {
+        let services = match services {
+            Services::TaskOnly => json!([{ "serviceName": "Task" }]),
+            Services::Survey(survey) => {
+                json!([{ "serviceName": "Task" }, { "serviceName": "Form", "survey": format!("form{survey}") }])
+            }
+        };
+        let fields =
+            json!({ "clientStatus": format!("c{text}"), "reference": format!("r{text}"), "services": services });
+        let mut body = order(fields.clone());
+        body["status"] = json!(wish);
+        body["replaceSurvey"] = json!(true);
+        let (status, reply) = self.harness.host("PUT", &self.path(number, ""), Some(body)).await;
+        assert!(status == 200 || status == 201, "{reply}");
+        let told = self.told.entry(number).or_default();
+        if told.deleted || status == 201 {
+            let twin = self.vendor.project(&number.to_string()).is_some() || self.vendor.late_effects() > 0;
+            *told = Told { twin, ..Told::default() };
+        }
+        if wish.is_none() && told.wished.0 > told.edited.0 {
+            // Taken back, and nobody can say whether it has arrived.
+            (told.wished, told.edited) = Default::default();
+        }
+        if let Some(wish) = wish.filter(|wish| told.status != *wish) {
+            told.wished = (at, wish.to_owned());
+        }
+        (told.fields, told.status) = (fields, json!(wish));
     }
 
     async fn validate(&mut self, at: usize, anew: bool) {
