@@ -23,7 +23,7 @@ use crate::faults::{Fault, Faults};
 use crate::harness::{Harness, order};
 
 const ORDERS: u8 = 4;
-const LIMIT: usize = 14;
+const LIMIT: usize = 7;
 
 /// What a service list can look like.
 #[derive(Debug, Clone, Copy, PartialEq)]
