@@ -350,7 +350,7 @@ async fn what_a_lost_push_carried_is_sent_once_more_whatever_went_through_in_bet
     assert_eq!(harness.order("vendor1", "1").await["push"]["state"], "waiting");
     harness.advance(60);
     assert_eq!(vendor.project("1").unwrap()["clientStatus"], "old", "the late effect");
-    harness.advance(120);
+    harness.advance(160);
     harness.system.tick().await;
     let project = vendor.project("1").unwrap();
     assert_eq!((&project["clientStatus"], &project["status"]), (&json!("new"), &json!("rush")));

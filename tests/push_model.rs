@@ -236,8 +236,10 @@ impl Model<'_> {
             Step::Pull(full) => {
                 let since = (!full).then(|| self.harness.now() - 600);
                 drop(self.vendor.import(since).await.unwrap());
-                // Pruvan has been told the new ones, and what its people do from now on counts.
-                self.told.values_mut().for_each(|told| told.twin = false);
+                if *full {
+                    // Pruvan has been told the new ones, and what its people do from now on counts.
+                    self.told.values_mut().for_each(|told| told.twin = false);
+                }
             }
             Step::Weather(sky) => {
                 let weather = match sky {

@@ -220,7 +220,7 @@ async fn retry(state: &AccountsApi, request: &Request) -> Result<Response<Body>,
     let possible = pruvan::work_order::number_fault(&number).is_none();
     if !possible || !state.queue.retry(&account.username, &number, now).await? {
         return Err(Problem::not_found(format!(
-            "work order {number:?} is not in the push queue: Pruvan has it as it is; POST …/orders/{{workOrderNumber}}/push sends it again"
+            "work order {number:?} is not in the push queue: there is none, or Pruvan has it as it is; POST …/orders/{{workOrderNumber}}/push sends one again"
         )));
     }
     tracing::info!(account = %account.username, order = %number, "push.retry_asked_for");

@@ -94,11 +94,12 @@ async fn pull(state: &GetWorkOrders, request: Request) -> Result<String, Refusal
     for order in &pulled {
         reply.push(&order.document, order.fragment(&account));
     }
-    // What Pruvan is about to be told it may have from now on: a report that comes after this answers it. Pushes of it can wait, unless
-    // this pull leaves a gap to the one before or was cut.
-    let without_gap = since.is_none_or(|since| since <= account.carried_at) && rest.is_empty();
-    let carried = if without_gap { now } else { account.carried_at };
-    state.accounts.note_pull(&account, state.clock.now_ms(), carried).await?;
+    // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, and pushes of it can wait. Not so
+    // if this pull was cut or leaves a gap to the one before: of what it didn't carry, nobody was told.
+    let without_gap = since.is_none_or(|since| account.has_pulled(since));
+    if without_gap && rest.is_empty() {
+        state.accounts.note_pull(&account, now).await?;
+    }
     tracing::info!(
         account = %account.username, full = matches!(request.mode, Mode::Full), orders = pulled.len(), queued = rest.len(),
         "getWorkOrders.done"

@@ -77,9 +77,19 @@ pub enum Reply {
         why: &'static str,
         /// In seconds.
         retry_after: Option<u64>,
-        /// Whether the call reached Pruvan, so that what it carried may be at fault.
-        reached: bool,
+        fault: Fault,
     },
+}
+
+/// Where the fault of a failed call may lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing was sent.
+    NotReached,
+    /// Pruvan said, or it is known, that it lies in no order.
+    Account,
+    /// In an order, or in none.
+    Unknown,
 }
 
 /// How a call went.
@@ -93,25 +103,30 @@ pub enum Made {
     TooLate,
 }
 
-/// Charges the ledger, makes the call, and notes in `account` which orders are in doubt.
+/// Charges the ledger, makes the call, and notes in `account` which orders are in doubt. With it, when it began and how long it took, in
+/// milliseconds.
 pub async fn make(
     state: &PushDrain,
     account: &mut Account,
     lease: &mut Lease,
     batch: &[Item],
-) -> Result<(Made, i64), StoreError> {
+) -> Result<(Made, i64, i64), StoreError> {
     let at = state.clock.now_ms();
-    let Some(push_key) = account.push_key.clone() else { return Ok((Made::Yes(Reply::BadKey), 0)) };
-    let Ok(url) = state.outbound.check(&push_key, &state.push_hosts) else { return Ok((Made::Yes(Reply::BadKey), 0)) };
+    // The list of hosts may have been changed since the key came; it may be mended again, so the key isn't dead by that.
+    let url = account.push_key.as_ref().and_then(|key| state.outbound.check(key, &state.push_hosts).ok());
+    let Some(url) = url else {
+        let why = "the push key's host is not on the list of allowed hosts (PushHosts)";
+        return Ok((Made::Yes(Reply::Failed { why, retry_after: None, fault: Fault::NotReached }), at, 0));
+    };
     ledger::enter(state, account, at, batch.len());
     let told = || batch.iter().map(Item::told);
     account.sending.begin(account.push_key_serial, at, told());
     if !state.accounts.charge(account, lease, at).await? {
-        return Ok((Made::NotHeld, 0));
+        return Ok((Made::NotHeld, at, 0));
     }
     if !lease.carries_a_call(state.clock.now_ms()) {
         account.sending.cancel(at);
-        return Ok((Made::TooLate, 0));
+        return Ok((Made::TooLate, at, 0));
     }
     let mut request = PushRequest::default();
     for item in batch {
@@ -126,28 +141,31 @@ pub async fn make(
         Reply::Failed { .. } if in_doubt => {}
         Reply::BadKey | Reply::Failed { .. } => account.sending.cancel(at),
     }
-    Ok((Made::Yes(reply), state.clock.now_ms() - at))
+    Ok((Made::Yes(reply), at, state.clock.now_ms() - at))
 }
 
 /// What a call's end means.
 fn judge(called: Called) -> Reply {
-    let failed = |why, retry_after| Reply::Failed { why, retry_after, reached: true };
+    let failed = |why, retry_after, fault| Reply::Failed { why, retry_after, fault };
     let (status, body, retry_after) = match called {
-        Called::NotSent => return Reply::Failed { why: "there was no connection", retry_after: None, reached: false },
-        Called::InDoubt => return failed("there was no reply in time", None),
+        Called::NotSent => return failed("there was no connection", None, Fault::NotReached),
+        Called::InDoubt => return failed("there was no reply in time", None, Fault::Unknown),
         Called::Answered { status, body, retry_after } => (status, body, retry_after),
     };
     match (status, PushReply::parse(&body)) {
         (_, PushReply::BadKey(_)) => Reply::BadKey,
-        (429, _) => failed("Pruvan answered with HTTP status 429", retry_after),
+        (429, _) => failed("Pruvan answered with HTTP status 429", retry_after, Fault::Account),
+        (503, _) => failed("Pruvan answered with HTTP status 503", retry_after, Fault::Account),
         (200..=299, PushReply::Counted { created, updated, deleted, errors, error }) => {
             Reply::Looked { taken: created.saturating_add(updated).saturating_add(deleted), errors, error }
         }
-        (200..=299, PushReply::Later(_)) => failed("Pruvan asked to try again later", retry_after),
+        (200..=299, PushReply::Later(_)) => failed("Pruvan asked to try again later", retry_after, Fault::Account),
         (200..=299, PushReply::Refused(error)) => Reply::Looked { taken: 0, errors: Vec::new(), error: Some(error) },
-        (200..=299, PushReply::BodyNotSeen) => failed("Pruvan did not see the orders", retry_after),
-        (200..=299, PushReply::Unreadable) => failed("the reply was none of the Push API's", retry_after),
-        (500..=599, _) => failed("Pruvan answered with an HTTP status of 500 or above", retry_after),
-        _ => failed("Pruvan answered with an HTTP status that is no success", retry_after),
+        (200..=299, PushReply::BodyNotSeen) => failed("Pruvan did not see the orders", retry_after, Fault::Account),
+        (200..=299, PushReply::Unreadable) => {
+            failed("the reply was none of the Push API's", retry_after, Fault::Unknown)
+        }
+        (500..=599, _) => failed("Pruvan answered with an HTTP status of 500 or above", retry_after, Fault::Unknown),
+        _ => failed("Pruvan answered with an HTTP status that is no success", retry_after, Fault::Unknown),
     }
 }

@@ -92,8 +92,7 @@ async fn write_one(
             Transacted::Unmet(unmet) if unmet.contains(&0) => return Ok(false),
             Transacted::Unmet(unmet) if unmet.contains(&row_at) => {
                 // The order has changed since and goes again as it is now; but what was forced has been.
-                let taken = matches!(how, Some(Sent::Taken | Sent::TakenInDoubt { .. }));
-                how = (taken && row.forced.is_some()).then_some(Sent::ForceTaken);
+                how = (how == Some(Sent::Taken) && row.forced.is_some()).then_some(Sent::ForceTaken);
             }
             Transacted::Unmet(_) => {}
         }

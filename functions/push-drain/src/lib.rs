@@ -54,8 +54,8 @@ impl PushDrain {
     pub fn new(world: &World) -> Result<PushDrain, SettingError> {
         let no_tls = SettingError::Invalid { name: "SSL_CERT_FILE", fault: "the root certificates could not be read" };
         let not_a_number =
-            SettingError::Invalid { name: "PUSH_AT_ONCE", fault: "it must be a whole number from 1 to 100" };
-        let at_once = world.settings.get("PUSH_AT_ONCE")?.parse().ok().filter(|accounts| (1..=100).contains(accounts));
+            SettingError::Invalid { name: "PUSH_AT_ONCE", fault: "it must be a whole number from 1 to 32" };
+        let at_once = world.settings.get("PUSH_AT_ONCE")?.parse().ok().filter(|accounts| (1..=32).contains(accounts));
         Ok(PushDrain {
             accounts: Accounts::new(world)?,
             orders: Orders::new(world)?,

@@ -5,13 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bridge::StoreError;
-use bridge::accounts::{Account, Lease, Probe, PushKeyState, Rest};
-use bridge::orders::Order;
+use bridge::accounts::{Account, Lease, PushKeyState, Rest};
 use bridge::push_queue::{Sent, Waiting};
 use pruvan::push::PushError;
 use secrecy::ExposeSecret as _;
 
-use crate::call::{self, Item, Made, Reply};
+use crate::call::{self, Fault, Item, Made, Reply};
 use crate::conclude::{self, Conclusion};
 use crate::{ONE_CALL, PushDrain, Tick, ledger};
 
@@ -21,8 +20,14 @@ const MAX_BATCH: usize = 198;
 /// Bytes a call.
 const MAX_BATCH_BYTES: usize = 1_000_000;
 
+/// Orders read at a time: what one `BatchGetItem` gives.
+const READ: usize = 100;
+
 /// Rows looked up at a time.
 const LOOK_AHEAD: usize = 3 * MAX_BATCH;
+
+/// Orders that are kept aside at most; more of them are an account that fails.
+const MOST_ASIDE: usize = 20;
 
 /// After so long, others have their turn, in milliseconds.
 const TURN_MS: i64 = 15_000;
@@ -119,7 +124,8 @@ impl Service<'_> {
             if !self.tick.has(ONE_CALL) {
                 return Ok(End::Rest(Rest::Awake));
             }
-            if now - self.began >= TURN_MS {
+            // Those that go singly are known to this turn alone.
+            if now - self.began >= TURN_MS && self.singly.is_empty() {
                 return Ok(End::OthersFirst);
             }
             let allowance = ledger::allowance(self.state, &self.account, now);
@@ -150,7 +156,8 @@ impl Service<'_> {
             return Ok(Picked::Rows(vec![row]));
         }
         self.is_second_look = false;
-        let (username, carried) = (&self.account.username, self.account.carried_at);
+        let username = &self.account.username;
+        let carried = if self.account.pulled_for == self.account.push_key_serial { self.account.pulled_at } else { 0 };
         while self.waiting.is_empty() {
             if self.all_read && !self.account.may_sleep(now) {
                 return Ok(Picked::Nothing(Rest::Awake));
@@ -168,26 +175,39 @@ impl Service<'_> {
             self.all_read = self.waiting.len() < LOOK_AHEAD;
         }
         let probe = &self.account.probe;
-        let size = if probe.size == 0 { most } else { most.min(probe.size) }.clamp(1, self.waiting.len());
-        // An order that failed alone goes after another, so that it can be told whose fault it was.
-        if let Some(at) = self.waiting.iter().position(|row| Some(&row.work_order_number) == probe.aside.as_ref()) {
-            let alone = self.waiting.remove(at);
-            if self.went_through || self.waiting.is_empty() {
-                return Ok(Picked::Rows(alone.into_iter().collect()));
-            }
-            self.waiting.extend(alone);
+        let most = if probe.size == 0 { most } else { most.min(probe.size) }.max(1);
+        // Orders that failed alone go alone, and after another, so that it can be told whose fault it was.
+        let aside: Vec<bool> = self.waiting.iter().map(|row| probe.aside.contains(&row.work_order_number)).collect();
+        let alone = aside.iter().position(|aside| *aside).filter(|_| self.went_through || !aside.contains(&false));
+        if let Some(at) = alone {
+            return Ok(Picked::Rows(self.waiting.remove(at).into_iter().collect()));
         }
-        let size = size.min(self.waiting.len());
-        Ok(Picked::Rows(self.waiting.drain(..size).collect()))
+        let (mut picked, mut left) = (Vec::new(), VecDeque::new());
+        for (row, aside) in self.waiting.drain(..).zip(aside) {
+            if aside || picked.len() == most { left.push_back(row) } else { picked.push(row) }
+        }
+        self.waiting = left;
+        Ok(Picked::Rows(picked))
     }
 
     /// Reads the orders of the rows as they are now. A row without an order has nothing to tell, and goes; one with a part that must go
     /// first waits until no earlier push can come after that. `None` if the lease is lost.
     async fn read(&mut self, rows: Vec<Waiting>) -> Result<Option<Vec<Item>>, StoreError> {
-        let numbers: Vec<String> = rows.iter().map(|row| row.work_order_number.clone()).collect();
-        let orders = self.state.orders.get_all(&self.account.username, &numbers).await?;
-        let mut orders: HashMap<String, Order> =
-            orders.into_iter().map(|order| (order.work_order_number.clone(), order)).collect();
+        // Large orders fill a call long before all of them are read.
+        let (mut rows, mut orders, mut bytes) = (rows, HashMap::new(), 0);
+        let mut read = 0;
+        while read < rows.len() && bytes < MAX_BATCH_BYTES {
+            let next = rows.len().min(read + READ);
+            let numbers: Vec<String> = rows[read..next].iter().map(|row| row.work_order_number.clone()).collect();
+            for order in self.state.orders.get_all(&self.account.username, &numbers).await? {
+                bytes += order.document.len();
+                orders.insert(order.work_order_number.clone(), order);
+            }
+            read = next;
+        }
+        for row in rows.split_off(read).into_iter().rev() {
+            self.waiting.push_front(row);
+        }
         let now = self.state.clock.now_ms();
         let (mut items, mut conclusions) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
@@ -224,7 +244,7 @@ impl Service<'_> {
     /// Sends a batch and writes what came of it. `Some` if the turn is over by that.
     async fn push(&mut self, batch: Vec<Item>) -> Result<Option<End>, StoreError> {
         let (orders, attempt) = (batch.len(), self.account.failures + 1);
-        let (made, duration_ms) = call::make(self.state, &mut self.account, &mut self.lease, &batch).await?;
+        let (made, at, duration_ms) = call::make(self.state, &mut self.account, &mut self.lease, &batch).await?;
         let reply = match made {
             Made::Yes(reply) => reply,
             Made::NotHeld => return Ok(Some(End::NotHeld)),
@@ -236,15 +256,17 @@ impl Service<'_> {
         let mut counts = Counts::default();
         let (outcome, end) = match reply {
             Reply::Looked { taken, errors, error } => {
-                let end = self.looked_at(batch, taken, errors, error, &mut counts).await?;
+                let end = self.looked_at(batch, at, (taken, errors, error), &mut counts).await?;
                 (if counts.accepted == orders { "taken" } else { "looked at" }, end)
             }
             Reply::BadKey => {
-                self.state.accounts.bury_push_key(&self.account, &self.lease).await?;
-                ("the push key is dead", Some(End::Rest(Rest::Dead)))
+                // What was said of a key before a validate says nothing of it after that.
+                let buried = self.state.accounts.bury_push_key(&self.account, &self.lease).await?;
+                let rest = if buried { Rest::Dead } else { Rest::Awake };
+                ("the push key is dead", Some(End::Rest(rest)))
             }
-            Reply::Failed { why, retry_after, reached } => {
-                (why, self.failed(batch, why, retry_after, reached, &mut counts).await?)
+            Reply::Failed { why, retry_after, fault } => {
+                (why, self.failed(batch, why, retry_after, fault, &mut counts).await?)
             }
         };
         self.tick.pushed.fetch_add(counts.accepted as u64, Ordering::Relaxed);
@@ -261,9 +283,8 @@ impl Service<'_> {
     async fn looked_at(
         &mut self,
         batch: Vec<Item>,
-        taken: u64,
-        errors: Vec<PushError>,
-        mut error: Option<String>,
+        at: i64,
+        (taken, errors, mut error): (u64, Vec<PushError>, Option<String>),
         counts: &mut Counts,
     ) -> Result<Option<End>, StoreError> {
         self.account.failures = 0;
@@ -276,12 +297,7 @@ impl Service<'_> {
         for item in refused {
             let reason = named.remove(item.number()).unwrap_or_default();
             if item.deletes_first(&self.account) {
-                // What was to be deleted isn't there, or stays: the order as it is goes next in any case.
-                tracing::warn!(account = %self.account.username, order = %item.number(), "push.delete_first_refused");
-                let now = self.state.clock.now_ms();
-                held &=
-                    self.conclude(vec![Conclusion { row: item.row, told: None, how: Sent::FirstPart { now } }]).await?;
-                self.all_read = false;
+                held &= self.nothing_to_delete(item).await?;
                 continue;
             }
             counts.refused += 1;
@@ -292,32 +308,51 @@ impl Service<'_> {
         match error {
             Some(error) if alone => {
                 for item in rest {
+                    if item.deletes_first(&self.account) {
+                        held &= self.nothing_to_delete(item).await?;
+                        continue;
+                    }
                     counts.refused += 1;
                     held &= self.refuse(item, &error).await?;
                 }
                 // Found: it was this one that kept the others from being taken.
-                self.account.probe = Probe::default();
+                (self.account.probe.size, self.account.probe.left) = (0, 0);
             }
             Some(_) if !rest.is_empty() => {
-                self.account.probe = Probe { size: (rest.len() / 2).max(1), left: rest.len(), aside: None };
+                let probe = &mut self.account.probe;
+                (probe.size, probe.left) = ((rest.len() / 2).max(1), rest.len());
                 self.wait_on(rest);
             }
             _ if taken < rest.len() as u64 && !self.is_second_look => {
                 self.singly.extend(rest.into_iter().map(|item| item.row))
             }
             _ => {
-                if taken < rest.len() as u64 {
+                if taken < self.to_be_counted(&rest) {
                     tracing::warn!(account = %self.account.username, order = %rest[0].number(), "push.not_counted");
                 }
                 counts.accepted = rest.len();
-                held &= self.take(rest).await?;
+                held &= self.take(rest, at).await?;
             }
         }
         Ok((!held).then_some(End::NotHeld))
     }
 
-    /// Pruvan has these.
-    async fn take(&mut self, items: Vec<Item>) -> Result<bool, StoreError> {
+    /// How many of these Pruvan has to count. A deletion counts only if there was something to delete.
+    fn to_be_counted(&self, items: &[Item]) -> u64 {
+        let counts = |item: &&Item| item.order.deleted_at.is_none() && !item.deletes_first(&self.account);
+        items.iter().filter(counts).count() as u64
+    }
+
+    /// What was to be deleted isn't there, or stays: the order as it is goes next in any case.
+    async fn nothing_to_delete(&mut self, item: Item) -> Result<bool, StoreError> {
+        tracing::warn!(account = %self.account.username, order = %item.number(), "push.delete_first_refused");
+        let how = Sent::FirstPart { now: self.state.clock.now_ms(), keep_services: true };
+        self.all_read = false;
+        self.conclude(vec![Conclusion { row: item.row, told: None, how }]).await
+    }
+
+    /// Pruvan has these, by a call that began at `at`.
+    async fn take(&mut self, items: Vec<Item>, at: i64) -> Result<bool, StoreError> {
         if items.is_empty() {
             return Ok(true);
         }
@@ -327,15 +362,13 @@ impl Service<'_> {
         if probe.left == 0 {
             probe.size = 0;
         }
-        if probe.aside.as_deref().is_some_and(|aside| items.iter().any(|item| item.number() == aside)) {
-            probe.aside = None;
-        }
+        probe.aside.retain(|aside| !items.iter().any(|item| item.number() == aside));
         let now = self.state.clock.now_ms();
         let conclusion = |item: Item| {
-            let doubt = self.account.sending.in_doubt_until(item.number(), now);
+            let doubt = self.account.sending.in_doubt_until(item.number(), at);
             let two_parts = item.in_two_parts(&self.account);
             let how = match doubt {
-                _ if two_parts => Sent::FirstPart { now },
+                _ if two_parts => Sent::FirstPart { now, keep_services: false },
                 Some(again_at) => Sent::TakenInDoubt { again_at },
                 None => Sent::Taken,
             };
@@ -355,10 +388,11 @@ impl Service<'_> {
         if probe.left == 0 {
             probe.size = 0;
         }
-        probe.aside.take_if(|aside| *aside == item.row.work_order_number);
+        probe.aside.retain(|aside| *aside != item.row.work_order_number);
         // Pruvan's words are shown to the host; should they repeat the push key, they must not.
-        let key = self.account.push_key.as_ref().map(|key| key.expose_secret()).filter(|key| !key.is_empty());
-        let error = key.map_or_else(|| error.to_owned(), |key| error.replace(key, "***"));
+        let key = self.account.push_key.as_ref().map(|key| key.expose_secret().trim()).unwrap_or_default();
+        let secrets = [key].into_iter().chain(key.split(['?', '&', '=', '/'])).filter(|secret| secret.len() >= 16);
+        let error = secrets.fold(error.to_owned(), |error, secret| error.replace(secret, "***"));
         let error: String = error.chars().take(1000).collect();
         let now = self.state.clock.now_ms();
         let wait = usize::try_from(item.row.attempts).ok().and_then(|attempts| RETRIES.get(attempts));
@@ -377,19 +411,28 @@ impl Service<'_> {
         batch: Vec<Item>,
         why: &'static str,
         retry_after: Option<u64>,
-        reached: bool,
+        fault: Fault,
         counts: &mut Counts,
     ) -> Result<Option<End>, StoreError> {
-        if let ([only], true) = (batch.as_slice(), self.went_through)
-            && self.account.probe.aside.as_deref() == Some(only.number())
+        let again =
+            |item: &Item| self.went_through && self.account.probe.aside.iter().any(|aside| aside == item.number());
+        if let [only] = batch.as_slice()
+            && fault == Fault::Unknown
+            && again(only)
         {
             counts.refused += 1;
             let held = self.refuse(only.clone(), why).await?;
             return Ok((!held).then_some(End::NotHeld));
         }
-        if reached {
-            let aside = if let [only] = batch.as_slice() { Some(only.number().to_owned()) } else { None };
-            self.account.probe = Probe { size: (batch.len() / 2).max(1), left: batch.len(), aside };
+        if fault != Fault::NotReached {
+            let probe = &mut self.account.probe;
+            (probe.size, probe.left) = ((batch.len() / 2).max(1), batch.len());
+            if let ([only], Fault::Unknown) = (batch.as_slice(), fault)
+                && probe.aside.len() < MOST_ASIDE
+                && !probe.aside.iter().any(|aside| aside == only.number())
+            {
+                probe.aside.push(only.number().to_owned());
+            }
         }
         let failures = self.account.failures.saturating_add(1);
         let longest = self.state.waits.ms(MAX_BACKOFF);

@@ -55,15 +55,12 @@ pub struct Account {
     /// Pushes under way, or whose end is in doubt.
     #[serde(default)]
     pub sending: Sending,
-    /// When a pull last told all there was.
+    /// Pulls have told all that was changed up to then, without a gap.
     #[serde(default)]
     pub pulled_at: i64,
     /// Which push key there was then.
     #[serde(default)]
     pub pulled_for: i64,
-    /// What was changed up to then has been carried by pulls; pushes of it can wait behind others.
-    #[serde(default)]
-    pub carried_at: i64,
     /// Grows each time there is new work for the drain.
     #[serde(default)]
     pub wakes: i64,
@@ -105,9 +102,8 @@ pub struct Probe {
     pub size: usize,
     /// Orders of the failed batch that have not gone through since.
     pub left: usize,
-    /// An order that failed alone: it goes again when another has gone through, and is at fault if it fails again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub aside: Option<String>,
+    /// Orders that failed alone: each goes again, alone, when another has gone through, and is at fault if it fails then.
+    pub aside: Vec<String>,
 }
 
 impl Account {
@@ -395,15 +391,14 @@ impl Accounts {
         must(self.waking(username, now, "")).await
     }
 
-    /// Notes at `now` that a pull told Pruvan all there was; `carried` is up to when it did without a gap.
-    pub async fn note_pull(&self, account: &Account, now: i64, carried: i64) -> Result<(), StoreError> {
+    /// Notes that pulls have told Pruvan all that was changed up to `at`.
+    pub async fn note_pull(&self, account: &Account, at: i64) -> Result<(), StoreError> {
         let update = self
             .update(&account.username)
-            .update_expression("SET pulledAt = :now, pulledFor = :serial, carriedAt = :carried")
+            .update_expression("SET pulledAt = :at, pulledFor = :serial")
             .expression_attribute_values(":serial", n(account.push_key_serial))
             .condition_expression("attribute_exists(username)")
-            .expression_attribute_values(":carried", n(carried))
-            .expression_attribute_values(":now", n(now));
+            .expression_attribute_values(":at", n(at));
         must(update).await
     }
 
@@ -551,13 +546,15 @@ impl Accounts {
                 None
             }
         };
-        if rest != Rest::Awake && account.may_sleep(now) {
+        // What waits for a dead key waits for a validate, which wakes: it needs no time to be written.
+        let announced = if rest == Rest::Dead { now + ANNOUNCED_MS } else { now - ANNOUNCED_MS };
+        if rest == Rest::Dead || (rest != Rest::Awake && account.may_sleep(now)) {
             if bucket_and_time.is_some() {
                 sets.push("wakeBucket = :bucket, wakeAt = :at");
             }
             let mut values = values(&sets)?;
             values.insert(":wakes".to_owned(), n(account.wakes));
-            values.insert(":announced".to_owned(), n(now - ANNOUNCED_MS));
+            values.insert(":announced".to_owned(), n(announced));
             if let Some((bucket, at)) = bucket_and_time {
                 values.insert(":bucket".to_owned(), n(bucket));
                 values.insert(":at".to_owned(), n(at));
@@ -570,15 +567,16 @@ impl Accounts {
         give_back(awake.0, "leaseOwner = :owner", awake.1).await.map(|_| ())
     }
 
-    /// Marks the push key dead, if it is still the one that was used.
-    pub async fn bury_push_key(&self, account: &Account, lease: &Lease) -> Result<(), StoreError> {
+    /// Marks the push key dead; false if a validate came since the account was read, also of the same key, or other work.
+    pub async fn bury_push_key(&self, account: &Account, lease: &Lease) -> Result<bool, StoreError> {
         let update = self
             .held(&account.username, lease)
             .update_expression("SET pushKeyState = :dead")
-            .condition_expression("leaseOwner = :owner AND pushKeySerial = :serial")
+            .condition_expression("leaseOwner = :owner AND pushKeySerial = :serial AND wakes = :wakes")
+            .expression_attribute_values(":wakes", n(account.wakes))
             .expression_attribute_values(":dead", s(PushKeyState::Dead.as_str()))
             .expression_attribute_values(":serial", n(account.push_key_serial));
-        write(update).await.map(|_| ())
+        write(update).await
     }
 
     fn update(&self, username: &str) -> Update {

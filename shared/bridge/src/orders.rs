@@ -266,6 +266,9 @@ impl Orders {
         // have worked on what came since.
         let unknown = row.as_ref().filter(|_| !account.has_pulled(known.changed_at));
         let mut before = Before { before_for: account.push_key_serial, ..Before::default() };
+        if let Some(row) = row.as_ref().filter(|row| row.before.before_for == account.push_key_serial) {
+            before.without.extend(row.before.without.iter().filter(|name| is.contains_key(*name)).cloned());
+        }
         if known.deleted_at.is_some() {
             // Where the crews are a vendor's, a deletion deletes nothing.
             let may_delete = account.settings.integration.may_set("status", account.settings.auto_admin);
@@ -273,7 +276,8 @@ impl Orders {
                 return Ok(None);
             }
             let changed = |name: &&String| was.get(*name).is_some_and(|survey| Some(survey) != is.get(*name));
-            (before.delete_first, before.without) = (may_delete, is.keys().filter(changed).cloned().collect());
+            before.delete_first = may_delete;
+            before.without.extend(is.keys().filter(changed).cloned());
             return Ok(before.is_needed().then_some((before, row)));
         }
         before.shed = unknown.map(|row| row.before.shed.clone()).unwrap_or_default();

@@ -140,7 +140,7 @@ impl PushQueue {
         if force {
             sets.push_str(", forced = :version");
         }
-        let (mut removes, mut adds) = ("attempts, lastError".to_owned(), String::new());
+        let mut removes = "attempts, lastError".to_owned();
         if let Some((before, row)) = before {
             if before.delete_first {
                 sets.push_str(", deleteFirst = :true");
@@ -157,12 +157,13 @@ impl PushQueue {
                 let shed = before.shed.iter().map(|(name, survey)| (name.clone(), s(survey))).collect();
                 update = update.expression_attribute_values(":shed", AttributeValue::M(shed));
             }
-            if !before.without.is_empty() {
-                adds.push_str(" ADD #without :without");
+            update = update.expression_attribute_names("#without", "without");
+            if before.without.is_empty() {
+                removes.push_str(", #without");
+            } else {
+                sets.push_str(", #without = :without");
                 let names = AttributeValue::Ss(before.without.iter().cloned().collect());
-                update = update
-                    .expression_attribute_names("#without", "without")
-                    .expression_attribute_values(":without", names);
+                update = update.expression_attribute_values(":without", names);
             }
             update = match row {
                 Some(row) => {
@@ -171,7 +172,7 @@ impl PushQueue {
                 None => update.condition_expression("attribute_not_exists(version)"),
             };
         }
-        let expression = format!("{sets} REMOVE {removes}{adds}");
+        let expression = format!("{sets} REMOVE {removes}");
         update
             .update_expression(expression)
             .build()
@@ -234,7 +235,8 @@ impl PushQueue {
         conditional("UpdateItem on PushQueue", || update.clone().send()).await
     }
 
-    /// What is due at `now`: urgent ones first, and last those that a pull had carried by `carried`. At most `limit`.
+    /// What is due at `now`: urgent ones first, and last those that a pull had carried by `carried`. At most `limit`, and each once, also if
+    /// it changes its place meanwhile.
     pub async fn due(&self, username: &str, now: i64, carried: i64, limit: usize) -> Result<Vec<Waiting>, StoreError> {
         let carried = carried.min(now);
         let mut rows = self.range(username, due(URGENT, 0), due(URGENT, now), limit).await?;
@@ -244,6 +246,11 @@ impl PushQueue {
                 rows.extend(self.range(username, due(NORMAL, from), due(NORMAL, to), left).await?);
             }
         }
+        // The later a row was read, the newer it is.
+        let mut seen = BTreeSet::new();
+        rows.reverse();
+        rows.retain(|row| seen.insert(row.work_order_number.clone()));
+        rows.reverse();
         Ok(rows)
     }
 
@@ -349,15 +356,15 @@ impl PushQueue {
                 return Ok(action.delete(delete).build());
             }
             Sent::TakenInDoubt { again_at } => update
-                .update_expression("SET due = :due REMOVE attempts, lastError, forced")
+                .update_expression("SET due = :due REMOVE attempts, lastError")
                 .condition_expression(unchanged)
                 .expression_attribute_values(":version", version)
                 .expression_attribute_values(":due", s(due(sent.class(), *again_at))),
-            Sent::FirstPart { now } => {
+            Sent::FirstPart { now, keep_services } => {
                 let update = update
                     .condition_expression("attribute_exists(version)")
                     .expression_attribute_values(":due", s(due(sent.class(), *now)));
-                match sent.before.without.is_empty() {
+                match *keep_services || sent.before.without.is_empty() {
                     true => update.update_expression("SET due = :due REMOVE deleteFirst"),
                     false => update
                         .update_expression("SET due = :due REMOVE deleteFirst DELETE #without :without")
@@ -406,6 +413,8 @@ pub enum Sent<'a> {
     FirstPart {
         /// The time.
         now: i64,
+        /// The services that go first have not gone yet.
+        keep_services: bool,
     },
     /// It was not sent, since an earlier push of it may still take effect, and what goes first must not come before that.
     Postponed {

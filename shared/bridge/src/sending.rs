@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::secrets::sha256_hex;
 use crate::store::sortable;
 
-/// After its start, a call may take effect for so long, in milliseconds: its own deadline (30 s), two minutes, and a minute that clocks may
-/// be apart. An order that it carried is sent once more after that, whatever went through in between.
-pub const DOUBT_MS: i64 = 210_000;
+/// After its start, a call may take effect for so long, in milliseconds: its own deadline (30 s), two minutes, and two more that the clocks
+/// of two invocations may be apart. An order that it carried is sent once more after that, whatever went through in between.
+pub const DOUBT_MS: i64 = 270_000;
 
 /// Orders kept; beyond them, the oldest calls are forgotten.
 const MAX_ORDERS: usize = 4000;
