@@ -470,29 +470,33 @@ async fn an_order_at_fault_is_found_and_the_others_go_through() {
         let vendor = harness.account("vendor1", IntegrationType::Internal).await;
         vendor.validate().await.unwrap();
         harness.host("PUT", "/accounts/vendor1", Some(json!({ "pushLimitPerHour": limit }))).await;
-        vendor.rules(|held| held.breaks_on.insert("13".to_owned(), fault.clone()));
+        // Two, side by side: neither can hide behind the other.
+        for number in ["13", "14"] {
+            vendor.rules(|held| held.breaks_on.insert(number.to_owned(), fault.clone()));
+        }
         let orders: Vec<Value> = (0..24).map(|n| order(json!({ "workOrderNumber": n.to_string() }))).collect();
         harness.host("POST", "/accounts/vendor1/orders", Some(Value::from(orders))).await;
         let mut minutes = 0;
-        while vendor.projects() < 23 {
+        while vendor.projects() < 22 {
             harness.system.tick().await;
             harness.advance(60);
             minutes += 1;
             assert!(minutes < if limit == 12 { 600 } else { 30 }, "{fault:?}: {} orders", vendor.projects());
         }
-        let bad = harness.order("vendor1", "13").await["push"].clone();
-        // It alone is blamed, and in the end it is parked.
-        for _ in 0..40 {
+        // They alone are blamed, and in the end they are parked.
+        for _ in 0..60 {
             harness.advance(30 * 3600);
             harness.put("vendor1", "other", json!({ "reference": harness.now().to_string() })).await;
             harness.system.tick().await;
         }
-        let bad = (bad, harness.order("vendor1", "13").await["push"].clone());
-        assert_eq!(bad.1["state"], "parked", "{fault:?} {bad:?}");
-        assert!(!bad.1["lastError"].as_str().unwrap().is_empty());
-        assert_eq!(vendor.projects(), 24);
+        for number in ["13", "14"] {
+            let bad = harness.order("vendor1", number).await["push"].clone();
+            assert_eq!(bad["state"], "parked", "{fault:?} {bad:?}");
+            assert!(!bad["lastError"].as_str().unwrap().is_empty());
+        }
         let (_, queue) = harness.host("GET", "/accounts/vendor1/push-queue", None).await;
-        assert_eq!(queue["waiting"].as_array().unwrap().len(), 1);
+        let waiting = queue["waiting"].as_array().unwrap();
+        assert!(waiting.iter().all(|row| row["workOrderNumber"] == "other" || row["state"] == "parked"), "{queue}");
     }
 }
 
@@ -729,4 +733,51 @@ async fn no_call_is_begun_that_the_invocation_could_not_end() {
         ::push_drain::handle(state.clone(), deadline).await.unwrap();
         assert_eq!(vendor.projects(), projects, "{seconds} seconds left");
     }
+}
+
+/// What a first part can't delete must not keep the order from going.
+#[tokio::test]
+async fn what_cannot_be_deleted_first_goes_all_the_same() {
+    for refusal in [
+        r#"{"response":false,"error":"work order not found"}"#,
+        r#"{"response":false,"error":[{"workOrderNumber":"1","error":"address1 is required"}]}"#,
+        r#"{"response":{"created":0,"updated":0,"deleted":0},"error":null}"#,
+    ] {
+        let harness = Harness::start().await;
+        let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+        vendor.validate().await.unwrap();
+        harness.put("vendor1", "1", json!({})).await;
+        harness.host("DELETE", "/accounts/vendor1/orders/1", None).await;
+        harness.put("vendor1", "1", json!({ "reference": "anew" })).await;
+        vendor.forecast([Weather::Answer(200, refusal.to_owned())]);
+        harness.system.tick().await;
+        assert_eq!(vendor.project("1").unwrap()["reference"], "anew", "{refusal}");
+        assert_eq!(harness.order("vendor1", "1").await["push"]["state"], "upToDate");
+    }
+}
+
+/// A validate that comes while "invalid clientCode" is on its way has the last word, also with the same key; and a host that is taken off the
+/// list and put on it again costs no key.
+#[tokio::test]
+async fn a_key_is_dead_only_if_pruvan_said_so_after_it_came() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({})).await;
+    let accounts = Accounts::new(&harness.world()).unwrap();
+    let now = harness.now() * 1000;
+    let (account, lease) = accounts.lease("vendor1", &[1; 16], now).await.unwrap().unwrap();
+    vendor.validate().await.unwrap();
+    assert!(!accounts.bury_push_key(&account, &lease).await.unwrap());
+    assert_eq!(harness.host("GET", "/accounts/vendor1", None).await.1["pushKey"]["state"], "live");
+    harness.advance(100);
+    let mut world = harness.world();
+    world.outbound = bridge::outbound::Outbound::public();
+    let narrow = Arc::new(::push_drain::PushDrain::new(&world).unwrap());
+    let deadline = bridge::run::Deadline { at_ms: harness.now() * 1000 + 120_000 };
+    ::push_drain::handle(narrow, deadline).await.unwrap();
+    assert_eq!((vendor.pushes().len(), vendor.projects()), (0, 0));
+    harness.advance(400);
+    harness.system.tick().await;
+    assert_eq!(vendor.projects(), 1);
 }
