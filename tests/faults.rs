@@ -40,7 +40,7 @@ pub enum Fault {
 pub struct Faults {
     plan: Arc<Mutex<Option<(usize, Fault, u32)>>>,
     died: Arc<Notify>,
-    slow: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
+    slow: Arc<Mutex<Option<MovesTheClock>>>,
 }
 
 impl std::fmt::Debug for Faults {
@@ -48,6 +48,8 @@ impl std::fmt::Debug for Faults {
         f.debug_struct("Faults").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
+
+type MovesTheClock = Box<dyn Fn() + Send>;
 
 /// As many as the SDK tries a call.
 const TRIES: u32 = 2;
