@@ -65,6 +65,8 @@ enum Step {
     /// An invocation whose call is under way while the host changes an order and, if so many seconds are enough for the lease to end, another
     /// invocation takes over.
     Overtaken(u8, u8, i64),
+    /// A push of an order is cut off and takes effect after so many seconds; meanwhile the host changes the order, and that goes through.
+    Late(u8, u8, i64),
     /// An invocation that is killed while its call is under way.
     Killed,
     Seconds(i64),
@@ -127,6 +129,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..ORDERS, any::<u8>(), 0..20u8).prop_map(|(order, text, ms)| Step::Amid(order, text, ms)),
         2 => (0..ORDERS, any::<u8>(), prop::sample::select(vec![10, 100]))
             .prop_map(|(order, text, seconds)| Step::Overtaken(order, text, seconds)),
+        2 => (0..ORDERS, any::<u8>(), 70..118i64).prop_map(|(order, text, seconds)| Step::Late(order, text, seconds)),
         1 => Just(Step::Killed),
         5 => prop_oneof![2 => 1..130i64, 1 => 130..400i64, 1 => 3000..4000i64].prop_map(Step::Seconds),
     ];
@@ -264,6 +267,16 @@ impl Model<'_> {
             }
             Step::Both(one, other) => {
                 let _ = tokio::join!(self.drain(*one), self.drain(*other));
+            }
+            Step::Late(number, text, seconds) => {
+                self.vendor.clear_sky();
+                self.put(at, *number, *text, Services::TaskOnly, None).await;
+                self.vendor.forecast([Weather::Lost(Some(seconds * 1000))]);
+                let _ = self.drain(0).await;
+                self.vendor.clear_sky();
+                self.put(at, *number, text.wrapping_add(1), Services::TaskOnly, None).await;
+                self.harness.advance(65);
+                let _ = self.drain(0).await;
             }
             Step::Killed => {
                 let released = Arc::new(tokio::sync::Notify::new());

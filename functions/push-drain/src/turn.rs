@@ -69,8 +69,6 @@ pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> 
         lease,
         began: now,
         waiting: VecDeque::new(),
-        singly: VecDeque::new(),
-        is_second_look: false,
         all_read: false,
         went_through: false,
     };
@@ -107,10 +105,6 @@ struct Service<'a> {
     began: i64,
     /// Rows that were due when they were looked up.
     waiting: VecDeque<Waiting>,
-    /// Rows that go one by one, since it wasn't clear which of them Pruvan took.
-    singly: VecDeque<Waiting>,
-    /// Whether what was picked last is one of these.
-    is_second_look: bool,
     /// Whether `waiting` was all there was.
     all_read: bool,
     /// Whether anything went through in this turn.
@@ -124,8 +118,7 @@ impl Service<'_> {
             if !self.tick.has(ONE_CALL) {
                 return Ok(End::Rest(Rest::Awake));
             }
-            // Those that go singly are known to this turn alone.
-            if now - self.began >= TURN_MS && self.singly.is_empty() {
+            if now - self.began >= TURN_MS {
                 return Ok(End::OthersFirst);
             }
             let allowance = ledger::allowance(self.state, &self.account, now);
@@ -151,11 +144,6 @@ impl Service<'_> {
 
     /// The rows that go next, at most `most` (though one at least, to see whether there is any).
     async fn pick(&mut self, most: usize, now: i64) -> Result<Picked, StoreError> {
-        if let Some(row) = self.singly.pop_front() {
-            self.is_second_look = true;
-            return Ok(Picked::Rows(vec![row]));
-        }
-        self.is_second_look = false;
         let username = &self.account.username;
         let carried = if self.account.pulled_for == self.account.push_key_serial { self.account.pulled_at } else { 0 };
         while self.waiting.is_empty() {
@@ -316,15 +304,17 @@ impl Service<'_> {
                     held &= self.refuse(item, &error).await?;
                 }
                 // Found: it was this one that kept the others from being taken.
-                (self.account.probe.size, self.account.probe.left) = (0, 0);
+                self.account.probe.over();
             }
             Some(_) if !rest.is_empty() => {
                 let probe = &mut self.account.probe;
-                (probe.size, probe.left) = ((rest.len() / 2).max(1), rest.len());
+                (probe.size, probe.left, probe.second_look) = ((rest.len() / 2).max(1), rest.len(), false);
                 self.wait_on(rest);
             }
-            _ if taken < rest.len() as u64 && !self.is_second_look => {
-                self.singly.extend(rest.into_iter().map(|item| item.row))
+            _ if taken < self.to_be_counted(&rest) && !self.account.probe.second_look => {
+                let probe = &mut self.account.probe;
+                (probe.size, probe.left, probe.second_look) = (1, rest.len(), true);
+                self.wait_on(rest);
             }
             _ => {
                 if taken < self.to_be_counted(&rest) {
@@ -358,10 +348,7 @@ impl Service<'_> {
         }
         self.went_through = true;
         let probe = &mut self.account.probe;
-        probe.left = probe.left.saturating_sub(items.len());
-        if probe.left == 0 {
-            probe.size = 0;
-        }
+        probe.passed(items.len());
         probe.aside.retain(|aside| !items.iter().any(|item| item.number() == aside));
         let now = self.state.clock.now_ms();
         let conclusion = |item: Item| {
@@ -384,10 +371,7 @@ impl Service<'_> {
 
     async fn refuse(&mut self, item: Item, error: &str) -> Result<bool, StoreError> {
         let probe = &mut self.account.probe;
-        probe.left = probe.left.saturating_sub(1);
-        if probe.left == 0 {
-            probe.size = 0;
-        }
+        probe.passed(1);
         probe.aside.retain(|aside| *aside != item.row.work_order_number);
         // Pruvan's words are shown to the host; should they repeat the push key, they must not.
         let key = self.account.push_key.as_ref().map(|key| key.expose_secret().trim()).unwrap_or_default();
@@ -426,7 +410,7 @@ impl Service<'_> {
         }
         if fault != Fault::NotReached {
             let probe = &mut self.account.probe;
-            (probe.size, probe.left) = ((batch.len() / 2).max(1), batch.len());
+            (probe.size, probe.left, probe.second_look) = ((batch.len() / 2).max(1), batch.len(), false);
             if let ([only], Fault::Unknown) = (batch.as_slice(), fault)
                 && probe.aside.len() < MOST_ASIDE
                 && !probe.aside.iter().any(|aside| aside == only.number())

@@ -131,7 +131,10 @@ impl Projects {
     /// A value as it is held; `None` if it is left out.
     fn as_held(&self, name: &str, value: &Value) -> Option<Value> {
         match name {
-            "dueDate" => Some(WrittenDate::parse(value).map_or_else(|_| value.clone(), |date| date.due_date().into())),
+            "dueDate" => {
+                let instant = WrittenDate::parse(value).and_then(WrittenDate::instant);
+                Some(instant.map_or_else(|_| value.clone(), |at| WrittenDate::Unix(at).due_date().into()))
+            }
             "assignedTo" => {
                 let known =
                     |crew: &str| crew == "~all~" || self.crews.as_ref().is_none_or(|crews| crews.contains(crew));

@@ -102,8 +102,25 @@ pub struct Probe {
     pub size: usize,
     /// Orders of the failed batch that have not gone through since.
     pub left: usize,
+    /// Pruvan counted fewer of them than it was sent and named none: each goes singly, and then counts as taken.
+    pub second_look: bool,
     /// Orders that failed alone: each goes again, alone, when another has gone through, and is at fault if it fails then.
     pub aside: Vec<String>,
+}
+
+impl Probe {
+    /// So many orders are done with.
+    pub fn passed(&mut self, orders: usize) {
+        self.left = self.left.saturating_sub(orders);
+        if self.left == 0 {
+            self.over();
+        }
+    }
+
+    /// The search is over, but for the orders aside.
+    pub fn over(&mut self) {
+        (self.size, self.left, self.second_look) = (0, 0, false);
+    }
 }
 
 impl Account {
