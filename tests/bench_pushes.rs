@@ -6,6 +6,8 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that meets what it does not expect must stop")]
 
+mod measure;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +31,7 @@ use futures_util::StreamExt as _;
 use local::stand_in::StandIn;
 use local::stores::{ACCESS_KEY, SECRET_KEY};
 use local::{Options, System};
+use measure::{median, memory};
 use pruvan::integration::IntegrationType;
 use pruvan::push::{FORM_FIELD, PushRequest};
 use serde_json::{Value, json};
@@ -202,18 +205,6 @@ fn hex_byte(hex: &str) -> u8 {
 
 fn row_key(username: &str, order: usize) -> Item {
     Item::from([("username".to_owned(), text(username)), ("workOrderNumber".to_owned(), text(number(order)))])
-}
-
-/// Megabytes, of this process.
-fn memory(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(field)).and_then(|line| line.split_whitespace().nth(1));
-    line.and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1024.0 / 1e6
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// A process of this program in another role, and the line that it says first.

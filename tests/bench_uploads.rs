@@ -5,6 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that meets what it does not expect must stop")]
 
+mod measure;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use cpu_time::ProcessTime;
 use local::stand_in::{StandIn, VideoReply, multipart};
 use local::stores::{ACCESS_KEY, SECRET_KEY};
 use local::{Options, System};
+use measure::{median, memory};
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -138,18 +141,6 @@ fn video() {
         fetch_videos::handle(state, deadline).await.expect("fetched");
     });
     say(&json!({ "start": start.get(), "peak": memory("VmHWM:") }).to_string());
-}
-
-/// Megabytes, of this process.
-fn memory(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(field)).and_then(|line| line.split_whitespace().nth(1));
-    line.and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1024.0 / 1e6
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn parent() {

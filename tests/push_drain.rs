@@ -781,3 +781,20 @@ async fn a_key_is_dead_only_if_pruvan_said_so_after_it_came() {
     harness.system.tick().await;
     assert_eq!(vendor.projects(), 1);
 }
+
+#[tokio::test]
+async fn a_call_carries_a_megabyte_at_most() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    for n in 0..12 {
+        let services: Vec<Value> =
+            (0..3).map(|at| json!({ "serviceName": at.to_string(), "instructions": "x".repeat(40_000) })).collect();
+        harness.put("vendor1", &n.to_string(), json!({ "services": services, "status": "assigned" })).await;
+    }
+    harness.system.tick().await;
+    let pushes = vendor.pushes();
+    assert!(pushes.len() > 1 && pushes.iter().all(|push| push.to_string().len() < 1_100_000), "{}", pushes.len());
+    assert_eq!(vendor.projects(), 12);
+    assert!(!harness.dump().await["PushQueueTable"].iter().any(|row| row.contains("vendor1")));
+}

@@ -13,6 +13,9 @@ use crate::PushDrain;
 /// A transaction holds 100 actions, of which one looks at the lease.
 const ACTIONS: usize = 99;
 
+/// And rows of 4 MB together, of which a deal is left for what is only estimated.
+const BYTES: usize = 3_000_000;
+
 /// Others may change a row while we do.
 const TRIES: usize = 12;
 
@@ -36,12 +39,14 @@ pub async fn write(
 ) -> Result<bool, StoreError> {
     while !conclusions.is_empty() {
         let (mut actions, mut owners) = (vec![state.accounts.while_held(lease)?], vec![usize::MAX]);
+        let mut bytes = 0;
         for (index, conclusion) in conclusions.iter().enumerate() {
             let told =
                 conclusion.told.as_ref().map(|order| state.orders.settling(account, order, read_at)).transpose()?;
             let mut own = vec![state.queue.settle(&account.username, &conclusion.row, &conclusion.how)?];
             own.extend(told.flatten());
-            if actions.len() + own.len() > ACTIONS + 1 {
+            bytes += conclusion.told.as_ref().map_or(0, Order::bytes);
+            if actions.len() + own.len() > ACTIONS + 1 || (bytes > BYTES && index > 0) {
                 break;
             }
             owners.extend(own.iter().map(|_| index));

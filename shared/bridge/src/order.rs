@@ -133,6 +133,11 @@ impl Order {
         Directives(outgoing.map(|(name, directive)| (name.clone(), directive.value.clone())).collect())
     }
 
+    /// About the bytes that the row takes.
+    pub fn bytes(&self) -> usize {
+        self.document.len() + self.reports.iter().map(size).sum::<usize>() + 1000
+    }
+
     /// The order as the host gave it: the document with the host's own wishes in it.
     pub fn as_given(&self) -> Result<Map<String, Value>, StoreError> {
         let fault = |error: serde_json::Error| unreadable("Orders", &error);
@@ -258,12 +263,13 @@ pub(crate) fn directives(
     given.0.iter().map(wish).collect()
 }
 
+/// About the bytes that a report takes.
+fn size(report: &Report) -> usize {
+    let texts = [&report.other, &report.status, &report.field_status, &report.client_status, &report.due_date];
+    texts.into_iter().flatten().map(String::len).sum::<usize>() + 100
+}
+
 pub(crate) fn trim(reports: &mut Vec<Report>) {
-    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let size = |report: &Report| {
-        let texts = [&report.other, &report.status, &report.field_status, &report.client_status, &report.due_date];
-        texts.map(length).iter().sum::<usize>() + 100
-    };
     let mut total: usize = reports.iter().map(size).sum();
     while reports.len() > 1 && (reports.len() > REPORTS_KEPT || total > REPORT_BYTES_KEPT) {
         total -= size(&reports.remove(0));
