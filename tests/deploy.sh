@@ -34,8 +34,10 @@ sam validate --lint --region us-east-1
 
 step "sam build"
 sam build --parameter-overrides Architecture=x86_64 >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log"; exit 1; }
-# ministack doesn't decode ~1 in BinaryMediaTypes; AWS does, and wants it so.
-sed "s|'\*~1\*'|'*/*'|" .aws-sam/build/template.yaml >.aws-sam/build/ministack.yaml
+# ministack doesn't decode ~1 in BinaryMediaTypes and doesn't know the URI of a streamed integration; AWS does, and wants it so.
+sed -e "s|'\*~1\*'|'*/*'|" -e '/^ *ResponseTransferMode: RESPONSE_STREAM$/d' -e "s/BUFFERED_REPLIES: ''/BUFFERED_REPLIES: 'true'/" \
+  .aws-sam/build/template.yaml >.aws-sam/build/ministack.yaml
+[ "$(grep -c "BUFFERED_REPLIES: 'true'" .aws-sam/build/ministack.yaml)" = 1 ] || { echo "error: BUFFERED_REPLIES is not in the built template" >&2; exit 1; }
 
 step "a namespace with a host for pushes, and ministack"
 ip netns add "$namespace"

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lambda_http::Body;
-use local::functions::Function;
+use local::functions::{Function, Reply};
 use local::stand_in::multipart;
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
@@ -19,9 +19,16 @@ fn event(resource: &str, content_type: &str, body: &[u8]) -> String {
 
 async fn invoke(harness: &Harness, binary: &str, event: &str) -> (u16, String) {
     let Some(Function::Http(function)) = harness.system.function(binary) else { panic!("no function {binary}") };
-    let reply = function(lambda_http::request::from_str(event).unwrap()).await;
-    let Body::Text(body) = reply.body() else { panic!("a reply that is not text") };
-    (reply.status().as_u16(), body.clone())
+    match function(lambda_http::request::from_str(event).unwrap()).await {
+        Reply::Buffered(reply) => {
+            let Body::Text(body) = reply.body() else { panic!("a reply that is not text") };
+            (reply.status().as_u16(), body.clone())
+        }
+        Reply::Streamed(reply) => {
+            let status = reply.status().as_u16();
+            (status, String::from_utf8(reply.into_body().collect().await.unwrap()).unwrap())
+        }
+    }
 }
 
 #[tokio::test]

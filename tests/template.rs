@@ -61,6 +61,22 @@ fn every_service_has_every_extension_and_the_host_has_its_routes() {
     assert_eq!(scheduled, ["fetch-videos", "push-drain"]);
 }
 
+/// SAM takes no other value, and lint lets any pass: what is misspelled is buffered, and cut at 6 MB.
+#[test]
+fn pulls_are_streamed_on_every_route_and_nothing_else_is() {
+    for (id, resource) in resources() {
+        for (_, event) in resource["Properties"]["Events"].as_mapping().into_iter().flatten() {
+            let of = &event["Properties"];
+            let streamed = of["ResponseTransferMode"].as_str() == Some("RESPONSE_STREAM");
+            assert_eq!(streamed, id == "GetWorkOrdersFunction", "{id}: {event:?}");
+            if streamed {
+                let timeout = resource["Properties"]["Timeout"].as_u64().unwrap() * 1000;
+                assert_eq!(of["TimeoutInMillis"].as_u64(), Some(timeout), "{id}");
+            }
+        }
+    }
+}
+
 #[test]
 fn gateway_responses_are_in_pruvans_shape() {
     let template = Template::parse(TEMPLATE).unwrap();
@@ -146,12 +162,14 @@ const MAY: [(&str, &[&str]); 8] = [
         "orders",
         &[
             "dynamodb:BatchGetItem OrdersTable",
+            "dynamodb:BatchGetItem PushQueueTable",
             "dynamodb:BatchGetItem UploadsTable",
             "dynamodb:GetItem AccountsTable",
             "dynamodb:GetItem OrdersTable",
             "dynamodb:GetItem PushQueueTable",
             "dynamodb:GetItem UploadsTable",
             "dynamodb:Query OrdersTable",
+            "dynamodb:Query OrdersTable/index/changes",
             "dynamodb:Query UploadsTable",
             "dynamodb:Query UploadsTable/index/by-order",
             "dynamodb:Query UploadsTable/index/unmatched",

@@ -1,24 +1,33 @@
 //! `POST /getWorkOrders`: Pruvan pulls the orders of one user (*The getWorkOrders Web Service*).
+//!
+//! The reply is streamed: it begins with the first page that a shard gives, and holds the bytes that are stored.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::accounts::{Account, Accounts, PushKeyState};
 use bridge::auth::{AuthError, authenticate};
-use bridge::http::{TRY_AGAIN, guarded, to_pruvan, to_pruvan_text};
+use bridge::http::{TRY_AGAIN, guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
 use bridge::orders::{ENDED_TOLD_FOR, LOOK_BACK, Orders, Pulled};
 use bridge::push_queue::PushQueue;
 use bridge::settings::SettingError;
+use bridge::store::MOST_IN_TRANSACTION;
+use bridge::streamed::{NobodyReads, Streamed, Writer, streamed};
 use bridge::time::Clock;
 use bridge::{StoreError, World, form};
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use lambda_http::{Body, Request, Response};
 use pruvan::get_work_orders::{GetWorkOrdersError, GetWorkOrdersRequest, MAX_WORK_ORDERS, Mode, WorkOrdersReply};
 use pruvan::validate::INVALID_CREDENTIALS;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-/// A buffered Lambda reply is JSON of at most 6,291,556 bytes, in which the body's own quotes are escaped. Some of that is left
-/// for the envelope.
-const MAX_ESCAPED: usize = 6_200_000;
+/// A buffered Lambda reply is JSON of at most 6,291,556 bytes, in which the body's own quotes are escaped. Some of that is left for the
+/// envelope.
+const BUFFERED: usize = 6_200_000;
+
+/// A streamed one has at most 200 MB. Counted as if it were escaped, too: nobody comes near.
+const STREAMED: usize = 190_000_000;
 
 /// What the function needs.
 pub struct GetWorkOrders {
@@ -40,36 +49,63 @@ impl GetWorkOrders {
     }
 }
 
+/// Answers one request while the orders are still being read. What fails before the first of them is told as the specification says; after
+/// that the reply breaks off.
+pub async fn handle(state: Arc<GetWorkOrders>, request: Request) -> Response<Streamed> {
+    let reply = async {
+        match pull(state, request, STREAMED).await {
+            Ok((body, _)) => to_pruvan_streamed(body),
+            Err(refusal) => refusal.response().map(Streamed::from),
+        }
+    };
+    guarded(reply, || Refusal::Store.response().map(Streamed::from)).await
+}
+
+/// Answers one request with a reply that is whole, for where nothing streams.
+pub async fn handle_buffered(state: Arc<GetWorkOrders>, request: Request) -> Response<Body> {
+    let reply = async {
+        match pull(state, request, BUFFERED).await {
+            Ok((body, writing)) => match (body.collect().await.map(String::from_utf8), writing.await) {
+                (Ok(Ok(body)), _) => to_pruvan_text(body),
+                (_, Ok(Err(Broken::NoPushKey))) => Refusal::Told(TOO_MANY.to_owned()).response(),
+                _ => Refusal::Store.response(),
+            },
+            Err(refusal) => refusal.response(),
+        }
+    };
+    guarded(reply, || Refusal::Store.response()).await
+}
+
 /// Why there is no list.
 enum Refusal {
     /// To be told as it is.
     Told(String),
-    /// Our own stores.
-    Store(StoreError),
+    /// Our own stores; it is logged.
+    Store,
+}
+
+impl Refusal {
+    fn response(self) -> Response<Body> {
+        match self {
+            Refusal::Told(error) => to_pruvan(&GetWorkOrdersError::new(&error)),
+            Refusal::Store => to_pruvan(&GetWorkOrdersError::new(TRY_AGAIN)),
+        }
+    }
 }
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Refusal {
-        Refusal::Store(error)
+        tracing::error!(%error, "store.failed");
+        Refusal::Store
     }
 }
 
-/// Answers one request.
-pub async fn handle(state: Arc<GetWorkOrders>, request: Request) -> Response<Body> {
-    let reply = async {
-        match pull(&state, request).await {
-            Ok(body) => to_pruvan_text(body),
-            Err(Refusal::Told(error)) => to_pruvan(&GetWorkOrdersError::new(&error)),
-            Err(Refusal::Store(error)) => {
-                tracing::error!(%error, "store.failed");
-                to_pruvan(&GetWorkOrdersError::new(TRY_AGAIN))
-            }
-        }
-    };
-    guarded(reply, || to_pruvan(&GetWorkOrdersError::new(TRY_AGAIN))).await
-}
-
-async fn pull(state: &GetWorkOrders, request: Request) -> Result<String, Refusal> {
+/// Begins a list of at most `room` bytes, escaped; what has no room is queued for pushes.
+async fn pull(
+    state: Arc<GetWorkOrders>,
+    request: Request,
+    room: usize,
+) -> Result<(Streamed, JoinHandle<Result<(), Broken>>), Refusal> {
     let form = form::read(request).await.map_err(|error| Refusal::Told(error.to_string()))?;
     let request = GetWorkOrdersRequest::from_payload(form.payload);
     let account = match authenticate(&state.accounts, &request.credentials, state.clock.now_ms()).await {
@@ -85,62 +121,138 @@ async fn pull(state: &GetWorkOrders, request: Request) -> Result<String, Refusal
             (Some(since), since)
         }
     };
-    let mut pulled = state.orders.changed(&account.username, since, ended_since).await?;
-    let rest = pulled.split_off(fitting(&pulled, &account));
-    if !rest.is_empty() {
-        queue_rest(state, &account, &rest).await?;
+    let username = &account.username;
+    // Without a push key nothing can be pushed, and Pruvan gets an error: never a list that was cut short as if it were whole. So that must be
+    // known before the first byte.
+    if account.push_key_state != PushKeyState::Live
+        && state.orders.are_more_than(MAX_WORK_ORDERS, username, since, ended_since).await?
+    {
+        return Err(Refusal::Told(TOO_MANY.to_owned()));
     }
-    let mut reply = WorkOrdersReply::default();
-    for order in &pulled {
-        reply.push(&order.document, order.fragment(&account));
-    }
-    // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, and pushes of it can wait. Not so
-    // if this pull was cut or leaves a gap to the one before: of what it didn't carry, nobody was told.
-    let without_gap = since.is_none_or(|since| account.has_pulled(since));
-    if without_gap && rest.is_empty() {
-        state.accounts.note_pull(&account, now).await?;
-    }
-    tracing::info!(
-        account = %account.username, full = matches!(request.mode, Mode::Full), orders = pulled.len(), queued = rest.len(),
-        "getWorkOrders.done"
-    );
-    Ok(reply.finish())
+    let mut pages = state.orders.pages(username, since, ended_since);
+    let first = pages.recv().await.transpose()?;
+    let list = List { state, account, since, now, room, full: since.is_none(), sent: HashSet::new(), queued: 0 };
+    let (writer, body) = streamed();
+    let writing = tokio::spawn(async move {
+        let written = list.write(first, pages, writer).await;
+        if let Err(broken) = &written {
+            tracing::error!(error = %broken, "getWorkOrders.broken_off");
+        }
+        written
+    });
+    Ok((body, writing))
 }
 
-/// How many orders, from the first, one reply can carry.
-fn fitting(pulled: &[Pulled], account: &Account) -> usize {
-    let escaped = |text: &str| text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
-    let mut size = 0;
-    for (index, order) in pulled.iter().enumerate() {
-        size += escaped(&order.document) + escaped(order.fragment(account)) + 1;
-        if index == MAX_WORK_ORDERS || size > MAX_ESCAPED {
-            return index;
+/// There is more than one reply can carry, and no push key for the rest.
+const TOO_MANY: &str = "there are more work orders than one import can carry: press Validate in the integration's settings, so that the rest \
+                        can be pushed, and import again";
+
+/// A list under way.
+struct List {
+    state: Arc<GetWorkOrders>,
+    account: Account,
+    since: Option<i64>,
+    now: i64,
+    room: usize,
+    full: bool,
+    sent: HashSet<String>,
+    queued: usize,
+}
+
+/// Why a list breaks off.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("nobody reads it any more")]
+    Unread,
+    #[error("it has no room for all orders, and there is no push key for the rest")]
+    NoPushKey,
+}
+
+impl From<NobodyReads> for Broken {
+    fn from(_: NobodyReads) -> Broken {
+        Broken::Unread
+    }
+}
+
+impl List {
+    async fn write(
+        mut self,
+        first: Option<Vec<Pulled>>,
+        mut pages: mpsc::Receiver<Result<Vec<Pulled>, StoreError>>,
+        writer: Writer,
+    ) -> Result<(), Broken> {
+        let mut reply = WorkOrdersReply::default();
+        let mut page = first;
+        while let Some(orders) = page {
+            let rest = self.copy(orders, &mut reply);
+            if !rest.is_empty() {
+                self.queue(rest).await?;
+            }
+            let part = reply.take();
+            if !part.is_empty() {
+                writer.write(part).await?;
+            }
+            page = pages.recv().await.transpose()?;
+        }
+        // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, and pushes of it can wait. Not
+        // so if this pull was cut or leaves a gap to the one before: of what it didn't carry, nobody was told.
+        let without_gap = self.since.is_none_or(|since| self.account.has_pulled(since));
+        if without_gap && self.queued == 0 {
+            self.state.accounts.note_pull(&self.account, self.now).await?;
+        }
+        tracing::info!(
+            account = %self.account.username, full = self.full, orders = self.sent.len(), queued = self.queued, "getWorkOrders.done"
+        );
+        writer.end(reply.finish()).await?;
+        Ok(())
+    }
+
+    /// Copies a page into the reply; gives back what has no room in it.
+    fn copy(&mut self, orders: Vec<Pulled>, reply: &mut WorkOrdersReply) -> Vec<Pulled> {
+        let mut rest = Vec::new();
+        for order in orders {
+            // It changed while the list was read: Pruvan takes no number twice, and its push or the next pull tells the rest.
+            if self.sent.contains(&order.work_order_number) {
+                continue;
+            }
+            let directives = order.fragment(&self.account);
+            let size = escaped(&order.document) + escaped(directives) + 1;
+            if self.sent.len() == MAX_WORK_ORDERS || size > self.room {
+                self.room = 0;
+                rest.push(order);
+                continue;
+            }
+            self.room -= size;
+            reply.push(&order.document, directives);
+            self.sent.insert(order.work_order_number);
+        }
+        rest
+    }
+
+    async fn queue(&mut self, rest: Vec<Pulled>) -> Result<(), Broken> {
+        if self.account.push_key_state != PushKeyState::Live {
+            return Err(Broken::NoPushKey);
+        }
+        let (username, now) = (&self.account.username, self.state.clock.now_ms());
+        if self.queued == 0 {
+            self.state.accounts.wake(username, now).await?;
+        }
+        self.queued += rest.len();
+        let mut rest = rest.into_iter().map(|order| (order.work_order_number, order.revision, order.changed_at));
+        loop {
+            let some: Vec<_> = rest.by_ref().take(MOST_IN_TRANSACTION).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.state.queue.enqueue_absent(username, some, now).await?;
         }
     }
-    pulled.len()
 }
 
-/// Queues what has no room for pushes. Without a push key that can't be: then Pruvan gets an error, and never a list that was cut
-/// short as if it were whole.
-async fn queue_rest(state: &GetWorkOrders, account: &Account, rest: &[Pulled]) -> Result<(), Refusal> {
-    if account.push_key_state != PushKeyState::Live {
-        return Err(Refusal::Told(format!(
-            "there are {} more work orders than one import can carry: press Validate in the integration's settings, so that the \
-             rest can be pushed, and import again",
-            rest.len()
-        )));
-    }
-    let now = state.clock.now_ms();
-    state.accounts.wake(&account.username, now).await?;
-    let rows: Vec<(String, i64)> = rest.iter().map(|order| (order.work_order_number.clone(), order.revision)).collect();
-    futures_util::stream::iter(rows)
-        .map(|(number, revision)| async move {
-            state.queue.enqueue_overflow(&account.username, &number, revision, now).await
-        })
-        .buffer_unordered(32)
-        .try_collect::<()>()
-        .await?;
-    Ok(())
+fn escaped(text: &str) -> usize {
+    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 fn ms(duration: Duration) -> i64 {

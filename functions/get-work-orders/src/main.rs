@@ -2,5 +2,10 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    bridge::run::http(get_work_orders::GetWorkOrders::new, get_work_orders::handle).await
+    bridge::run::streaming(
+        get_work_orders::GetWorkOrders::new,
+        get_work_orders::handle,
+        get_work_orders::handle_buffered,
+    )
+    .await
 }

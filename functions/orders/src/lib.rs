@@ -3,8 +3,8 @@
 //! ```text
 //! PUT    /accounts/{username}/orders/{workOrderNumber}           a whole work order
 //! PATCH  /accounts/{username}/orders/{workOrderNumber}           some fields of it (JSON merge patch, RFC 7386)
-//! POST   /accounts/{username}/orders                             a JSON array of whole work orders
-//! GET    /accounts/{username}/orders                             GET .../{workOrderNumber}
+//! POST   /accounts/{username}/orders                             many whole work orders: JSON, NDJSON or CSV
+//! GET    /accounts/{username}/orders                             filtered; GET .../{workOrderNumber}
 //! DELETE /accounts/{username}/orders/{workOrderNumber}           deleted in Pruvan too
 //! POST   /accounts/{username}/orders/{workOrderNumber}/push      sent again, whatever Pruvan has
 //! GET    /accounts/{username}/orders/{workOrderNumber}/uploads   with links that work for an hour
@@ -13,8 +13,12 @@
 //! GET    /accounts/{username}/unmatched                          POST .../unmatched/{uuId}/assign
 //! ```
 
+mod bulk;
+mod condition;
+mod list;
 mod results;
 mod show;
+mod table;
 mod write;
 
 use std::sync::Arc;
@@ -24,14 +28,15 @@ use bridge::accounts::Accounts;
 use bridge::files::Files;
 use bridge::host;
 use bridge::http::{Problem, guarded, to_host};
-use bridge::orders::{Orders, SHARDS};
+use bridge::orders::Orders;
 use bridge::push_queue::PushQueue;
 use bridge::settings::SettingError;
 use bridge::time::Clock;
 use bridge::uploads::Uploads;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
-use serde_json::{Value, json};
+
+use crate::condition::with_etag;
 
 /// Orders and uploads a page, unless `limit` says less or more.
 const PAGE: usize = 100;
@@ -73,8 +78,8 @@ pub async fn handle(state: Arc<OrdersApi>, request: Request) -> Response<Body> {
 
 async fn dispatch(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     match (request.method(), host::route(request).as_str()) {
-        (&Method::GET, "/accounts/{username}/orders") => list(state, request).await,
-        (&Method::POST, "/accounts/{username}/orders") => write::post(state, request).await,
+        (&Method::GET, "/accounts/{username}/orders") => list::list(state, request).await,
+        (&Method::POST, "/accounts/{username}/orders") => bulk::post(state, request).await,
         (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}") => get(state, request).await,
         (&Method::PUT, "/accounts/{username}/orders/{workOrderNumber}") => write::put(state, request).await,
         (&Method::PATCH, "/accounts/{username}/orders/{workOrderNumber}") => write::patch(state, request).await,
@@ -112,28 +117,11 @@ fn limit(request: &Request) -> Result<usize, Problem> {
     }
 }
 
-async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
-    let account = host::account(&state.accounts, request).await?;
-    let (shard, after) = match host::read_cursor(request)? {
-        None => (0, None),
-        Some(cursor) => {
-            let (shard, after) = cursor.split_once('#').unwrap_or((&cursor, ""));
-            let shard = shard.parse().ok().filter(|shard| *shard < SHARDS);
-            let shard =
-                shard.ok_or_else(|| Problem::bad_request("cursor is not one that an earlier page gave as next"))?;
-            (shard, Some(after.to_owned()).filter(|after| !after.is_empty()))
-        }
-    };
-    let (orders, next) = state.orders.page(&account.username, shard, after, limit(request)?).await?;
-    let orders = orders.iter().map(show::summary).collect::<Result<Vec<Value>, _>>()?;
-    let next = next.map(|(shard, after)| host::cursor(&format!("{shard}#{}", after.unwrap_or_default())));
-    Ok(to_host(StatusCode::OK, &json!({ "orders": orders, "next": next })))
-}
-
 async fn get(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = number(request)?;
     let order = state.orders.get(&account.username, &number).await?.ok_or_else(|| no_such_order(&number))?;
     let waiting = state.queue.get(&account.username, &number).await?;
-    Ok(to_host(StatusCode::OK, &show::whole(&account, &order, waiting.as_ref(), state.clock.now_ms())?))
+    let shown = show::whole(&account, &order, waiting.as_ref(), state.clock.now_ms())?;
+    Ok(with_etag(to_host(StatusCode::OK, &shown), &order))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bridge::accounts::Account;
 use bridge::files::part_of_name;
 use bridge::host;
-use bridge::http::{Problem, to_host, with_body};
+use bridge::http::{Problem, to_host};
 use bridge::secrets::sha256_hex;
 use bridge::time::display;
 use bridge::uploads::{UploadRow, Written, order_key};
@@ -14,6 +14,7 @@ use lambda_http::{Body, Request, Response};
 use pruvan::survey::{Answer, Survey};
 use serde_json::{Value, json};
 
+use crate::table::{Format, Table};
 use crate::{OrdersApi, limit, no_such_order, number, show};
 
 /// Rows read at a time while looking for those that are asked for.
@@ -79,6 +80,7 @@ pub async fn upload(state: &OrdersApi, request: &Request) -> Result<Response<Bod
 pub async fn answers(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = number(request)?;
+    let format = Format::asked_for(request)?;
     let (surveys, mut next) = select(state, &account, &number, request, limit(request)?, is_survey).await?;
     let (mut read, mut bytes) = (Vec::new(), 0);
     for (at, row) in surveys.iter().enumerate() {
@@ -108,21 +110,17 @@ pub async fn answers(state: &OrdersApi, request: &Request) -> Result<Response<Bo
             rows.push(show::answer(&state.files, row, survey, answer, &pictures).await?);
         }
     }
-    match host::query(request, "format").as_deref() {
-        None | Some("json") => {
-            Ok(to_host(StatusCode::OK, &json!({ "answers": rows, "next": next.as_deref().map(host::cursor) })))
-        }
-        Some("csv") => csv(&number, &rows, next.as_deref()),
-        Some(_) => Err(Problem::bad_request("format must be json or csv")),
+    let next = next.as_deref().map(host::cursor);
+    match format {
+        Format::Json => Ok(to_host(StatusCode::OK, &json!({ "answers": rows, "next": next }))),
+        Format::Csv => table(&number, &rows).reply(next.as_deref()),
     }
 }
 
-fn csv(number: &str, rows: &[Value], next: Option<&str>) -> Result<Response<Body>, Problem> {
+fn table(number: &str, rows: &[Value]) -> Table {
     const COLUMNS: [&str; 9] =
         ["service", "survey", "template", "received", "questionId", "question", "answer", "answerType", "pictures"];
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answers could not be written as CSV");
-    csv.write_record(["workOrderNumber"].into_iter().chain(COLUMNS)).map_err(failed)?;
+    let mut table = Table::new(["workOrderNumber"].into_iter().chain(COLUMNS).map(str::to_owned));
     for row in rows {
         let cell = |name: &&str| match &row[*name] {
             Value::Array(items) => {
@@ -131,20 +129,9 @@ fn csv(number: &str, rows: &[Value], next: Option<&str>) -> Result<Response<Body
             }
             value => value.as_str().unwrap_or_default().to_owned(),
         };
-        // What a spreadsheet would take for a formula, from the field, stays text.
-        let cell = |name| {
-            let text: String = cell(name);
-            let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
-            if formula { format!("'{text}") } else { text }
-        };
-        csv.write_record([number.to_owned()].into_iter().chain(COLUMNS.iter().map(cell))).map_err(failed)?;
+        table.row([number.to_owned()].into_iter().chain(COLUMNS.iter().map(cell)));
     }
-    let text = csv.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    let mut response = with_body(StatusCode::OK, "text/csv; charset=utf-8", text);
-    if let Some(next) = next.and_then(|next| host::cursor(next).parse().ok()) {
-        response.headers_mut().insert("x-next-cursor", next);
-    }
-    Ok(response)
+    table
 }
 
 /// `GET …/orders/{workOrderNumber}/manifest`: all files of an order, each with a link and a name in folders by task and evidence type.

@@ -14,16 +14,16 @@ use pruvan::upload::{Certified, Upload};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
-/// An order in a list.
-pub fn summary(order: &Order) -> Result<Value, StoreError> {
-    Ok(json!({
+/// An order in a list; `given` as the host gave it.
+pub fn summary(order: &Order, given: &Map<String, Value>) -> Value {
+    json!({
         "workOrderNumber": order.work_order_number,
-        "workOrder": order.as_given()?,
+        "workOrder": given,
         "changed": display(order.changed_at),
         "ended": order.ended_at.map(display),
         "deleted": order.deleted_at.map(display),
         "reported": latest(order),
-    }))
+    })
 }
 
 /// An order with all that is known of it.

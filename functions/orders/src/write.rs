@@ -1,50 +1,49 @@
-//! Orders in: each is checked by the specification's tables, and written with its push in one transaction.
+//! One order in: checked by the specification's tables, and written with its push in one transaction.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use bridge::accounts::{Account, AccountSettings};
+use bridge::accounts::AccountSettings;
+use bridge::change::{Changed, Instructions};
 use bridge::host;
 use bridge::http::{Problem, no_content, to_host};
-use bridge::orders::{Instructions, Intent, Outcome};
+use bridge::orders::{Intent, Order, Outcome};
 use bridge::time::display;
-use futures_util::StreamExt as _;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use pruvan::lenient;
 use pruvan::work_order::{DIRECTIVES, Remark, WorkOrder, merge_patch, number_fault};
 use serde_json::{Map, Value, json};
 
+use crate::condition::{Condition, with_etag};
 use crate::{OrdersApi, no_such_order, number, show};
-
-/// Orders of a list written at a time.
-const AT_ONCE: usize = 16;
-
-/// A list that takes longer is answered with what was done, well within the gateway's 29 seconds.
-const STOP_AFTER: Duration = Duration::from_secs(20);
 
 /// `PUT`: the whole order. Fields that are left out are taken back.
 pub async fn put(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
-    let (outcome, reply) = put_one(state, &account, &addressed(request)?, host::json_object(request)?).await?;
-    Ok(to_host(if outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK }, &reply))
+    let number = addressed(request)?;
+    let condition = Condition::read(request)?;
+    let mut body = host::json_object(request)?;
+    let instructions = take_instructions(&mut body)?;
+    let (order, warnings) = checked(state, &account.settings, &number, body)?;
+    let make = |known: Option<&Order>| {
+        condition.check(known)?;
+        Ok::<_, Problem>(order.clone())
+    };
+    let changed =
+        state.orders.change(&account, &number, Intent::State, instructions, state.clock.now_ms(), make).await?;
+    tracing::info!(account = %account.username, order = %number, outcome = ?changed.outcome, "order.put");
+    let status = if changed.outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(with_etag(to_host(status, &result(&changed, warnings)), &changed.order))
 }
 
-async fn put_one(
+/// A whole order as it is given, with what the account and the deployment put into it.
+pub fn checked(
     state: &OrdersApi,
-    account: &Account,
+    settings: &AccountSettings,
     number: &str,
     mut body: Map<String, Value>,
-) -> Result<(Outcome, Value), Problem> {
-    let instructions = take_instructions(&mut body)?;
-    map_status(&account.settings, &mut body);
+) -> Result<(WorkOrder, Vec<Remark>), Vec<Remark>> {
+    map_status(settings, &mut body);
     default_photo_size(state, &mut body);
-    let (order, warnings) = WorkOrder::parse(number, body).map_err(Problem::fields)?;
-    let make = |_: Option<&_>| Ok::<_, Problem>(order.clone());
-    let (outcome, order) =
-        state.orders.change(account, number, Intent::State, instructions, state.clock.now_ms(), make).await?;
-    tracing::info!(account = %account.username, order = %number, ?outcome, "order.put");
-    Ok((outcome, result(number, outcome, order.changed_at, &warnings)))
+    WorkOrder::parse(number, body)
 }
 
 /// The deployment's `photo_size`, for an order that gives none: photos above Lambda's limit don't arrive.
@@ -70,8 +69,10 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
     }
     let set: Vec<String> =
         DIRECTIVES.iter().filter(|name| patch.contains_key(**name)).map(|name| (*name).to_owned()).collect();
+    let condition = Condition::read(request)?;
     let warnings = std::sync::Mutex::new(Vec::new());
-    let make = |known: Option<&bridge::orders::Order>| {
+    let make = |known: Option<&Order>| {
+        condition.check(known)?;
         let mut body = known.ok_or_else(|| no_such_order(&number))?.as_given()?;
         merge_patch(&mut body, patch.clone());
         default_photo_size(state, &mut body);
@@ -81,71 +82,20 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
         }
         Ok::<_, Problem>(order)
     };
-    let (outcome, order) =
+    let changed =
         state.orders.change(&account, &number, Intent::Set(&set), instructions, state.clock.now_ms(), make).await?;
     let warnings = warnings.into_inner().unwrap_or_default();
-    tracing::info!(account = %account.username, order = %number, ?outcome, "order.patched");
-    Ok(to_host(StatusCode::OK, &result(&number, outcome, order.changed_at, &warnings)))
-}
-
-/// `POST`: a list of whole orders, each judged on its own. It can be repeated: what is there already is unchanged.
-pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
-    let account = host::account(&state.accounts, request).await?;
-    let Value::Array(bodies) = host::json(request)? else {
-        return Err(Problem::bad_request("the body must be a JSON array of work orders"));
-    };
-    let stop_at = state.clock.now_ms() + i64::try_from(STOP_AFTER.as_millis()).unwrap_or(i64::MAX);
-    let mut numbers = BTreeSet::new();
-    let checked: Vec<_> = bodies.into_iter().map(|body| check_in_list(body, &mut numbers)).collect();
-    let results: Vec<Value> = futures_util::stream::iter(checked)
-        .map(|(number, body)| {
-            let account = &account;
-            async move {
-                if state.clock.now_ms() >= stop_at {
-                    return json!({ "workOrderNumber": number, "result": "notAttempted" });
-                }
-                let done = match body {
-                    Ok(body) => put_one(state, account, &number, body).await.map(|(_, reply)| reply),
-                    Err(problem) => Err(problem),
-                };
-                done.unwrap_or_else(|problem| {
-                    json!({
-                        "workOrderNumber": number, "result": "refused", "detail": problem.detail(), "errors": problem.errors(),
-                    })
-                })
-            }
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
-    let mut counts = Map::new();
-    for name in ["created", "changed", "unchanged", "refused", "notAttempted"] {
-        let count = results.iter().filter(|result| result["result"] == name).count();
-        counts.insert(name.to_owned(), Value::from(count));
-    }
-    counts.insert("results".to_owned(), Value::from(results));
-    Ok(to_host(StatusCode::OK, &Value::Object(counts)))
-}
-
-fn check_in_list(body: Value, numbers: &mut BTreeSet<String>) -> (String, Result<Map<String, Value>, Problem>) {
-    let Value::Object(body) = body else {
-        return (String::new(), Err(Problem::bad_request("each element must be a JSON object: a work order")));
-    };
-    let number = lenient::text_field(&body, "workOrderNumber").unwrap_or_default();
-    if let Some(fault) = number_fault(&number) {
-        return (number, Err(number_problem(fault)));
-    }
-    if !numbers.insert(number.clone()) {
-        return (number, Err(number_problem("is in the list twice: send each order once")));
-    }
-    (number, Ok(body))
+    tracing::info!(account = %account.username, order = %number, outcome = ?changed.outcome, "order.patched");
+    Ok(with_etag(to_host(StatusCode::OK, &result(&changed, warnings)), &changed.order))
 }
 
 /// `DELETE`: here, and by a push in Pruvan.
 pub async fn delete(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = number(request)?;
-    if !state.orders.delete(&account, &number, state.clock.now_ms()).await? {
+    let condition = Condition::read(request)?;
+    let check = |order: &Order| condition.check(Some(order));
+    if !state.orders.delete(&account, &number, state.clock.now_ms(), check).await? {
         return Err(no_such_order(&number));
     }
     tracing::info!(account = %account.username, order = %number, "order.deleted");
@@ -162,7 +112,8 @@ pub async fn push(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     state.queue.push_again(&account.username, &number, order.revision, now).await?;
     tracing::info!(account = %account.username, order = %number, "push.asked_for");
     let waiting = state.queue.get(&account.username, &number).await?;
-    Ok(to_host(StatusCode::ACCEPTED, &show::whole(&account, &order, waiting.as_ref(), now)?))
+    let shown = show::whole(&account, &order, waiting.as_ref(), now)?;
+    Ok(with_etag(to_host(StatusCode::ACCEPTED, &shown), &order))
 }
 
 fn addressed(request: &Request) -> Result<String, Problem> {
@@ -173,12 +124,12 @@ fn addressed(request: &Request) -> Result<String, Problem> {
     }
 }
 
-fn number_problem(fault: &str) -> Problem {
+pub fn number_problem(fault: &str) -> Problem {
     Problem::fields(vec![Remark { field: "/workOrderNumber".to_owned(), detail: fault.to_owned() }])
 }
 
 /// `force` and `replaceSurvey` are instructions for the next push and no fields of the order.
-fn take_instructions(body: &mut Map<String, Value>) -> Result<Instructions, Problem> {
+pub fn take_instructions(body: &mut Map<String, Value>) -> Result<Instructions, Problem> {
     let mut flag = |name: &str| match body.remove(name) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(flag)) => Ok(flag),
@@ -204,6 +155,13 @@ fn map_status(settings: &AccountSettings, body: &mut Map<String, Value>) {
     }
 }
 
-fn result(number: &str, outcome: Outcome, changed_at: i64, warnings: &[Remark]) -> Value {
-    json!({ "workOrderNumber": number, "result": outcome, "changed": display(changed_at), "warnings": warnings })
+/// What became of an order that was taken; warnings that its text gave come first.
+pub fn result(changed: &Changed, mut warnings: Vec<Remark>) -> Value {
+    warnings.extend(changed.remarks.iter().cloned());
+    json!({
+        "workOrderNumber": changed.order.work_order_number,
+        "result": changed.outcome,
+        "changed": display(changed.order.changed_at),
+        "warnings": warnings,
+    })
 }

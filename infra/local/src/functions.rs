@@ -7,10 +7,19 @@ use std::sync::Arc;
 use bridge::World;
 use bridge::run::Deadline;
 use bridge::settings::SettingError;
+use bridge::streamed::Streamed;
 use lambda_http::{Body, Request, Response};
 
-type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Reply> + Send>>;
 type Done = Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>> + Send>>;
+
+/// What a function answers.
+pub enum Reply {
+    /// Whole.
+    Buffered(Response<Body>),
+    /// While it is still being made.
+    Streamed(Response<Streamed>),
+}
 
 /// What calls a function.
 #[derive(Clone)]
@@ -25,7 +34,10 @@ pub enum Function {
 pub fn start(binary: &str, world: &World) -> Option<Result<Function, SettingError>> {
     Some(match binary {
         "validate" => http(validate::Validate::new(world), validate::handle),
-        "get-work-orders" => http(get_work_orders::GetWorkOrders::new(world), get_work_orders::handle),
+        "get-work-orders" if bridge::run::streams(&world.settings) => {
+            function(get_work_orders::GetWorkOrders::new(world), get_work_orders::handle, Reply::Streamed)
+        }
+        "get-work-orders" => http(get_work_orders::GetWorkOrders::new(world), get_work_orders::handle_buffered),
         "upload-pictures" => http(upload_pictures::UploadPictures::new(world), upload_pictures::handle),
         "status" => http(status::Status::new(world), status::handle),
         "orders" => http(orders::OrdersApi::new(world), orders::handle),
@@ -56,6 +68,21 @@ where
     S: Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    function(state, handle, Reply::Buffered)
+}
+
+fn function<S, F>(
+    state: Result<S, SettingError>,
+    handle: impl Fn(Arc<S>, Request) -> F + Send + Sync + 'static,
+    reply: impl Fn(F::Output) -> Reply + Send + Sync + Copy + 'static,
+) -> Result<Function, SettingError>
+where
+    S: Send + Sync + 'static,
+    F: Future + Send + 'static,
+{
     let state = Arc::new(state?);
-    Ok(Function::Http(Arc::new(move |request| Box::pin(handle(state.clone(), request)))))
+    Ok(Function::Http(Arc::new(move |request| {
+        let answer = handle(state.clone(), request);
+        Box::pin(async move { reply(answer.await) })
+    })))
 }

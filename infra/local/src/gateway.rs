@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::functions::Function;
+use crate::functions::{Function, Reply};
 use crate::template::{Api, Route};
 
 /// API Gateway's limit for a body.
@@ -74,7 +74,10 @@ impl Gateway {
         // The function runs to its end even if the caller hangs up, as in Lambda.
         let running = tokio::spawn(function(request));
         match tokio::time::timeout(timeout.min(TIMEOUT), running).await {
-            Ok(Ok(reply)) => to_http(reply).unwrap_or_else(|| failed(StatusCode::BAD_GATEWAY, "INTEGRATION_FAILURE")),
+            Ok(Ok(Reply::Buffered(reply))) => {
+                to_http(reply).unwrap_or_else(|| failed(StatusCode::BAD_GATEWAY, "INTEGRATION_FAILURE"))
+            }
+            Ok(Ok(Reply::Streamed(reply))) => reply.map(Body::new),
             Ok(Err(_)) => failed(StatusCode::BAD_GATEWAY, "INTEGRATION_FAILURE"),
             Err(_) => failed(StatusCode::GATEWAY_TIMEOUT, "INTEGRATION_TIMEOUT"),
         }

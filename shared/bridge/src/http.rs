@@ -11,6 +11,7 @@ use pruvan::work_order::Remark;
 use serde::Serialize;
 
 use crate::store::StoreError;
+use crate::streamed::Streamed;
 
 /// What Pruvan is told when our own stores fail. It is shown to a person, who can only try again.
 pub const TRY_AGAIN: &str = "the order system is not available at the moment: please try again in a few minutes";
@@ -23,6 +24,11 @@ pub fn to_pruvan(reply: &impl Serialize) -> Response<Body> {
 /// A reply to Pruvan that is JSON already.
 pub fn to_pruvan_text(body: String) -> Response<Body> {
     with_body(StatusCode::OK, "application/json", body)
+}
+
+/// A reply to Pruvan that is JSON, and still being made.
+pub fn to_pruvan_streamed(body: Streamed) -> Response<Streamed> {
+    to_pruvan_text(String::new()).map(|_| body)
 }
 
 /// A reply to the host.

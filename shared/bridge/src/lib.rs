@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod auth;
 pub mod aws;
+pub mod change;
 pub mod files;
 pub mod form;
 pub mod host;
@@ -20,6 +21,7 @@ pub mod secrets;
 pub mod sending;
 pub mod settings;
 pub mod store;
+pub mod streamed;
 pub mod time;
 pub mod uploads;
 pub mod world;

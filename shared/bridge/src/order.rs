@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use pruvan::work_order::Directives;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::accounts::Account;
-use crate::store::{StoreError, unreadable};
+use crate::store::{Item, StoreError, unreadable};
 
 /// Of what Pruvan reported, this many reports are kept.
 const REPORTS_KEPT: usize = 50;
@@ -16,7 +17,7 @@ const REPORTS_KEPT: usize = 50;
 const REPORT_BYTES_KEPT: usize = 60_000;
 
 /// One row.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
     /// The number, unique in the account.
@@ -28,7 +29,9 @@ pub struct Order {
     pub directives: BTreeMap<String, Directive>,
     /// Grows with every write to the row.
     pub revision: i64,
-    /// When the host last changed it.
+    /// The revision of the host's last change.
+    pub version: i64,
+    /// When the host last changed it. Never goes back.
     pub changed_at: i64,
     /// When it was made.
     pub made_at: i64,
@@ -208,8 +211,7 @@ impl Directive {
 }
 
 /// What a pull needs of an order: enough to copy it out.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Pulled {
     /// The number.
     pub work_order_number: String,
@@ -220,16 +222,34 @@ pub struct Pulled {
     /// The row's revision.
     pub revision: i64,
     /// Directives still to be told, as fields.
-    #[serde(default)]
     open: String,
     /// All directives, as fields.
-    #[serde(default)]
     wishes: String,
-    #[serde(default)]
     settled_for: i64,
 }
 
 impl Pulled {
+    /// Takes the texts out of the row; nothing is copied.
+    pub(crate) fn from_item(mut item: Item) -> Result<Pulled, StoreError> {
+        let mut text = |name: &'static str| match item.remove(name) {
+            Some(AttributeValue::S(text)) => Ok(text),
+            _ => Err(StoreError::Row { table: "Orders", fault: format!("no text {name}") }),
+        };
+        let (work_order_number, document) = (text("workOrderNumber")?, text("document")?);
+        let (open, wishes) = (text("open").unwrap_or_default(), text("wishes").unwrap_or_default());
+        let number = |name: &'static str| item.get(name).and_then(|value| value.as_n().ok()?.parse::<i64>().ok());
+        let missing = |name| StoreError::Row { table: "Orders", fault: format!("no number {name}") };
+        Ok(Pulled {
+            work_order_number,
+            document,
+            changed_at: number("changedAt").ok_or_else(|| missing("changedAt"))?,
+            revision: number("revision").ok_or_else(|| missing("revision"))?,
+            open,
+            wishes,
+            settled_for: number("settledFor").unwrap_or(0),
+        })
+    }
+
     /// The directives that go out now, as fields to put before the document's own.
     pub fn fragment(&self, account: &Account) -> &str {
         if account.push_key_serial > self.settled_for { &self.wishes } else { &self.open }
@@ -299,6 +319,7 @@ mod tests {
             document: "{}".to_owned(),
             directives: BTreeMap::from([("status".to_owned(), status)]),
             revision: 1,
+            version: 1,
             changed_at: 0,
             made_at: 0,
             ended_at: None,

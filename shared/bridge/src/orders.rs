@@ -1,24 +1,25 @@
-//! The Orders table, and the one transaction in which an order and its push change together.
+//! The Orders table: what is read, pulled, told and reported. [`crate::change`] has what the host writes.
 //!
 //! A row holds the order as the very JSON that Pruvan gets, so that a pull copies bytes. The directives (`status`,
 //! `assignedTo`, `dueDate`) stand apart: they are sent only until Pruvan has them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-use pruvan::status::OfficeStatus;
-use pruvan::work_order::{Directives, Remark, WorkOrder, surveys};
-use serde_json::{Map, Value};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Select, TransactWriteItem, Update};
+use pruvan::work_order::Directives;
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 
 use crate::accounts::{Account, Accounts};
+use crate::order::trim;
 pub use crate::order::{Directive, Intent, Order, Outcome, Pulled, Report};
-use crate::order::{directives, trim};
-use crate::push_queue::{Before, PushQueue, Urgency, Waiting};
+use crate::push_queue::PushQueue;
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, Transacted, conditional, failed, n, row, s, sortable, transact, unreadable};
+use crate::store::{
+    Item, StoreError, Transacted, batch_get, conditional, failed, n, row, s, sortable, transact, unreadable,
+};
 use crate::world::World;
 
 /// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never changed.
@@ -34,15 +35,53 @@ pub const ENDED_TOLD_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 const MAX_PAGE_BYTES: usize = 2_500_000;
 
 /// Others may change a row while we do; each of them gets in at most once a try.
-const TRIES: usize = 12;
+pub(crate) const TRIES: usize = 12;
+
+/// Where a list of orders goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    shard: u8,
+    /// Among those that ended.
+    ended: bool,
+    /// After the order with this change and number.
+    after: Option<(String, String)>,
+}
+
+impl Place {
+    /// As text, for [`Place::parse`].
+    pub fn to_text(&self) -> String {
+        let (change, number) = self.after.as_ref().map_or(("", ""), |(change, number)| (change, number));
+        format!("{}|{}|{change}|{number}", self.shard, u8::from(self.ended))
+    }
+
+    /// What [`Place::to_text`] wrote.
+    pub fn parse(text: &str) -> Option<Place> {
+        let mut parts = text.splitn(4, '|');
+        let (shard, ended, change, number) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let shard = shard.parse().ok().filter(|shard| *shard < SHARDS)?;
+        let ended = match ended {
+            "0" => false,
+            "1" => true,
+            _ => return None,
+        };
+        let after = match (change, number) {
+            (_, "") => None,
+            (change, number) => {
+                let whole = pruvan::work_order::number_fault(number).is_none() && change.len() <= 40;
+                Some((change.to_owned(), number.to_owned())).filter(|_| whole)
+            }
+        };
+        (after.is_some() == !number.is_empty()).then_some(Place { shard, ended, after })
+    }
+}
 
 /// The table.
 #[derive(Debug, Clone)]
 pub struct Orders {
-    client: Client,
+    pub(crate) client: Client,
     table: String,
-    queue: PushQueue,
-    accounts: Accounts,
+    pub(crate) queue: PushQueue,
+    pub(crate) accounts: Accounts,
 }
 
 impl Orders {
@@ -69,102 +108,147 @@ impl Orders {
 
     /// The orders `numbers` that exist, as they are now.
     pub async fn get_all(&self, username: &str, numbers: &[String]) -> Result<Vec<Order>, StoreError> {
-        let mut orders = Vec::with_capacity(numbers.len());
-        for chunk in numbers.chunks(100) {
-            let mut keys: Vec<Item> = chunk.iter().map(|number| key(username, number)).collect();
-            while !keys.is_empty() {
-                let ask =
-                    aws_sdk_dynamodb::types::KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-                let ask = ask.build().map_err(|_| StoreError::Contended("a batch without keys"))?;
-                let reply = self.client.batch_get_item().request_items(&self.table, ask).send().await;
-                let reply = reply.map_err(failed("BatchGetItem on Orders"))?;
-                for item in reply.responses.into_iter().flatten().flat_map(|(_, items)| items) {
-                    orders.push(row("Orders", item)?);
-                }
-                keys = reply.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
-                if !keys.is_empty() {
-                    // Throttled: not asked again at once.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-        Ok(orders)
+        let keys = numbers.iter().map(|number| key(username, number)).collect();
+        let items = batch_get(&self.client, &self.table, keys).await?;
+        items.into_iter().map(|item| row("Orders", item)).collect()
     }
 
-    /// A page of an account's orders, shard after shard, and where to go on.
+    /// A page of an account's orders from `place` on, shard after shard, and where to go on. With `since` only those that the host changed
+    /// since then: by the index, so that it costs what they are. Each comes with the place after it.
     pub async fn page(
         &self,
         username: &str,
-        mut shard: u8,
-        mut after: Option<String>,
+        since: Option<i64>,
+        mut place: Place,
         limit: usize,
-    ) -> Result<(Vec<Order>, Option<(u8, Option<String>)>), StoreError> {
-        let (mut orders, mut bytes) = (Vec::<Order>::new(), 0);
-        while shard < SHARDS {
-            let partition = partition(username, shard);
-            let start = after.take().map(|number| {
-                Item::from([("accountShard".to_owned(), s(&partition)), ("workOrderNumber".to_owned(), s(number))])
+    ) -> Result<(Vec<(Order, Place)>, Option<Place>), StoreError> {
+        let (mut orders, mut bytes) = (Vec::new(), 0);
+        while place.shard < SHARDS {
+            let partition = partition(username, place.shard);
+            let query = match since {
+                None => {
+                    let query = self.client.query().table_name(&self.table).consistent_read(true);
+                    let query = query.key_condition_expression("accountShard = :shard");
+                    query.expression_attribute_values(":shard", s(&partition))
+                }
+                Some(since) => {
+                    let query = self.range(&partition, if place.ended { "ended" } else { "current" }, since);
+                    query.projection_expression("workOrderNumber, change").set_expression_attribute_names(None)
+                }
+            };
+            let start = place.after.as_ref().map(|(change, number)| {
+                let mut start =
+                    Item::from([("accountShard".to_owned(), s(&partition)), ("workOrderNumber".to_owned(), s(number))]);
+                if since.is_some() {
+                    start.insert("change".to_owned(), s(change));
+                }
+                start
             });
-            let reply = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("accountShard = :shard")
-                .expression_attribute_values(":shard", s(&partition))
-                .consistent_read(true)
-                .limit(i32::try_from(limit - orders.len()).unwrap_or(1))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(failed("Query of Orders"))?;
-            for item in reply.items.unwrap_or_default() {
-                let order: Order = row("Orders", item)?;
-                bytes += order.document.len();
-                orders.push(order);
+            let query = query.limit(i32::try_from(limit - orders.len()).unwrap_or(1)).set_exclusive_start_key(start);
+            let reply = query.send().await.map_err(failed("Query of Orders"))?;
+            let text = |item: &Item, name: &str| item.get(name).and_then(|value| value.as_s().ok().cloned());
+            let at = |item: &Item| {
+                let after =
+                    text(item, "workOrderNumber").map(|number| (text(item, "change").unwrap_or_default(), number));
+                Place { after, ..place.clone() }
+            };
+            let next = reply.last_evaluated_key.as_ref().map(at);
+            let places: Vec<Place> = reply.items.iter().flatten().map(at).collect();
+            let mut read: Vec<Order> = match since {
+                None => reply
+                    .items
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|item| row("Orders", item))
+                    .collect::<Result<_, _>>()?,
+                Some(_) => {
+                    let numbers: Vec<String> =
+                        places.iter().filter_map(|place| place.after.clone()).map(|(_, number)| number).collect();
+                    self.get_all(username, &numbers).await?
+                }
+            };
+            bytes += read.iter().map(Order::bytes).sum::<usize>();
+            for place in places {
+                let same =
+                    |order: &Order| place.after.as_ref().is_some_and(|(_, number)| *number == order.work_order_number);
+                if let Some(at) = read.iter().position(same) {
+                    orders.push((read.swap_remove(at), place));
+                }
             }
-            let more =
-                reply.last_evaluated_key.as_ref().and_then(|key| key.get("workOrderNumber")?.as_s().ok().cloned());
-            if more.is_none() {
-                shard += 1;
-            }
+            place = match next {
+                Some(next) => next,
+                None if since.is_some() && !place.ended => Place { ended: true, after: None, ..place },
+                None => Place { shard: place.shard + 1, ended: false, after: None },
+            };
             if orders.len() >= limit || bytes >= MAX_PAGE_BYTES {
-                return Ok((orders, (shard < SHARDS).then_some((shard, more))));
+                return Ok((orders, Some(place).filter(|place| place.shard < SHARDS)));
             }
-            after = more;
         }
         Ok((orders, None))
     }
 
-    /// Current orders changed since `since` (all of them without it), and those ended since `ended_since`: oldest change first.
-    pub async fn changed(
+    /// Current orders changed since `since` (all of them without it), and those ended since `ended_since`, page by page as the shards give
+    /// them: no more pages are read ahead than the shards there are, and none once the receiver is gone. The last message is an error if not
+    /// all could be read.
+    ///
+    /// Within a shard the oldest change comes first, so an order that changes meanwhile may come again, newer, and none is passed over.
+    pub fn pages(
         &self,
         username: &str,
         since: Option<i64>,
         ended_since: i64,
-    ) -> Result<Vec<Pulled>, StoreError> {
-        let queries = (0..SHARDS).flat_map(|shard| {
-            [
-                self.range(partition(username, shard), "current", since.unwrap_or(0)),
-                self.range(partition(username, shard), "ended", ended_since),
-            ]
-        });
-        let mut pulled: Vec<Pulled> =
-            futures_util::future::try_join_all(queries).await?.into_iter().flatten().collect();
-        pulled.sort_by(|a, b| (a.changed_at, &a.work_order_number).cmp(&(b.changed_at, &b.work_order_number)));
-        // A row that moved from one range to the other between the two reads is in both.
-        let mut newest: BTreeMap<String, i64> = BTreeMap::new();
-        for order in &pulled {
-            let revision = newest.entry(order.work_order_number.clone()).or_insert(order.revision);
-            *revision = order.revision.max(*revision);
+    ) -> mpsc::Receiver<Result<Vec<Pulled>, StoreError>> {
+        let (pages, receiver) = mpsc::channel(1);
+        for shard in 0..SHARDS {
+            let (orders, partition, pages) = (self.clone(), partition(username, shard), pages.clone());
+            tokio::spawn(async move {
+                // What ends while its shard is read is in one of the two ranges, or in both.
+                for (phase, since) in [("current", since.unwrap_or(0)), ("ended", ended_since)] {
+                    let mut query = orders.range(&partition, phase, since).into_paginator().send();
+                    while let Some(page) = query.next().await {
+                        let page = page.map_err(failed("Query of Orders")).and_then(|page| {
+                            let items = page.items.unwrap_or_default();
+                            items.into_iter().map(Pulled::from_item).collect::<Result<Vec<Pulled>, _>>()
+                        });
+                        let failed = page.is_err();
+                        if pages.send(page).await.is_err() || failed {
+                            return;
+                        }
+                    }
+                }
+            });
         }
-        pulled.retain(|order| newest.get(&order.work_order_number) == Some(&order.revision));
-        Ok(pulled)
+        receiver
     }
 
-    async fn range(&self, partition: String, phase: &str, since: i64) -> Result<Vec<Pulled>, StoreError> {
-        let mut pulled = Vec::new();
-        let mut pages = self
-            .client
+    /// Whether there are more than `most` orders that [`Orders::pages`] would give, without reading them.
+    pub async fn are_more_than(
+        &self,
+        most: usize,
+        username: &str,
+        since: Option<i64>,
+        ended_since: i64,
+    ) -> Result<bool, StoreError> {
+        let mut count = 0;
+        for shard in 0..SHARDS {
+            let partition = partition(username, shard);
+            for (phase, since) in [("current", since.unwrap_or(0)), ("ended", ended_since)] {
+                let query = self.range(&partition, phase, since).set_projection_expression(None);
+                let query = query.set_expression_attribute_names(None).select(Select::Count);
+                let mut pages = query.into_paginator().send();
+                while let Some(page) = pages.next().await {
+                    count += usize::try_from(page.map_err(failed("Query of Orders"))?.count).unwrap_or(0);
+                    if count > most {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn range(&self, partition: &str, phase: &str, since: i64) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .index_name("changes")
@@ -175,204 +259,9 @@ impl Orders {
             .expression_attribute_values(":from", s(format!("{phase}#{}", sortable(since))))
             .expression_attribute_values(":to", s(format!("{phase}#~")))
             .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(item) = pages.next().await {
-            pulled.push(row("Orders", item.map_err(failed("Query of Orders"))?)?);
-        }
-        Ok(pulled)
     }
 
-    /// Writes an order that the host gave, and its push, in one transaction; nothing if nothing differs.
-    ///
-    /// `make` gets the row as it is (`None` if there is none, or it was deleted) and returns the order as it shall be. It may
-    /// be called again if others change the row meanwhile, so that nobody's change is lost. A survey that changes under the same service
-    /// name is refused, unless the host says to replace it.
-    pub async fn change<E: From<StoreError> + From<Vec<Remark>>>(
-        &self,
-        account: &Account,
-        number: &str,
-        intent: Intent<'_>,
-        instructions: Instructions,
-        now: i64,
-        make: impl Fn(Option<&Order>) -> Result<WorkOrder, E>,
-    ) -> Result<(Outcome, Order), E> {
-        let Instructions { force, replace_survey } = instructions;
-        let mut awake = false;
-        for _ in 0..TRIES {
-            let known = self.get(&account.username, number).await?;
-            let live = known.as_ref().filter(|order| order.deleted_at.is_none());
-            let order = make(live)?;
-            let document = order.document();
-            let revision = known.as_ref().map_or(1, |order| order.revision + 1);
-            let directives = directives(account, live, &order.directives(), intent, force, (now, revision));
-            if let Some(live) = live
-                && live.document == document
-                && live.directives == directives
-                && !force
-            {
-                return Ok((Outcome::Unchanged, live.clone()));
-            }
-            let ended = directives
-                .get("status")
-                .and_then(|wish| OfficeStatus::parse(&wish.value))
-                .is_some_and(OfficeStatus::ends_order);
-            let ended_at = ended.then(|| live.and_then(|order| order.ended_at).unwrap_or(now));
-            let next = Order {
-                work_order_number: number.to_owned(),
-                document,
-                directives,
-                revision,
-                changed_at: now,
-                made_at: live.map_or(now, |order| order.made_at),
-                ended_at,
-                deleted_at: None,
-                reports: known.as_ref().map(|order| order.reports.clone()).unwrap_or_default(),
-            };
-            let first = match &known {
-                Some(known) => self.what_goes_first(account, known, &next).await?,
-                None => None,
-            };
-            if let Some((before, _)) = &first {
-                survey_faults::<E>(live, &next, before, replace_survey)?;
-            }
-            if !awake {
-                self.accounts.wake(&account.username, now).await?;
-                awake = true;
-            }
-            let read = known.as_ref().map(|order| order.revision);
-            if self.write_with_push(&account.username, &next, read, force, first.as_ref()).await? {
-                return Ok((if live.is_some() { Outcome::Changed } else { Outcome::Created }, next));
-            }
-        }
-        Err(StoreError::Contended("the order").into())
-    }
-
-    /// What must go out before `next`, where it can't be told that Pruvan knows of what lies between: an order that was deleted, or services
-    /// that were left out. With it, the row of the queue that says so.
-    async fn what_goes_first(
-        &self,
-        account: &Account,
-        known: &Order,
-        next: &Order,
-    ) -> Result<Option<(Before, Option<Waiting>)>, StoreError> {
-        let (was, is) = (services(known)?, services(next)?);
-        if known.deleted_at.is_none() && was == is {
-            return Ok(None);
-        }
-        let row = self.queue.get(&account.username, &next.work_order_number).await?;
-        // Pruvan knows what a pull told, and else what the queue has no row for any more. What it knows must not be sent again: crews may
-        // have worked on what came since.
-        let unknown = row.as_ref().filter(|_| !account.has_pulled(known.changed_at));
-        let mut before = Before { before_for: account.push_key_serial, ..Before::default() };
-        if let Some(row) = row.as_ref().filter(|row| row.before.before_for == account.push_key_serial) {
-            before.without.extend(row.before.without.iter().filter(|name| is.contains_key(*name)).cloned());
-        }
-        if known.deleted_at.is_some() {
-            // Where the crews are a vendor's, a deletion deletes nothing.
-            let may_delete = account.settings.integration.may_set("status", account.settings.auto_admin);
-            if may_delete && unknown.is_none() {
-                return Ok(None);
-            }
-            let changed = |name: &&String| was.get(*name).is_some_and(|survey| Some(survey) != is.get(*name));
-            before.delete_first = may_delete;
-            before.without.extend(is.keys().filter(changed).cloned());
-            return Ok(before.is_needed().then_some((before, row)));
-        }
-        before.shed = unknown.map(|row| row.before.shed.clone()).unwrap_or_default();
-        for (name, survey) in &is {
-            let in_pruvan = was.get(name).cloned().or_else(|| before.shed.remove(name));
-            if in_pruvan.is_some_and(|known| known != *survey) {
-                before.without.insert(name.clone());
-            }
-        }
-        before.shed.extend(was.into_iter().filter(|(name, _)| !is.contains_key(name)));
-        Ok(Some((before, row)))
-    }
-
-    /// Deletes an order here and, by a push, in Pruvan. The row stays, so that pulls can tell it. False if there is none.
-    pub async fn delete(&self, account: &Account, number: &str, now: i64) -> Result<bool, StoreError> {
-        let mut awake = false;
-        for _ in 0..TRIES {
-            let Some(known) = self.get(&account.username, number).await?.filter(|order| order.deleted_at.is_none())
-            else {
-                return Ok(false);
-            };
-            let mut next = known.clone();
-            let mut map: Map<String, Value> =
-                serde_json::from_str(&known.document).map_err(|error| unreadable("Orders", &error))?;
-            // An external integration ignores the status, so the client's own status says it, too.
-            map.insert("clientStatus".to_owned(), Value::from("Deleted"));
-            map.insert("status".to_owned(), Value::from(OfficeStatus::Deleted.as_str()));
-            next.document = Value::Object(map).to_string();
-            next.directives.clear();
-            next.revision += 1;
-            next.changed_at = now;
-            next.ended_at = Some(now);
-            next.deleted_at = Some(now);
-            if !awake {
-                self.accounts.wake(&account.username, now).await?;
-                awake = true;
-            }
-            if self.write_with_push(&account.username, &next, Some(known.revision), false, None).await? {
-                return Ok(true);
-            }
-        }
-        Err(StoreError::Contended("the order"))
-    }
-
-    async fn write_with_push(
-        &self,
-        username: &str,
-        next: &Order,
-        revision: Option<i64>,
-        force: bool,
-        first: Option<&(Before, Option<Waiting>)>,
-    ) -> Result<bool, StoreError> {
-        let status = next.directives.get("status").and_then(|wish| OfficeStatus::parse(&wish.value));
-        let urgent = force
-            || next.deleted_at.is_some()
-            || matches!(status, Some(OfficeStatus::Rush | OfficeStatus::Canceled | OfficeStatus::Deleted));
-        let urgency = if urgent { Urgency::Urgent } else { Urgency::Normal };
-        let number = &next.work_order_number;
-        let first = first.map(|(before, row)| (before, row.as_ref()));
-        let push = self.queue.enqueue(username, number, next.revision, urgency, force, first, next.changed_at)?;
-        let order = self.host_update(username, next, revision)?;
-        let actions = [order, push].map(|update| TransactWriteItem::builder().update(update).build());
-        Ok(transact(&self.client, actions.to_vec()).await? == Transacted::Done)
-    }
-
-    /// The host's side of the row; what Pruvan reported is not touched.
-    fn host_update(&self, username: &str, next: &Order, revision: Option<i64>) -> Result<Update, StoreError> {
-        let phase = if next.ended_at.is_some() { "ended" } else { "current" };
-        let mut values = directive_values(next)?;
-        values.extend([
-            (":document".to_owned(), s(&next.document)),
-            (":changedAt".to_owned(), n(next.changed_at)),
-            (":change".to_owned(), s(format!("{phase}#{}", sortable(next.changed_at)))),
-            (":madeAt".to_owned(), n(next.made_at)),
-        ]);
-        let mut expression = format!(
-            "SET {DIRECTIVE_SETS}, document = :document, changedAt = :changedAt, change = :change, madeAt = :madeAt"
-        );
-        let mut removes = Vec::new();
-        for (name, at) in [("endedAt", next.ended_at), ("deletedAt", next.deleted_at)] {
-            match at {
-                Some(at) => {
-                    expression.push_str(&format!(", {name} = :{name}"));
-                    values.insert(format!(":{name}"), n(at));
-                }
-                None => removes.push(name),
-            }
-        }
-        if !removes.is_empty() {
-            expression.push_str(&format!(" REMOVE {}", removes.join(", ")));
-        }
-        self.update(username, &next.work_order_number, expression, values, revision)
-    }
-
-    fn update(
+    pub(crate) fn update(
         &self,
         username: &str,
         number: &str,
@@ -492,65 +381,11 @@ impl Orders {
     }
 }
 
-/// How the host wants a change to go out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Instructions {
-    /// It overrides what an external integration may not set.
-    pub force: bool,
-    /// A survey that changes under the same service name is replaced: the task goes with its answers, and is made anew.
-    pub replace_survey: bool,
-}
-
-fn services(order: &Order) -> Result<BTreeMap<String, String>, StoreError> {
-    let document: Map<String, Value> =
-        serde_json::from_str(&order.document).map_err(|error| unreadable("Orders", &error))?;
-    Ok(surveys(&document))
-}
-
-/// Why `next` can't be sent: a survey that changes under the same name though nobody said to replace it, or no service that would be left
-/// meanwhile.
-fn survey_faults<E: From<StoreError> + From<Vec<Remark>>>(
-    live: Option<&Order>,
-    next: &Order,
-    before: &Before,
-    replace_survey: bool,
-) -> Result<(), E> {
-    let was = live.map(services).transpose()?.unwrap_or_default();
-    let is = services(next)?;
-    let names: Vec<&String> = is.keys().collect();
-    let mut faults = Vec::new();
-    let changed = |name: &&String| was.get(*name).is_some_and(|survey| Some(survey) != is.get(*name));
-    if !replace_survey {
-        for name in before.without.iter().filter(changed) {
-            faults.push(Remark {
-                field: "/services".to_owned(),
-                detail: format!(
-                    "the survey of {name:?} changes, which Pruvan takes under another serviceName only: rename the service, or send \
-                     \"replaceSurvey\": true, which deletes the task with its answers and makes it anew"
-                ),
-            });
-        }
-    }
-    if faults.is_empty()
-        && !before.delete_first
-        && !names.is_empty()
-        && names.iter().all(|name| before.without.contains(*name))
-    {
-        faults.push(Remark {
-            field: "/services".to_owned(),
-            detail:
-                "an order keeps at least one service while others are replaced: rename the service, or add another one"
-                    .to_owned(),
-        });
-    }
-    if faults.is_empty() { Ok(()) } else { Err(E::from(faults)) }
-}
-
-const DIRECTIVE_SETS: &str =
+pub(crate) const DIRECTIVE_SETS: &str =
     "directives = :directives, #open = :open, wishes = :wishes, settledFor = :settledFor, revision = :revision";
 
 /// Values for [`DIRECTIVE_SETS`]: the directives as a map for our own logic, and as JSON fragments for pulls.
-fn directive_values(order: &Order) -> Result<Item, StoreError> {
+pub(crate) fn directive_values(order: &Order) -> Result<Item, StoreError> {
     let fragment = |open_only: bool| {
         let open = |directive: &Directive| directive.open || directive.closed_for < order.settled_for();
         let chosen = order.directives.iter().filter(|(_, directive)| !open_only || open(directive));

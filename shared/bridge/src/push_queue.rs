@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update}
 use serde::Deserialize;
 
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, conditional, failed, n, row, s, sortable};
+use crate::store::{Item, StoreError, Transacted, batch_get, conditional, failed, n, row, s, sortable, transact};
 use crate::world::World;
 
 /// What goes first.
@@ -179,15 +179,34 @@ impl PushQueue {
             .map_err(|_| StoreError::Contended("an update without an expression"))
     }
 
-    /// Queues an order as it is at `version`, unless it is queued already: for those that a pull had no room for.
-    pub async fn enqueue_overflow(
+    /// Queues orders, each with its revision and when it was changed, but for those that are queued already: what a pull had no room for. At
+    /// most [`MOST_IN_TRANSACTION`]; what was changed first is due first.
+    pub async fn enqueue_absent(
         &self,
         username: &str,
-        number: &str,
-        version: i64,
+        mut orders: Vec<(String, i64, i64)>,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.enqueue_unchanged(username, number, version, Urgency::Normal, now).await.map(|_| ())
+        while !orders.is_empty() {
+            let actions = orders.iter().map(|(number, version, changed_at)| {
+                let update = Update::builder()
+                    .table_name(&self.table)
+                    .set_key(Some(key(username, number)))
+                    .update_expression("SET version = :version, due = :due, queuedAt = :now")
+                    .condition_expression("attribute_not_exists(version)")
+                    .expression_attribute_values(":version", n(version))
+                    .expression_attribute_values(":due", s(due(NORMAL, *changed_at)))
+                    .expression_attribute_values(":now", n(now))
+                    .build()
+                    .map_err(|_| StoreError::Contended("an update without an expression"))?;
+                Ok(TransactWriteItem::builder().update(update).build())
+            });
+            let actions = actions.collect::<Result<Vec<_>, StoreError>>()?;
+            let Transacted::Unmet(queued) = transact(&self.client, actions).await? else { break };
+            let mut index = 0..;
+            orders.retain(|_| index.next().is_none_or(|index| !queued.contains(&index)));
+        }
+        Ok(())
     }
 
     /// Queues an order as it is at `version`; false if it is queued already.
@@ -338,6 +357,13 @@ impl PushQueue {
             self.client.get_item().table_name(&self.table).set_key(Some(key(username, number))).consistent_read(true);
         let reply = reply.send().await.map_err(failed("GetItem on PushQueue"))?;
         reply.item.map(|item| row("PushQueue", item)).transpose()
+    }
+
+    /// The rows of these orders that there are.
+    pub async fn get_all(&self, username: &str, numbers: &[String]) -> Result<Vec<Waiting>, StoreError> {
+        let keys = numbers.iter().map(|number| key(username, number)).collect();
+        let items = batch_get(&self.client, &self.table, keys).await?;
+        items.into_iter().map(|item| row("PushQueue", item)).collect()
     }
 
     /// What becomes of a row that was sent, for a transaction; but for [`Sent::FirstPart`], only if the order hasn't changed since.

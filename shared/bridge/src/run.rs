@@ -7,7 +7,8 @@ use lambda_http::{Body, Request, Response};
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 
-use crate::settings::SettingError;
+use crate::settings::{SettingError, Settings};
+use crate::streamed::Streamed;
 use crate::world::World;
 
 /// Runs a function behind API Gateway: `make` builds its state, once; `handle` answers a request.
@@ -25,6 +26,35 @@ where
         async { Ok::<_, std::convert::Infallible>(reply.await) }
     }))
     .await
+}
+
+/// Runs a function behind API Gateway whose replies go out while they are made: `handle` answers so, `handle_buffered` where
+/// [`streams`] says that it can't be.
+pub async fn streaming<S, F, G>(
+    make: impl FnOnce(&World) -> Result<S, SettingError>,
+    handle: impl Fn(Arc<S>, Request) -> F + Sync,
+    handle_buffered: impl Fn(Arc<S>, Request) -> G + Sync,
+) -> Result<(), Error>
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = Response<Streamed>> + Send,
+    G: Future<Output = Response<Body>> + Send,
+{
+    if !streams(&Settings::from_process()) {
+        return Box::pin(http(make, handle_buffered)).await;
+    }
+    let state = start(make)?;
+    lambda_http::run_with_streaming_response(lambda_http::service_fn(|request: Request| {
+        let reply = Box::pin(handle(state.clone(), request)); // the compiler gives up on how deep it is otherwise
+        async { Ok::<_, std::convert::Infallible>(reply.await) }
+    }))
+    .await
+}
+
+/// Whether replies can be streamed: not in `sam local`, which sets `AWS_SAM_LOCAL`, nor where `BUFFERED_REPLIES` is set, for whatever else
+/// stands in for Lambda.
+pub fn streams(settings: &Settings) -> bool {
+    settings.optional("AWS_SAM_LOCAL").is_none() && settings.optional("BUFFERED_REPLIES").is_none()
 }
 
 /// Runs a function on a schedule: `handle` does the work and returns what to log about it; the event has nothing of interest.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem};
 use serde::de::DeserializeOwned;
 
 /// A row as DynamoDB has it.
@@ -90,6 +90,34 @@ fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
+/// Most rows that one call can ask for.
+const MOST_IN_BATCH: usize = 100;
+
+/// The rows of these keys that exist, as they are now, in no order.
+pub async fn batch_get(client: &Client, table: &str, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::with_capacity(keys.len());
+    while !keys.is_empty() {
+        let mut asked = keys.split_off(keys.len().saturating_sub(MOST_IN_BATCH));
+        while !asked.is_empty() {
+            let ask = KeysAndAttributes::builder().set_keys(Some(asked)).consistent_read(true);
+            let ask = ask.build().map_err(|_| StoreError::Contended("a batch without keys"))?;
+            let reply = client.batch_get_item().request_items(table, ask).send().await;
+            let reply = reply.map_err(failed("BatchGetItem"))?;
+            let before = items.len();
+            items.extend(reply.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            asked = reply.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
+            if !asked.is_empty() && items.len() == before {
+                // Throttled: not asked again at once. What is only too much for one reply is.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    Ok(items)
+}
+
+/// Actions that a transaction can have.
+pub const MOST_IN_TRANSACTION: usize = 100;
+
 /// How a transaction ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transacted {
@@ -99,33 +127,52 @@ pub enum Transacted {
     Unmet(Vec<usize>),
 }
 
-/// Writes all of `actions` or none of them. What only met another transaction is tried again.
+/// How one attempt at a transaction ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// All of it is written.
+    Done,
+    /// Nothing is.
+    Canceled {
+        /// The conditions of these actions don't hold.
+        unmet: Vec<usize>,
+        /// These met another transaction, or more traffic than their partition takes.
+        held_up: Vec<usize>,
+    },
+}
+
+/// Tries once to write all of `actions` or none of them.
+pub async fn attempt(client: &Client, actions: Vec<TransactWriteItem>) -> Result<Attempt, StoreError> {
+    let error = match client.transact_write_items().set_transact_items(Some(actions)).send().await {
+        Ok(_) => return Ok(Attempt::Done),
+        Err(error) => error,
+    };
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+        return Err(StoreError::call("TransactWriteItems", &error));
+    };
+    let (mut unmet, mut held_up) = (Vec::new(), Vec::new());
+    for (index, reason) in canceled.cancellation_reasons().iter().enumerate() {
+        match reason.code() {
+            None | Some("None") => {}
+            Some("ConditionalCheckFailed") => unmet.push(index),
+            Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => held_up.push(index),
+            Some(_) => return Err(StoreError::call("TransactWriteItems", &error)),
+        }
+    }
+    match (unmet.is_empty(), held_up.is_empty()) {
+        (true, true) => Err(StoreError::call("TransactWriteItems", &error)),
+        _ => Ok(Attempt::Canceled { unmet, held_up }),
+    }
+}
+
+/// Writes all of `actions` or none of them. What is only held up is tried again.
 pub async fn transact(client: &Client, actions: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
-    let write = client.transact_write_items().set_transact_items(Some(actions));
     for tries in 1..=8 {
-        let error = match write.clone().send().await {
-            Ok(_) => return Ok(Transacted::Done),
-            Err(error) => error,
-        };
-        let reasons: Vec<String> = match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                let code =
-                    |reason: &aws_sdk_dynamodb::types::CancellationReason| reason.code().unwrap_or("None").to_owned();
-                canceled.cancellation_reasons().iter().map(code).collect()
-            }
-            _ => Vec::new(),
-        };
-        let unmet: Vec<usize> =
-            (0..reasons.len()).filter(|index| reasons[*index] == "ConditionalCheckFailed").collect();
-        let again = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-        let others = |reason: &String| reason == "None" || again.contains(&reason.as_str());
-        if !unmet.is_empty() {
-            return Ok(Transacted::Unmet(unmet));
+        match attempt(client, actions.clone()).await? {
+            Attempt::Done => return Ok(Transacted::Done),
+            Attempt::Canceled { unmet, .. } if !unmet.is_empty() => return Ok(Transacted::Unmet(unmet)),
+            Attempt::Canceled { .. } => tokio::time::sleep(Duration::from_millis(20 * tries)).await,
         }
-        if reasons.is_empty() || !reasons.iter().all(others) {
-            return Err(StoreError::call("TransactWriteItems", &error));
-        }
-        tokio::time::sleep(Duration::from_millis(20 * tries)).await;
     }
     Err(StoreError::Contended("rows of a transaction"))
 }

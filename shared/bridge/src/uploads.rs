@@ -7,14 +7,16 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use pruvan::upload::Upload;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::secrets::sha256_hex;
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, Transacted, conditional, failed, n, row, s, sortable, transact, unreadable};
+use crate::store::{
+    Item, StoreError, Transacted, batch_get, conditional, failed, n, row, s, sortable, transact, unreadable,
+};
 use crate::world::World;
 
 /// One row.
@@ -308,25 +310,9 @@ impl Uploads {
 
     /// The current rows of those of these items that came, whatever order they belong to.
     pub async fn get_all(&self, username: &str, uu_ids: &[String]) -> Result<Vec<UploadRow>, StoreError> {
-        let mut rows = Vec::with_capacity(uu_ids.len());
-        for chunk in uu_ids.chunks(100) {
-            let mut keys: Vec<Item> = chunk.iter().map(|uu_id| key(username, uu_id)).collect();
-            while !keys.is_empty() {
-                let ask = KeysAndAttributes::builder().set_keys(Some(keys)).build();
-                let ask = ask.map_err(|_| StoreError::Contended("a batch without keys"))?;
-                let reply = self.client.batch_get_item().request_items(&self.table, ask).send().await;
-                let reply = reply.map_err(failed("BatchGetItem on Uploads"))?;
-                for item in reply.responses.into_iter().flatten().flat_map(|(_, items)| items) {
-                    rows.push(row("Uploads", item)?);
-                }
-                keys = reply.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
-                if !keys.is_empty() {
-                    // Throttled, or more than one reply holds: not asked again at once.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-        Ok(rows)
+        let keys = uu_ids.iter().map(|uu_id| key(username, uu_id)).collect();
+        let items = batch_get(&self.client, &self.table, keys).await?;
+        items.into_iter().map(|item| row("Uploads", item)).collect()
     }
 
     /// Earlier versions of an item, newest first.

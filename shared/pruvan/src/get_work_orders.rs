@@ -76,7 +76,12 @@ impl WorkOrdersReply {
         self.count == 0
     }
 
-    /// The whole reply.
+    /// What was added since the last time, to be sent while the rest is still being read.
+    pub fn take(&mut self) -> String {
+        std::mem::take(&mut self.body)
+    }
+
+    /// The end: with what was taken before, the whole reply.
     pub fn finish(mut self) -> String {
         self.body.push_str("],\"error\":\"\"}");
         self.body
@@ -141,6 +146,9 @@ mod tests {
     #[test]
     fn replies_are_the_documented_bytes() {
         assert_eq!(WorkOrdersReply::default().finish(), r#"{"workOrders":[],"error":""}"#);
+        let mut reply = WorkOrdersReply::default();
+        reply.push(r#"{"workOrderNumber":"1"}"#, "");
+        assert_eq!(reply.take() + &reply.finish(), r#"{"workOrders":[{"workOrderNumber":"1"}],"error":""}"#);
         let mut reply = WorkOrdersReply::default();
         reply.push(r#"{"workOrderNumber":"1"}"#, "");
         reply.push(r#"{"workOrderNumber":"2"}"#, r#""status":"rush","#);

@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::ascii::{ascii, ascii_value};
 use crate::dates::WrittenDate;
+use crate::html::light;
+use crate::integration::IntegrationType;
 use crate::lenient::{is_nothing, number, structure, text};
-use crate::options::{Level, allowed_at};
+use crate::options::{Level, ValueFault, option_named};
 use crate::status::OfficeStatus;
 
 /// Whether Pruvan takes a new value for a field of an order that it has.
@@ -28,6 +30,8 @@ pub enum Kind {
     Number,
     /// Text of at most so many characters. The specification gives no lengths; these are ours, generous on purpose.
     Text(usize),
+    /// The same, with light HTML in it.
+    Html(usize),
     /// A Pruvan office status.
     Status,
     /// The date that becomes noon UTC.
@@ -40,7 +44,7 @@ pub enum Kind {
     Options(Level),
     /// The services: at least one, none twice.
     Services,
-    /// A survey template's id.
+    /// A survey template's id: `id`, `id-vN`, either with `master::` before it.
     SurveyTemplate,
     /// A JSON object, or one in a JSON string.
     Json,
@@ -73,6 +77,7 @@ use Updatable::{ByIntegration, No, Yes};
 
 const LINE: Kind = Kind::Text(255);
 const LONG: Kind = Kind::Text(50_000);
+const HTML: Kind = Kind::Html(50_000);
 
 /// The fields of a work order, in the specification's order, which is the order they are sent in.
 ///
@@ -89,10 +94,10 @@ pub const WORK_ORDER_FIELDS: [Field; 33] = [
     field("assignedTo", false, ByIntegration, LINE),
     with_default(field("status", false, ByIntegration, Kind::Status), "unassigned"),
     with_default(field("dueDate", false, ByIntegration, Kind::DueDate), "today"),
-    field("instructions", false, ByIntegration, LONG),
+    field("instructions", false, ByIntegration, HTML),
     field("clientStatus", false, Yes, LINE),
     field("clientDueDate", false, Yes, Kind::Date),
-    field("clientInstructions", false, Yes, LONG),
+    field("clientInstructions", false, Yes, HTML),
     field("description", false, No, LONG),
     field("reference", false, ByIntegration, LINE),
     field("attribute7", false, No, LONG),
@@ -120,7 +125,7 @@ pub const SERVICES: Field = field("services", true, Yes, Kind::Services);
 pub const SERVICE_FIELDS: [Field; 22] = [
     field("serviceName", true, No, LINE),
     field("survey", false, No, Kind::SurveyTemplate),
-    field("instructions", false, Yes, LONG),
+    field("instructions", false, Yes, HTML),
     field("options", false, Yes, Kind::Options(Level::Service)),
     field("source_service", false, No, LINE),
     field("source_service_id", false, No, LINE),
@@ -298,6 +303,66 @@ pub fn without_services(document: &str, names: &std::collections::BTreeSet<Strin
     Value::Object(fields).to_string()
 }
 
+/// What Pruvan won't take over when an order that it has changes from `was` to `is`, by the tables of fields and the account's integration;
+/// `anew` says whether the service of a name is deleted there first. It is stored and sent all the same: Pruvan may know better.
+pub fn not_updated(
+    was: &Map<String, Value>,
+    is: &Map<String, Value>,
+    integration: IntegrationType,
+    auto_admin: bool,
+    force: bool,
+    anew: impl Fn(&str) -> bool,
+) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    for field in &WORK_ORDER_FIELDS {
+        let (before, now) = (was.get(field.name), is.get(field.name));
+        if before == now {
+            continue;
+        }
+        let detail = match field.updatable {
+            Updatable::No => "is not updated in an order that Pruvan has: it keeps what it was created with",
+            Updatable::ByIntegration if force || integration.may_set(field.name, auto_admin) => match now {
+                None if !DIRECTIVES.contains(&field.name) => LEFT_OUT,
+                _ => continue,
+            },
+            Updatable::ByIntegration if field.name == "assignedTo" => {
+                "is not taken from an external integration once Pruvan has the order: \"force\": true overrides that"
+            }
+            Updatable::ByIntegration => {
+                "is not taken from an external integration without its option auto_admin once Pruvan has the order: set autoAdmin in this account if it is on in Pruvan, or override with \"force\": true"
+            }
+            Updatable::Yes if now.is_none() => LEFT_OUT,
+            Updatable::Yes => continue,
+        };
+        remarks.push(Remark::new(&format!("/{}", field.name), detail));
+    }
+    let services = |of: &Map<String, Value>| of.get("services").and_then(Value::as_array).cloned().unwrap_or_default();
+    let before = services(was);
+    for (index, service) in services(is).iter().enumerate() {
+        let name = service.get("serviceName").and_then(Value::as_str).unwrap_or_default();
+        let Some(before) = before.iter().find(|before| before.get("serviceName").and_then(Value::as_str) == Some(name))
+        else {
+            continue;
+        };
+        if anew(name) {
+            continue;
+        }
+        for field in SERVICE_FIELDS.iter().filter(|field| before.get(field.name) != service.get(field.name)) {
+            let detail = match field.updatable {
+                Updatable::No => "is not updated in a service that Pruvan has: give the service another serviceName",
+                _ => {
+                    "may not be updated in a service that Pruvan has (the specification says both): give the service another \
+                     serviceName if the crew must see it"
+                }
+            };
+            remarks.push(Remark::new(&format!("/services/{index}/{}", field.name), detail));
+        }
+    }
+    remarks
+}
+
+const LEFT_OUT: &str = "is left out now, and Pruvan keeps what it has: send another text to replace it";
+
 /// The document that deletes an order in Pruvan. An external integration can't, so the client's own status says it, too.
 pub fn delete_request(number: &str) -> String {
     serde_json::json!({ "workOrderNumber": number, "status": "deleted", "clientStatus": "Deleted" }).to_string()
@@ -385,6 +450,18 @@ impl Check {
                 Some(Value::String(number))
             }
             Kind::Text(max) => self.text(pointer, max, &value).map(Value::String),
+            Kind::Html(max) => {
+                let text = self.text(pointer, max, &value)?;
+                let (sent, lost) = light(&text);
+                if lost {
+                    self.warn(pointer, "holds HTML that Pruvan doesn't show: only headers, text styling, lists, line breaks and links were kept");
+                }
+                if sent.len() > max {
+                    self.error(pointer, format!("has {} characters; at most {max} are allowed", sent.len()));
+                    return None;
+                }
+                Some(Value::String(sent.into_owned()))
+            }
             Kind::Status => {
                 let text = self.text(pointer, 255, &value)?;
                 match OfficeStatus::parse(&text) {
@@ -435,8 +512,11 @@ impl Check {
             Kind::Services => Some(self.services(&value)),
             Kind::SurveyTemplate => {
                 let template = self.text(pointer, 255, &value)?;
-                if template.contains(char::is_whitespace) {
-                    self.error(pointer, "must be a survey template's id: id, id-v2 or master::id-v2, without spaces");
+                if !is_template(&template) {
+                    self.error(
+                        pointer,
+                        "must be a survey template's id: id, id-v2, master::id or master::id-v2, without spaces or further hyphens",
+                    );
                 }
                 Some(Value::String(template))
             }
@@ -491,17 +571,19 @@ impl Check {
             self.error(pointer, "must be a JSON object, such as {\"photo_size\": \"1024\"}");
             return None;
         };
-        for name in options.keys() {
-            match allowed_at(name, level) {
-                Some(true) => {}
-                Some(false) => {
+        for (name, value) in &options {
+            let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+            match option_named(name) {
+                Some(option) if option.levels.contains(&level) => match option.holds.fault(value) {
+                    Some(ValueFault::Wrong(fault)) => self.error(&pointer, fault),
+                    Some(ValueFault::Unknown(remark)) => self.warn(&pointer, remark),
+                    None => {}
+                },
+                Some(_) => {
                     let place = if level == Level::Service { "a service" } else { "a work order" };
-                    self.error(&format!("{pointer}/{name}"), format!("can't be set for {place}"));
+                    self.error(&pointer, format!("can't be set for {place}"));
                 }
-                None => self.warn(
-                    &format!("{pointer}/{name}"),
-                    "is not an option that the specification names; it is sent as it is",
-                ),
+                None => self.warn(&pointer, "is not an option that the specification names; it is sent as it is"),
             }
         }
         let mut options = Value::Object(options);
@@ -540,8 +622,18 @@ impl Check {
     }
 }
 
+/// `id`, `id-vN`, `master::id`, `master::id-vN`: an id has no spaces and no hyphens.
+fn is_template(template: &str) -> bool {
+    let (master, id) = template.split_once("::").unwrap_or(("master", template));
+    let (id, version) = id.split_once("-v").unwrap_or((id, "1"));
+    let whole = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace) && !text.contains("::");
+    let number = version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && version.starts_with(|c: char| c.is_ascii_digit());
+    whole(master) && whole(id) && !id.contains('-') && number
+}
+
 /// The candidate that `text` is most likely a slip of.
-fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     let wanted = plain(&text.chars().take(64).collect::<String>());
     candidates
@@ -622,7 +714,7 @@ mod tests {
         for (prefix, table) in [("", &WORK_ORDER_FIELDS[1..]), ("/services/0", &SERVICE_FIELDS[..])] {
             for field in table {
                 let (good, bad): (Value, Option<Value>) = match field.kind {
-                    Kind::Text(max) => (json!("x".repeat(max)), Some(json!("x".repeat(max + 1)))),
+                    Kind::Text(max) | Kind::Html(max) => (json!("x".repeat(max)), Some(json!("x".repeat(max + 1)))),
                     Kind::Status => (json!("Cancelled"), Some(json!("caneled"))),
                     Kind::DueDate | Kind::Date => (json!("2016-05-25 1200 +0"), Some(json!("tomorrow"))),
                     Kind::Degrees(most) => (json!(most.to_string()), Some(json!(most + 0.1))),
@@ -648,6 +740,93 @@ mod tests {
                 assert!(refused[0].field.starts_with(&format!("{prefix}/{}", field.name)), "{refused:?}");
             }
         }
+    }
+
+    #[test]
+    fn survey_templates_in_every_form() {
+        let with_survey =
+            |survey: &str| with("services", json!([{"serviceName": "S", "survey": survey}])).map(|(order, _)| order);
+        for good in ["id", "id-v3", "master::id", "vendor1::PRVQCINSP-v1", "my-master::id", "hpirFull-v3.1"] {
+            assert!(with_survey(good).is_ok(), "{good}");
+        }
+        for bad in ["my survey", "my-survey", "id-v", "id-vX", "::id", "master::", "a::b::c", "id-v1-v2", "-v1"] {
+            assert!(with_survey(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn options_are_refused_where_they_cannot_stand_and_when_they_hold_nonsense() {
+        assert_eq!(faults("options", json!({"required": true})), ["/options/required can't be set for a work order"]);
+        assert_eq!(
+            faults("options", json!({"frame_images": "maybe"})),
+            ["/options/frame_images must be true or false"]
+        );
+        assert_eq!(
+            faults("services", json!([{"serviceName": "S", "options": {"check_in_required": true}}])),
+            ["/services/0/options/check_in_required can't be set for a service"]
+        );
+        let (_, warnings) = with("options", json!({"check_in_provider": "someone"})).unwrap();
+        assert!(warnings[0].detail.starts_with("is none of those that are known: pcn"), "{warnings:?}");
+    }
+
+    #[test]
+    fn instructions_keep_light_html() {
+        let given = "<h1>Gate</h1><script>x()</script>code 12";
+        for name in ["instructions", "clientInstructions"] {
+            let (order, warnings) = with(name, json!(given)).unwrap();
+            assert_eq!(order.get(name), Some(&json!("<h1>Gate</h1>code 12")));
+            assert_eq!((warnings.len(), warnings[0].field.as_str()), (1, format!("/{name}").as_str()));
+        }
+        let (order, warnings) = with("services", json!([{"serviceName": "S", "instructions": given}])).unwrap();
+        assert_eq!(order.get("services").unwrap()[0]["instructions"], "<h1>Gate</h1>code 12");
+        assert_eq!(warnings[0].field, "/services/0/instructions");
+        // No web view.
+        let (order, warnings) = with("description", json!(given)).unwrap();
+        assert_eq!((order.get("description"), warnings), (Some(&json!(given)), Vec::new()));
+    }
+
+    /// Each field of both tables changes in an order that Pruvan has, for each kind of integration.
+    #[test]
+    fn what_pruvan_does_not_take_over_is_told() {
+        use IntegrationType::{External, Internal};
+        let told = |was: &Map<String, Value>, is: &Map<String, Value>, integration, auto_admin, force| {
+            let remarks = not_updated(was, is, integration, auto_admin, force, |_| false);
+            remarks.into_iter().map(|remark| remark.field).collect::<Vec<_>>()
+        };
+        let order = |name: &str, value: &str| {
+            let mut order = simple();
+            order.insert(name.to_owned(), json!(value));
+            order
+        };
+        for field in &WORK_ORDER_FIELDS[1..] {
+            let (was, is) = (order(field.name, "a"), order(field.name, "b"));
+            let pointer = vec![format!("/{}", field.name)];
+            let never = field.updatable == Updatable::No;
+            let office = field.updatable == Updatable::ByIntegration;
+            let by = |integration, auto_admin, force| told(&was, &is, integration, auto_admin, force) == pointer;
+            assert_eq!(by(Internal, false, false), never, "{}", field.name);
+            assert_eq!(by(External, false, false), never || office, "{}", field.name);
+            assert_eq!(by(External, true, false), never || field.name == "assignedTo", "{}", field.name);
+            assert_eq!(by(External, false, true), never, "{}", field.name);
+            assert_eq!(told(&was, &was, External, false, false), Vec::<String>::new());
+            // Leaving it out takes nothing back there; a wish is no state.
+            if !field.required {
+                let without = told(&was, &simple(), Internal, false, false);
+                assert_eq!(without == pointer, !DIRECTIVES.contains(&field.name), "{}", field.name);
+            }
+        }
+        for field in &SERVICE_FIELDS[1..] {
+            let order = |value: &str| {
+                let mut order = simple();
+                order["services"][0][field.name] = json!(value);
+                order
+            };
+            let (was, is) = (order("a"), order("b"));
+            assert_eq!(told(&was, &is, Internal, true, true), [format!("/services/0/{}", field.name)]);
+            assert_eq!(not_updated(&was, &is, Internal, true, false, |name| name == "Task"), []);
+        }
+        let other = order("services", "");
+        assert_eq!(told(&simple(), &other, Internal, true, false), Vec::<String>::new());
     }
 
     #[test]

@@ -1,0 +1,163 @@
+//! Many orders in one request: JSON, NDJSON or CSV, each judged on its own.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bridge::change::{Fate, Given};
+use bridge::host;
+use bridge::http::{Problem, to_host};
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::{Body, Request, Response};
+use pruvan::import::{self, Choices, Format, Row};
+use pruvan::lenient;
+use pruvan::work_order::{Remark, number_fault};
+use serde_json::{Map, Value, json};
+
+use crate::{OrdersApi, write};
+
+/// A list that takes longer is answered with what was done, well within the gateway's 29 seconds.
+const STOP_AFTER: Duration = Duration::from_secs(20);
+
+/// `POST`: whole orders. The request can be repeated: what is there already is unchanged.
+pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
+    let account = host::account(&state.accounts, request).await?;
+    let began = state.clock.now_ms();
+    let stop_at = began + i64::try_from(STOP_AFTER.as_millis()).unwrap_or(i64::MAX);
+    let out_of_time = || state.clock.now_ms() >= stop_at;
+    let mut numbers = BTreeSet::new();
+    let (mut given, mut read) = (Vec::new(), Vec::new());
+    for row in rows(request)? {
+        let (line, service_put_in) = (row.line, row.service_put_in);
+        let number = row.order.as_ref().ok().and_then(|order| lenient::text_field(order, "workOrderNumber"));
+        let number = number.unwrap_or_default();
+        let judged = check(state, &account.settings, &number, row, &mut numbers).map(|(order, mut warnings)| {
+            if service_put_in {
+                let detail = "names no service: one was put in, since an order can't be without any".to_owned();
+                warnings.push(Remark { field: "/services".to_owned(), detail });
+            }
+            given.push(order);
+            warnings
+        });
+        read.push((line, number, judged));
+    }
+    let mut fates = state.orders.change_all(&account, &given, began, &out_of_time).await.into_iter();
+    let (mut results, mut counts) = (Vec::with_capacity(read.len()), Counts::default());
+    for (line, number, judged) in read {
+        let (name, mut result) = match judged {
+            Err(problem) => refused(&number, &problem),
+            Ok(warnings) => match fates.next() {
+                Some(Fate::Done(changed)) => {
+                    let result = write::result(&changed, warnings);
+                    (result["result"].as_str().unwrap_or_default().to_owned(), result)
+                }
+                Some(Fate::Refused(faults)) => refused(&number, &Problem::fields(faults)),
+                Some(Fate::Failed(error)) => {
+                    tracing::error!(account = %account.username, order = %number, %error, "store.failed");
+                    not_attempted(&number, "the database was not available, and the order may have been written or not")
+                }
+                Some(Fate::NoTime) | None => not_attempted(&number, "there was no time left"),
+            },
+        };
+        if let Some(line) = line {
+            result["line"] = Value::from(line);
+        }
+        *counts.of(&name) += 1;
+        results.push(result);
+    }
+    tracing::info!(account = %account.username, ?counts, duration_ms = state.clock.now_ms() - began, "orders.posted");
+    Ok(to_host(StatusCode::OK, &counts.with(results)))
+}
+
+/// The rows of the body, in the format that its type names.
+fn rows(request: &Request) -> Result<Vec<Row>, Problem> {
+    let header =
+        |name| request.headers().get(name).and_then(|value: &lambda_http::http::HeaderValue| value.to_str().ok());
+    let format = Format::named(header(CONTENT_TYPE).unwrap_or_default());
+    let body: &[u8] = request.body().as_ref();
+    let text = std::str::from_utf8(body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
+    if text.trim().is_empty() {
+        return Err(Problem::bad_request("the request has no body: send work orders as JSON, NDJSON or CSV"));
+    }
+    let mut choices = Choices::default();
+    if let Some(ignore) = host::query(request, "ignore") {
+        choices.ignore = ignore.split(',').map(str::to_owned).collect();
+    }
+    if let Some(service) = host::query(request, "service").filter(|service| !service.trim().is_empty()) {
+        choices.service = service;
+    }
+    import::read(format, text, &choices).map_err(|fault| {
+        let what = if fault.starts_with("is not") { "the body " } else { "" };
+        Problem::bad_request(format!("{what}{fault}"))
+    })
+}
+
+fn check(
+    state: &OrdersApi,
+    settings: &bridge::accounts::AccountSettings,
+    number: &str,
+    row: Row,
+    numbers: &mut BTreeSet<String>,
+) -> Result<(Given, Vec<Remark>), Problem> {
+    let mut body = row.order.map_err(|fault| Problem::fields(vec![Remark { field: String::new(), detail: fault }]))?;
+    if let Some(fault) = number_fault(number) {
+        return Err(write::number_problem(fault));
+    }
+    if !numbers.insert(number.to_owned()) {
+        return Err(write::number_problem("is in the list twice: send each order once"));
+    }
+    let instructions = write::take_instructions(&mut body)?;
+    let (order, warnings) = write::checked(state, settings, number, body)?;
+    Ok((Given { order, instructions }, warnings))
+}
+
+fn refused(number: &str, problem: &Problem) -> (String, Value) {
+    let result = json!({
+        "workOrderNumber": number, "result": "refused", "detail": problem.detail(), "errors": problem.errors(),
+    });
+    ("refused".to_owned(), result)
+}
+
+fn not_attempted(number: &str, why: &str) -> (String, Value) {
+    let result =
+        json!({ "workOrderNumber": number, "result": "notAttempted", "detail": format!("{why}: send it again") });
+    ("notAttempted".to_owned(), result)
+}
+
+/// How many orders came to what.
+#[derive(Debug, Default)]
+struct Counts {
+    created: usize,
+    changed: usize,
+    unchanged: usize,
+    refused: usize,
+    not_attempted: usize,
+}
+
+impl Counts {
+    fn of(&mut self, result: &str) -> &mut usize {
+        match result {
+            "created" => &mut self.created,
+            "changed" => &mut self.changed,
+            "unchanged" => &mut self.unchanged,
+            "refused" => &mut self.refused,
+            _ => &mut self.not_attempted,
+        }
+    }
+
+    fn with(&self, results: Vec<Value>) -> Value {
+        let Counts { created, changed, unchanged, refused, not_attempted } = self;
+        let mut reply = Map::new();
+        for (name, count) in [
+            ("created", created),
+            ("changed", changed),
+            ("unchanged", unchanged),
+            ("refused", refused),
+            ("notAttempted", not_attempted),
+        ] {
+            reply.insert(name.to_owned(), Value::from(*count));
+        }
+        reply.insert("results".to_owned(), Value::from(results));
+        Value::Object(reply)
+    }
+}

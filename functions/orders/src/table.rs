@@ -1,0 +1,60 @@
+//! CSV replies.
+
+use bridge::host;
+use bridge::http::{Problem, with_body};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+
+/// What a list is asked for as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// An object.
+    Json,
+    /// A table.
+    Csv,
+}
+
+impl Format {
+    /// By the query parameter `format`.
+    pub fn asked_for(request: &Request) -> Result<Format, Problem> {
+        match host::query(request, "format").as_deref() {
+            None | Some("json") => Ok(Format::Json),
+            Some("csv") => Ok(Format::Csv),
+            Some(_) => Err(Problem::bad_request("format must be json or csv")),
+        }
+    }
+}
+
+/// Rows under names.
+pub struct Table(Vec<Vec<String>>);
+
+impl Table {
+    /// With these columns.
+    pub fn new(columns: impl Iterator<Item = String>) -> Table {
+        Table(vec![columns.collect()])
+    }
+
+    /// Adds a row. What a spreadsheet would take for a formula, stays text.
+    pub fn row(&mut self, cells: impl Iterator<Item = String>) {
+        let text = |text: String| match text.starts_with(pruvan::import::FORMULAS) && text.parse::<f64>().is_err() {
+            true => format!("'{text}"),
+            false => text,
+        };
+        self.0.push(cells.map(text).collect());
+    }
+
+    /// The reply; where the list goes on stands in the header `X-Next-Cursor`.
+    pub fn reply(&self, next: Option<&str>) -> Result<Response<Body>, Problem> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        for row in &self.0 {
+            csv.write_record(row)
+                .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the list could not be written as CSV"))?;
+        }
+        let text = csv.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let mut response = with_body(StatusCode::OK, "text/csv; charset=utf-8", text);
+        if let Some(next) = next.and_then(|next| next.parse().ok()) {
+            response.headers_mut().insert("x-next-cursor", next);
+        }
+        Ok(response)
+    }
+}
