@@ -10,7 +10,6 @@ use lambda_http::http::StatusCode;
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::{Body, Request, Response};
 use pruvan::import::{self, Choices, Format, Row};
-use pruvan::lenient;
 use pruvan::work_order::{Remark, number_fault};
 use serde_json::{Map, Value, json};
 
@@ -29,8 +28,7 @@ pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     let (mut given, mut read) = (Vec::new(), Vec::new());
     for row in rows(request)? {
         let (line, service_put_in) = (row.line, row.service_put_in);
-        let number = row.order.as_ref().ok().and_then(|order| lenient::text_field(order, "workOrderNumber"));
-        let number = number.unwrap_or_default();
+        let number = row.number.clone();
         let judged = check(state, &account.settings, &number, row, &mut numbers).map(|(order, mut warnings)| {
             if service_put_in {
                 let detail = "names no service: one was put in, since an order can't be without any".to_owned();

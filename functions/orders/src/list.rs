@@ -30,10 +30,12 @@ pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     let filter = Filter::read(request)?;
     let format = Format::asked_for(request)?;
     let limit = limit(request)?;
-    let bad = || Problem::bad_request("cursor is not one that an earlier page gave as next");
+    let bad = || Problem::bad_request("cursor is not one that an earlier page of this list gave as next");
     let mut place = match host::read_cursor(request)? {
         None => Place::default(),
-        Some(cursor) => Place::parse(&cursor).ok_or_else(bad)?,
+        Some(cursor) => {
+            Place::parse(&cursor).filter(|place| place.fits(filter.changed_since.is_some())).ok_or_else(bad)?
+        }
     };
     let (mut found, mut looked_at, mut bytes) = (Vec::new(), 0, 0);
     let next = 'pages: loop {

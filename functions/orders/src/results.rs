@@ -11,6 +11,7 @@ use bridge::time::display;
 use bridge::uploads::{UploadRow, Written, order_key};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
+use pruvan::lenient;
 use pruvan::survey::{Answer, Survey};
 use serde_json::{Value, json};
 
@@ -220,10 +221,11 @@ pub async fn unmatched(state: &OrdersApi, request: &Request) -> Result<Response<
 pub async fn assign(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let body = host::json_object(request)?;
-    let number = body.get("workOrderNumber").and_then(Value::as_str).map(str::trim).filter(|number| !number.is_empty());
+    let number = lenient::text_field(&body, "workOrderNumber");
     let number = number.ok_or_else(|| {
         Problem::bad_request("send {\"workOrderNumber\": …}, the number of the order that the item belongs to")
     })?;
+    let number = number.as_str();
     if state.orders.get(&account.username, number).await?.is_none() {
         return Err(no_such_order(number));
     }

@@ -50,8 +50,10 @@ pub fn checked(
 fn default_photo_size(state: &OrdersApi, order: &mut Map<String, Value>) {
     let Some(size) = &state.photo_size else { return };
     let options = order.entry("options").or_insert(Value::Null);
-    if options.is_null() {
+    if lenient::is_nothing(options) {
         *options = Value::Object(Map::new());
+    } else if let Some(given) = lenient::structure(options) {
+        *options = given;
     }
     if let Value::Object(options) = options {
         options.entry("photo_size").or_insert_with(|| Value::from(size.as_str()));
@@ -64,7 +66,7 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
     let number = addressed(request)?;
     let mut patch = host::json_object(request)?;
     let instructions = take_instructions(&mut patch)?;
-    if patch.get("clientStatus").is_some_and(|status| !status.is_null()) {
+    if !patch.contains_key("status") {
         map_status(&account.settings, &mut patch);
     }
     let set: Vec<String> =
@@ -96,6 +98,7 @@ pub async fn delete(state: &OrdersApi, request: &Request) -> Result<Response<Bod
     let condition = Condition::read(request)?;
     let check = |order: &Order| condition.check(Some(order));
     if !state.orders.delete(&account, &number, state.clock.now_ms(), check).await? {
+        condition.check(None)?;
         return Err(no_such_order(&number));
     }
     tracing::info!(account = %account.username, order = %number, "order.deleted");

@@ -95,7 +95,7 @@ impl Problem {
     /// 422, with the fields at fault.
     pub fn fields(errors: Vec<Remark>) -> Problem {
         let detail = match errors.as_slice() {
-            [only] => format!("{} {}", only.field, only.detail),
+            [only] => format!("{} {}", only.field, only.detail).trim_start().to_owned(),
             several => format!("{} fields are at fault; errors names each", several.len()),
         };
         Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }

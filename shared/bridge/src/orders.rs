@@ -48,6 +48,14 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whether a list that is by changes, or not, can go on here.
+    pub fn fits(&self, by_changes: bool) -> bool {
+        let change = self.after.as_ref().map(|(change, _)| change.as_str());
+        let phase = if self.ended { "ended#" } else { "current#" };
+        change.is_none_or(|change| if by_changes { change.starts_with(phase) } else { change.is_empty() })
+            && (by_changes || !self.ended)
+    }
+
     /// As text, for [`Place::parse`].
     pub fn to_text(&self) -> String {
         let (change, number) = self.after.as_ref().map_or(("", ""), |(change, number)| (change, number));

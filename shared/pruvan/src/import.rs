@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::lenient::text_field;
 use crate::work_order::{SERVICE_FIELDS, WORK_ORDER_FIELDS, nearest};
 
 /// How the orders are written.
@@ -23,7 +24,7 @@ impl Format {
     pub fn named(name: &str) -> Format {
         let name = name.to_ascii_lowercase();
         match () {
-            () if name.contains("csv") => Format::Csv,
+            () if name.contains("csv") || name.contains("ms-excel") => Format::Csv,
             () if name.contains("ndjson") || name.contains("jsonl") || name.contains("json-lines") => Format::Ndjson,
             () => Format::Json,
         }
@@ -35,6 +36,8 @@ impl Format {
 pub struct Row {
     /// Where it began, from 1; `None` in an array.
     pub line: Option<u64>,
+    /// `workOrderNumber`, if that much can be read.
+    pub number: String,
     /// Its fields; or why they can't be read.
     pub order: Result<Map<String, Value>, String>,
     /// It named no service, and has the one that was to be put in then.
@@ -66,7 +69,8 @@ pub fn read(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, S
         },
         Format::Ndjson => {
             let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-            Ok(lines.map(|(number, line)| row(Some(number), json(line))).collect())
+            let order = |line| json(line).map_err(|_| "is not valid JSON".to_owned());
+            Ok(lines.map(|(number, line)| row(Some(number), order(line))).collect())
         }
         Format::Csv => csv(text, choices),
     }
@@ -82,7 +86,8 @@ fn row(line: Option<u64>, order: Result<Value, String>) -> Row {
         Value::Object(order) => Ok(order),
         _ => Err("must be a JSON object: a work order".to_owned()),
     });
-    Row { line, order, service_put_in: false }
+    let number = order.as_ref().ok().and_then(|order| text_field(order, "workOrderNumber")).unwrap_or_default();
+    Row { line, number, order, service_put_in: false }
 }
 
 /// Where a column's values go.
@@ -96,6 +101,8 @@ enum Column {
     Service(&'static str),
     /// An option of the service.
     ServiceOption(String),
+    /// In our own lists: when the order was deleted.
+    Deleted,
     /// Nowhere.
     Ignored,
 }
@@ -115,7 +122,7 @@ const PRUVANS_NAMES: [(&str, Column); 7] = [
 const OF_SERVICES_ALONE: [&str; 5] = ["serviceName", "survey", "surveyDynamic", "source_service", "source_service_id"];
 
 /// What our own lists have beside the fields: it says how an order stands, and is passed over.
-const OF_OUR_LISTS: [&str; 3] = ["changed", "ended", "deleted"];
+const OF_OUR_LISTS: [&str; 2] = ["changed", "ended"];
 
 /// How a cell begins that a spreadsheet takes for a formula. Lists put a `'` before it, which goes again here.
 pub const FORMULAS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
@@ -127,6 +134,9 @@ fn plain(name: &str) -> String {
 
 fn column(name: &str, choices: &Choices) -> Option<Column> {
     let wanted = plain(name);
+    if name == "deleted" {
+        return Some(Column::Deleted);
+    }
     let ours = OF_OUR_LISTS.contains(&name) || name.starts_with("reported.");
     if ours || wanted.is_empty() || choices.ignore.iter().any(|ignored| plain(ignored) == wanted) {
         return Some(Column::Ignored);
@@ -207,6 +217,7 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
                 let line = error.position().map(|position| line_of(text, position));
                 rows.push(Row {
                     line,
+                    number: String::new(),
                     order: Err(format!("is not valid CSV: {}", said(&error))),
                     service_put_in: false,
                 });
@@ -219,22 +230,23 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
         }
         if record.len() > columns.len() {
             let order = Err(format!("has {} values, but there are {} columns", record.len(), columns.len()));
-            rows.push(Row { line, order, service_put_in: false });
+            rows.push(Row { line, number: String::new(), order, service_put_in: false });
             continue;
         }
-        let (order, service) = split(&record, &columns);
-        let number = order.get("workOrderNumber").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (order, service, deleted) = split(&record, &columns);
+        let number = text_field(&order, "workOrderNumber").unwrap_or_default();
         match by_number.get(&number).filter(|_| !number.is_empty()).and_then(|at| rows.get_mut(*at)) {
             Some(known) => join(known, order, service, line),
             None => {
-                by_number.insert(number, rows.len());
+                by_number.insert(number.clone(), rows.len());
                 let mut order = order;
-                order.insert(
-                    "services".to_owned(),
-                    service
-                        .map_or_else(|| Value::Array(Vec::new()), |service| Value::Array(vec![Value::Object(service)])),
-                );
-                rows.push(Row { line, order: Ok(order), service_put_in: false });
+                let services = service.map(Value::Object).into_iter().collect::<Vec<Value>>();
+                order.insert("services".to_owned(), Value::Array(services));
+                let order = match deleted {
+                    true => Err("was deleted: empty the cell \"deleted\" to make the order anew".to_owned()),
+                    false => Ok(order),
+                };
+                rows.push(Row { line, number, order, service_put_in: false });
             }
         }
     }
@@ -264,9 +276,9 @@ fn said(error: &csv::Error) -> String {
     }
 }
 
-/// The order and, if any of its columns has a value, the service of a row.
-fn split(record: &csv::StringRecord, columns: &[Column]) -> (Map<String, Value>, Option<Map<String, Value>>) {
-    let (mut order, mut service) = (Map::new(), Map::new());
+/// The order, the service of a row if any of its columns has a value, and whether the order was deleted.
+fn split(record: &csv::StringRecord, columns: &[Column]) -> (Map<String, Value>, Option<Map<String, Value>>, bool) {
+    let (mut order, mut service, mut deleted) = (Map::new(), Map::new(), false);
     for (value, column) in record.iter().zip(columns).filter(|(value, _)| !value.is_empty()) {
         let value = value.strip_prefix('\'').filter(|text| text.starts_with(FORMULAS)).unwrap_or(value);
         let option = |of: &mut Map<String, Value>, name: &str| {
@@ -280,26 +292,28 @@ fn split(record: &csv::StringRecord, columns: &[Column]) -> (Map<String, Value>,
             Column::Service(name) => drop(service.insert((*name).to_owned(), Value::from(value))),
             Column::OrderOption(name) => option(&mut order, name),
             Column::ServiceOption(name) => option(&mut service, name),
+            Column::Deleted => deleted = true,
             Column::Ignored => {}
         }
     }
     let service = (!service.is_empty()).then_some(service);
-    (order, service)
+    (order, service, deleted)
 }
 
 /// Puts a further row of the same number to an order.
 fn join(known: &mut Row, order: Map<String, Value>, service: Option<Map<String, Value>>, line: Option<u64>) {
     let Ok(fields) = &mut known.order else { return };
     for (name, value) in order {
-        match fields.get(&name) {
-            Some(other) if *other != value => {
+        match (fields.get_mut(&name), value) {
+            (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
+            (Some(other), value) if *other != value => {
                 known.order = Err(format!(
                     "has another {name} in line {}: rows of one number are one order with several services",
                     line.unwrap_or(0)
                 ));
                 return;
             }
-            _ => drop(fields.insert(name, value)),
+            (_, value) => drop(fields.insert(name, value)),
         }
     }
     if let (Some(service), Some(Value::Array(services))) = (service, fields.get_mut("services")) {
@@ -352,7 +366,21 @@ mod tests {
         let rows = read(Format::Csv, "workOrderNumber,city\n1,A\n\n2,B\n1,C\n", &Choices::default()).unwrap();
         assert_eq!(rows[0].line, Some(2));
         assert!(rows[0].order.as_ref().unwrap_err().starts_with("has another city in line 5"));
-        assert_eq!((rows[1].line, rows[1].order.is_ok()), (Some(4), true));
+        assert_eq!((rows[0].number.as_str(), rows[1].line, rows[1].order.is_ok()), ("1", Some(4), true));
+        assert_eq!(
+            orders("workOrderNumber,options.a,options.b\n1,x,y\n1,,z\n"),
+            [json!({"workOrderNumber": "1", "options": {"a": "x", "b": "z"}, "services": [{"serviceName": "Task"}]})]
+        );
+    }
+
+    #[test]
+    fn our_own_lists_are_read_back() {
+        let text = "workOrderNumber,address1,serviceName,changed,deleted,reported.status\n\
+                    1,'=Main,Mow,2026-05-25T08:00:00Z,,complete\n2,Oak,Mow,2026-05-25T08:00:00Z,2026-05-26T08:00:00Z,\n";
+        let rows = read(Format::Csv, text, &Choices::default()).unwrap();
+        let first = json!({"workOrderNumber": "1", "address1": "=Main", "services": [{"serviceName": "Mow"}]});
+        assert_eq!(rows[0].order.clone().map(Value::Object), Ok(first));
+        assert!(rows[1].order.as_ref().unwrap_err().starts_with("was deleted"));
     }
 
     #[test]

@@ -320,7 +320,7 @@ pub fn not_updated(
             continue;
         }
         let detail = match field.updatable {
-            Updatable::No => "is not updated in an order that Pruvan has: it keeps what it was created with",
+            Updatable::No => "is not updated once Pruvan has the order: it keeps what it was created with",
             Updatable::ByIntegration if force || integration.may_set(field.name, auto_admin) => match now {
                 None if !DIRECTIVES.contains(&field.name) => LEFT_OUT,
                 _ => continue,
@@ -349,9 +349,9 @@ pub fn not_updated(
         }
         for field in SERVICE_FIELDS.iter().filter(|field| before.get(field.name) != service.get(field.name)) {
             let detail = match field.updatable {
-                Updatable::No => "is not updated in a service that Pruvan has: give the service another serviceName",
+                Updatable::No => "is not updated once Pruvan has the service: give the service another serviceName",
                 _ => {
-                    "may not be updated in a service that Pruvan has (the specification says both): give the service another \
+                    "may not be updated once Pruvan has the service (the specification says both): give the service another \
                      serviceName if the crew must see it"
                 }
             };
@@ -539,6 +539,10 @@ impl Check {
             return None;
         }
         let text = text(value)?;
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            self.error(pointer, "holds a character that was lost on the way here: send UTF-8 (in Excel: CSV UTF-8)");
+            return None;
+        }
         let sent = ascii(&text).into_owned();
         if sent != text {
             self.warn(pointer, "holds characters that Pruvan doesn't take; they were replaced by similar ASCII ones");
@@ -852,6 +856,7 @@ mod tests {
             ]
         );
         assert!(faults("status", json!("assinged"))[0].contains("did you mean \"assigned\"?"));
+        assert!(faults("city", json!("Caf\u{fffd}"))[0].contains("send UTF-8"));
     }
 
     #[test]
