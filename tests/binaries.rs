@@ -20,7 +20,7 @@ use crate::harness::Harness;
 const SOON: Duration = Duration::from_secs(20);
 
 /// The executable of a function, or of an example of this crate.
-fn executable(name: &str) -> PathBuf {
+pub fn executable(name: &str) -> PathBuf {
     if let Some(folder) = std::env::var_os("FUNCTION_BINARIES") {
         return PathBuf::from(folder).join(name).join("bootstrap");
     }
@@ -70,7 +70,7 @@ impl Running {
     }
 }
 
-fn endpoints(harness: &Harness) -> BTreeMap<String, String> {
+pub fn endpoints(harness: &Harness) -> BTreeMap<String, String> {
     let of = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     BTreeMap::from([
         of("AWS_ACCESS_KEY_ID", ACCESS_KEY),
@@ -80,7 +80,7 @@ fn endpoints(harness: &Harness) -> BTreeMap<String, String> {
     ])
 }
 
-fn event(name: &str, token: &str) -> Value {
+pub fn event(name: &str, token: &str) -> Value {
     let file = format!("{}/../infra/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(file).unwrap().replace("API-KEY", token)).unwrap()
 }
@@ -108,6 +108,8 @@ async fn every_binary_answers_its_first_event() {
     ] {
         let mut environment = functions.remove(name).unwrap().environment;
         environment.extend(endpoints(&harness));
+        // The simulator takes whole replies; streaming.rs tests the others.
+        environment.insert("BUFFERED_REPLIES".to_owned(), "true".to_owned());
         let mut running = Running::start(name, &environment).await;
         let answer = running.answer(event(name, &vendor.token)).await;
         let body: Value = answer["body"].as_str().map_or(Value::Null, |body| serde_json::from_str(body).unwrap());

@@ -5,17 +5,22 @@
 mod harness;
 
 mod binaries;
+mod bulk;
 mod directives;
 mod events;
 mod faults;
 mod host_api;
+mod lists;
 mod payloads;
 mod pruvan_services;
+mod pull_model;
+mod pulls;
 mod push_drain;
 mod push_model;
 mod results;
 mod secrets;
 mod spec_examples;
+mod streaming;
 mod template;
 mod upload_faults;
 mod uploads;
