@@ -21,6 +21,8 @@ use tokio::sync::Notify;
 pub enum Fault {
     /// It fails and has done nothing, and so do the SDK's retries of it.
     Before,
+    /// It and what follows fail, sixteen tries in all.
+    Outage,
     /// It takes effect, and the reply is lost. The SDK tries again.
     After,
     /// The function dies before it.
@@ -31,6 +33,8 @@ pub enum Fault {
     Throttled,
     /// Another transaction has the row.
     Conflict,
+    /// It waits until it is told to go on.
+    Pauses,
     /// It takes effect, and takes so long that the clock goes on by [`Faults::slow`].
     Slow,
 }
@@ -40,6 +44,8 @@ pub enum Fault {
 pub struct Faults {
     plan: Arc<Mutex<Option<(usize, Fault, u32)>>>,
     died: Arc<Notify>,
+    paused: Arc<Notify>,
+    resumed: Arc<Notify>,
     slow: Arc<Mutex<Option<MovesTheClock>>>,
 }
 
@@ -57,8 +63,22 @@ const TRIES: u32 = 2;
 impl Faults {
     /// `fault` meets the `nth` call from now (from 0).
     pub fn plan(&self, nth: usize, fault: Fault) {
-        let times = if matches!(fault, Fault::Before | Fault::Throttled) { TRIES } else { 1 };
+        let times = match fault {
+            Fault::Before | Fault::Throttled => TRIES,
+            Fault::Outage => 16,
+            _ => 1,
+        };
         *self.plan.lock().unwrap() = Some((nth, fault, times));
+    }
+
+    /// Until a call waits.
+    pub async fn paused(&self) {
+        self.paused.notified().await;
+    }
+
+    /// Lets the call that waits go on.
+    pub fn resume(&self) {
+        self.resumed.notify_one();
     }
 
     /// What a slow call does to the clock.
@@ -151,7 +171,7 @@ impl HttpConnector for FaultyConnector {
             };
             match faults.next() {
                 None => inner.call(request).await,
-                Some(Fault::Before) => broken(),
+                Some(Fault::Before | Fault::Outage) => broken(),
                 Some(Fault::DiesBefore) => die(&faults).await,
                 Some(Fault::Slow) => {
                     let reply = inner.call(request).await;
@@ -159,6 +179,11 @@ impl HttpConnector for FaultyConnector {
                         moves_the_clock();
                     }
                     reply
+                }
+                Some(Fault::Pauses) => {
+                    faults.paused.notify_one();
+                    faults.resumed.notified().await;
+                    inner.call(request).await
                 }
                 Some(Fault::Throttled) => Ok(refusal(&request, "ThrottlingException")),
                 Some(Fault::Conflict) => Ok(refusal(&request, "TransactionConflictException")),
