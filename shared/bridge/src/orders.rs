@@ -156,9 +156,9 @@ impl Orders {
             let reply = query.send().await.map_err(failed("Query of Orders"))?;
             let text = |item: &Item, name: &str| item.get(name).and_then(|value| value.as_s().ok().cloned());
             let at = |item: &Item| {
-                let after =
-                    text(item, "workOrderNumber").map(|number| (text(item, "change").unwrap_or_default(), number));
-                Place { after, ..place.clone() }
+                // Of the index only.
+                let change = since.and_then(|_| text(item, "change")).unwrap_or_default();
+                Place { after: text(item, "workOrderNumber").map(|number| (change, number)), ..place.clone() }
             };
             let next = reply.last_evaluated_key.as_ref().map(at);
             let places: Vec<Place> = reply.items.iter().flatten().map(at).collect();
