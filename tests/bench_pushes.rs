@@ -6,21 +6,16 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that meets what it does not expect must stop")]
 
+mod apart;
 mod measure;
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use apart::{Item, counted, dynamodb, environment, put, runtime, say, start, stores, text, typical, wait_for_the_end};
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, WriteRequest};
 use bridge::World;
 use bridge::outbound::{Called, Outbound, post_form};
 use bridge::run::Deadline;
@@ -29,8 +24,6 @@ use bridge::time::{Clock, Random, Waits};
 use cpu_time::ProcessTime;
 use futures_util::StreamExt as _;
 use local::stand_in::StandIn;
-use local::stores::{ACCESS_KEY, SECRET_KEY};
-use local::{Options, System};
 use measure::{median, memory};
 use pruvan::integration::IntegrationType;
 use pruvan::push::{FORM_FIELD, PushRequest};
@@ -43,17 +36,9 @@ const BATCH: usize = 198;
 const ANSWER_AFTER: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 3;
 
-type Item = std::collections::HashMap<String, AttributeValue>;
-
 fn main() {
     match std::env::var("BENCH_AS").as_deref() {
-        Ok("stores") => runtime().block_on(async {
-            let system = System::start(Options::default()).await.expect("the stores");
-            let stores = &system.stores;
-            say(&json!({ "gateway": system.gateway_url, "dynamodb": stores.dynamodb_url, "s3": stores.s3_url })
-                .to_string());
-            wait_for_the_end().await;
-        }),
+        Ok("stores") => stores(),
         Ok("pruvan") => runtime().block_on(async {
             let pruvan = StandIn::start().await.expect("a stand-in");
             pruvan.answer_after(ANSWER_AFTER);
@@ -71,48 +56,8 @@ fn main() {
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
-}
-
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Until the parent closes the standard input.
-async fn wait_for_the_end() {
-    let _ = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().count()).await;
-}
-
 fn username(n: usize) -> String {
     format!("bench{n:03}")
-}
-
-/// An SDK's HTTP client that counts.
-#[derive(Debug, Clone)]
-struct Counting {
-    calls: Arc<AtomicUsize>,
-    inner: SharedHttpClient,
-}
-
-impl HttpClient for Counting {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(CountingConnector { calls: self.calls.clone(), inner })
-    }
-}
-
-#[derive(Debug)]
-struct CountingConnector {
-    calls: Arc<AtomicUsize>,
-    inner: SharedHttpConnector,
-}
-
-impl HttpConnector for CountingConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.inner.call(request)
-    }
 }
 
 /// Runs as the function, or as the floor, and prints a line of JSON.
@@ -120,12 +65,7 @@ fn measured(function: bool) {
     let clock = Clock::system();
     let (random, outbound) = (Random::system(), Outbound::with_loopback());
     let world = World::new(Settings::from_process(), clock.clone(), random, Waits::REAL, outbound);
-    let calls = Arc::new(AtomicUsize::new(0));
-    let inner = aws_smithy_http_client::Builder::new().build_http();
-    let counting = SharedHttpClient::new(Counting { calls: calls.clone(), inner });
-    let dynamodb = world.dynamodb().expect("settings");
-    let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.config().to_builder().http_client(counting).build());
-    let world = world.clone().with_clients(dynamodb.clone(), world.s3().expect("settings"));
+    let (world, dynamodb, calls) = counted(&world);
     // One thread, as in Lambda.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (begun, cpu) = (Instant::now(), ProcessTime::now());
@@ -183,10 +123,6 @@ async fn floor(world: &World, dynamodb: &aws_sdk_dynamodb::Client) {
         .await;
 }
 
-fn text(text: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(text.into())
-}
-
 fn number(order: usize) -> String {
     format!("WO-{order:05}")
 }
@@ -207,27 +143,6 @@ fn row_key(username: &str, order: usize) -> Item {
     Item::from([("username".to_owned(), text(username)), ("workOrderNumber".to_owned(), text(number(order)))])
 }
 
-/// A process of this program in another role, and the line that it says first.
-fn start(role: &str) -> (Child, Value) {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    let mut child =
-        command.env("BENCH_AS", role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a child");
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("a line");
-    (child, serde_json::from_str(&line).expect("JSON"))
-}
-
-/// Typical orders: 400 characters of instructions, three services.
-fn order(n: usize) -> Value {
-    let service = |name: &str| json!({ "serviceName": name, "instructions": "Photos of all sides, before and after. ".repeat(6), "attribute1": "4711" });
-    json!({
-        "workOrderNumber": number(n), "address1": "110 East Main Street", "city": "Round Rock", "state": "TX", "zip": "78664",
-        "clientStatus": "open", "clientInstructions": "Call the office if the gate is locked. ".repeat(5),
-        "instructions": "Cut the grass, trim the edges, remove all debris and take photos of everything. ".repeat(5),
-        "services": [service("Grass Cut"), service("Trim"), service("Debris")],
-    })
-}
-
 /// Makes one account with its orders through the host's API, and copies its rows.
 async fn seed(stores: &Value, push_keys: &Value) -> aws_sdk_dynamodb::Client {
     let client = reqwest::Client::new();
@@ -235,7 +150,7 @@ async fn seed(stores: &Value, push_keys: &Value) -> aws_sdk_dynamodb::Client {
     let settings = json!({ "integration": "internal", "pushLimitPerHour": 1_000_000 }).to_string();
     assert_eq!(client.put(&url).body(settings).send().await.expect("an account").status(), 201);
     for chunk in (0..ORDERS).collect::<Vec<_>>().chunks(100) {
-        let body: Value = chunk.iter().map(|n| order(*n)).collect();
+        let body: Value = chunk.iter().map(|n| typical(&number(*n))).collect();
         let reply = client.post(format!("{url}/orders")).body(body.to_string()).send().await.expect("a reply");
         let reply: Value = serde_json::from_slice(&reply.bytes().await.expect("a reply")).expect("JSON");
         assert_eq!(reply["created"], 100, "{reply}");
@@ -269,25 +184,6 @@ async fn seed(stores: &Value, push_keys: &Value) -> aws_sdk_dynamodb::Client {
     dynamodb
 }
 
-fn dynamodb(stores: &Value) -> aws_sdk_dynamodb::Client {
-    let settings: BTreeMap<String, String> = environment(stores).into_iter().collect();
-    bridge::aws::dynamodb(&settings.into_iter().collect()).expect("settings")
-}
-
-async fn put(dynamodb: &aws_sdk_dynamodb::Client, table: &str, items: Vec<Item>) {
-    let chunks: Vec<Vec<Item>> = items.chunks(25).map(<[Item]>::to_vec).collect();
-    futures_util::stream::iter(chunks)
-        .for_each_concurrent(4, |chunk| async move {
-            let write = |item: Item| {
-                let put = PutRequest::builder().set_item(Some(item)).build().expect("an item");
-                WriteRequest::builder().put_request(put).build()
-            };
-            let writes = chunk.into_iter().map(write).collect();
-            dynamodb.batch_write_item().request_items(table, writes).send().await.expect("rows");
-        })
-        .await;
-}
-
 /// Queues every order of every account, as if all of them had just been changed.
 async fn queue(dynamodb: &aws_sdk_dynamodb::Client, template: &Item) {
     let rows = (0..ACCOUNTS).flat_map(|n| {
@@ -298,26 +194,6 @@ async fn queue(dynamodb: &aws_sdk_dynamodb::Client, template: &Item) {
         })
     });
     put(dynamodb, "PushQueueTable", rows.collect()).await;
-}
-
-fn environment(stores: &Value) -> Vec<(String, String)> {
-    let url = |name: &str| stores[name].as_str().unwrap_or_default().to_owned();
-    let mut environment = vec![
-        ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url("dynamodb")),
-        ("AWS_ENDPOINT_URL_S3".to_owned(), url("s3")),
-        ("PUSH_AT_ONCE".to_owned(), AT_ONCE.to_string()),
-    ];
-    let fixed = [
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-        ("ACCOUNTS_TABLE", "AccountsTable"),
-        ("ORDERS_TABLE", "OrdersTable"),
-        ("PUSH_QUEUE_TABLE", "PushQueueTable"),
-        ("PUSH_HOSTS", "pruvan.com"),
-    ];
-    environment.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    environment
 }
 
 fn parent() {
@@ -336,7 +212,11 @@ fn parent() {
     let run = |role: &str| -> Value {
         runtime.block_on(queue(&dynamodb, &template));
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.env("BENCH_AS", role).env("BENCH_PUSH_KEYS", push_keys.to_string()).envs(environment(&stores));
+        command
+            .env("BENCH_AS", role)
+            .env("BENCH_PUSH_KEYS", push_keys.to_string())
+            .envs(environment(&stores))
+            .env("PUSH_AT_ONCE", AT_ONCE.to_string());
         let output = command.stderr(Stdio::inherit()).output().expect("a child");
         let left = runtime.block_on(async {
             let count = dynamodb.scan().table_name("PushQueueTable").limit(10).send().await;

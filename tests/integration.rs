@@ -11,6 +11,7 @@ mod events;
 mod faults;
 mod host_api;
 mod lists;
+mod openapi;
 mod payloads;
 mod pruvan_services;
 mod pull_model;

@@ -61,7 +61,16 @@ async fn orders_are_found_by_how_they_stand() {
             assert_eq!(numbers(&harness, &format!("{limit}{query}")).await, found, "{limit}{query}");
         }
     }
-    for bad in ["dueFrom=soon", "changedSince=x", "limit=0", "limit=501", "format=xml", "cursor=AAAA", "cursor=%2F"] {
+    for bad in [
+        "dueFrom=soon",
+        "changedSince=x",
+        "limit=0",
+        "limit=501",
+        "format=xml",
+        "changed_since=2026-01-01",
+        "cursor=AAAA",
+        "cursor=%2F",
+    ] {
         let (status, problem) = harness.host("GET", &format!("/accounts/vendor1/orders?{bad}"), None).await;
         assert_eq!(status, 400, "{bad}: {problem}");
     }

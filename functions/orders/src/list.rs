@@ -82,6 +82,11 @@ struct Filter {
 
 impl Filter {
     fn read(request: &Request) -> Result<Filter, Problem> {
+        // A slip of the pen must not list what nobody asked for.
+        let known = ["status", "fieldStatus", "changedSince", "dueFrom", "dueTo", "text", "limit", "cursor", "format"];
+        if let Some(name) = host::query_names(request).find(|name| !known.contains(&name.as_str())) {
+            return Err(Problem::bad_request(format!("there is no {name:?} to list orders by: {}", known.join(", "))));
+        }
         let given =
             |name| host::query(request, name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let date = |name: &str, text: &str| {

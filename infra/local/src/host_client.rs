@@ -52,9 +52,23 @@ impl HostClient {
 
     /// GETs a path, percent-encoded, below the base URL; anything but 200 is an error that says what the API said.
     pub async fn get(&self, path: &str) -> Result<Value, StartError> {
-        let failed = |error: &dyn std::fmt::Display| StartError(format!("GET {path} failed: {error}"));
+        self.call("GET", path, Vec::new()).await.map_err(|error| StartError(error.to_string()))
+    }
+
+    /// POSTs JSON, likewise.
+    pub async fn post(&self, path: &str, body: Vec<u8>) -> Result<Value, CallError> {
+        self.call("POST", path, body).await
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Value, CallError> {
+        let failed = |status, error: &dyn std::fmt::Display| CallError {
+            call: format!("{method} {path}"),
+            status,
+            reason: error.to_string(),
+        };
+        let none = |error: &dyn std::fmt::Display| failed(None, error);
         let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        let mut request = http::Request::get(&url).body(Vec::new()).map_err(|error| failed(&error))?;
+        let mut request = http::Request::builder().method(method).uri(&url).body(body).map_err(|error| none(&error))?;
         if let Some(Signer { credentials, region }) = &self.signer {
             let identity = credentials.clone().into();
             let parameters = v4::SigningParams::builder()
@@ -64,23 +78,40 @@ impl HostClient {
                 .time(SystemTime::now())
                 .settings(SigningSettings::default())
                 .build()
-                .map_err(|error| failed(&error))?
+                .map_err(|error| none(&error))?
                 .into();
-            let signable = SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::Bytes(&[]));
-            let signed = signable.and_then(|signable| sign(signable, &parameters)).map_err(|error| failed(&error))?;
+            let signable = SignableRequest::new(method, &url, std::iter::empty(), SignableBody::Bytes(request.body()));
+            let signed = signable.and_then(|signable| sign(signable, &parameters)).map_err(|error| none(&error))?;
             signed.into_parts().0.apply_to_request_http1x(&mut request);
         }
-        let request = reqwest::Request::try_from(request).map_err(|error| failed(&error))?;
-        let reply = self.client.execute(request).await.map_err(|error| failed(&error.without_url()))?;
+        let request = reqwest::Request::try_from(request).map_err(|error| none(&error))?;
+        let reply = self.client.execute(request).await.map_err(|error| none(&error.without_url()))?;
         let status = reply.status();
-        let body = reply.bytes().await.map_err(|error| failed(&error.without_url()))?;
+        let body = reply.bytes().await.map_err(|error| none(&error.without_url()))?;
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.as_u16() == 200 {
             return Ok(body);
         }
         let said =
             body["detail"].as_str().or(body["message"].as_str()).or(body["Message"].as_str()).unwrap_or_default();
-        Err(failed(&format!("{status} {said}")))
+        Err(failed(Some(status.as_u16()), &format!("{status} {said}")))
+    }
+}
+
+/// A call that wasn't answered with 200.
+#[derive(Debug, thiserror::Error)]
+#[error("{call} failed: {reason}")]
+pub struct CallError {
+    call: String,
+    /// HTTP status, if there was a reply.
+    status: Option<u16>,
+    reason: String,
+}
+
+impl CallError {
+    /// The same call would fail again.
+    pub fn is_lasting(&self) -> bool {
+        self.status.is_some_and(|status| status < 500 && !matches!(status, 408 | 429))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod download;
 pub mod functions;
 pub mod gateway;
 pub mod host_client;
+pub mod import;
 pub mod projects;
 pub mod s3_store;
 pub mod stand_in;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use local::{Options, System, system::StartError};
+use pruvan::import::Choices;
 use serde_json::{Value, json};
 
 /// Pruvan Bridge on one machine: the functions, DynamoDB, S3, the gateway and the schedule, with no AWS account.
@@ -54,6 +55,27 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    /// Put the orders of a file into an account, here or in a deployment
+    ///
+    /// CSV (with a row of names: the specification's, or those of Pruvan's own import), NDJSON or a JSON array, told by the file's name. Several
+    /// rows with one number are one order with several services. What is there already is not changed, so it can be run again. A deployed
+    /// API is called with the AWS credentials of the environment. Exits with 1 if an order was refused.
+    Import {
+        /// The file; - for the standard input
+        file: PathBuf,
+        /// The account
+        #[arg(long)]
+        username: String,
+        /// Base URL of the host's API: the output HostUrl of the stack
+        #[arg(long, default_value = "http://127.0.0.1:9000")]
+        url: String,
+        /// The service of orders whose rows name none: Pruvan's own files have no column for it
+        #[arg(long, value_name = "NAME", default_value = "Task")]
+        service: String,
+        /// A column that is no field and doesn't matter; may be given several times
+        #[arg(long, value_name = "COLUMN")]
+        ignore: Vec<String>,
+    },
 }
 
 #[tokio::main]
@@ -69,6 +91,13 @@ async fn main() -> ExitCode {
         Some(Command::Demo) => local::demo::run().await.map_err(|error| (1, error.to_string())),
         Some(Command::Download { order, username, url, into }) => {
             download(&order, &username, &url, into).await.map_err(|error| (1, error.to_string()))
+        }
+        Some(Command::Import { file, username, url, service, ignore }) => {
+            match import(&file, &username, &url, Choices { ignore, service }).await {
+                Ok(true) => Ok(()),
+                Ok(false) => return ExitCode::from(1),
+                Err(error) => Err((2, error.to_string())),
+            }
         }
         None => serve(arguments).await.map_err(|error| (2, error.to_string())),
     };
@@ -117,6 +146,16 @@ async fn download(order: &str, username: &str, url: &str, into: Option<PathBuf>)
         into.display()
     );
     Ok(())
+}
+
+/// True if all orders were taken.
+async fn import(file: &Path, username: &str, url: &str, choices: Choices) -> Result<bool, StartError> {
+    let rows = local::import::rows(file, &choices)?;
+    let host = local::host_client::HostClient::new(url)?;
+    let done = local::import::run(&host, username, rows, &choices).await?;
+    let mut stdout = std::io::stdout();
+    write!(stdout, "{}", done.report()).map_err(|error| StartError(format!("stdout: {error}")))?;
+    Ok(done.refused.is_empty())
 }
 
 /// Ctrl-C, or what a process manager sends.

@@ -64,6 +64,12 @@ pub fn query(request: &Request, name: &str) -> Option<String> {
     request.query_string_parameters_ref().and_then(|parameters| parameters.first(name)).map(str::to_owned)
 }
 
+/// The names of the query parameters.
+pub fn query_names(request: &Request) -> impl Iterator<Item = String> {
+    let parameters = request.query_string_parameters();
+    parameters.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>().into_iter()
+}
+
 /// The query parameter `cursor`, as [`cursor`] made it.
 pub fn read_cursor(request: &Request) -> Result<Option<String>, Problem> {
     let Some(cursor) = query(request, "cursor") else { return Ok(None) };

@@ -79,7 +79,7 @@ impl Place {
                 Some((change.to_owned(), number.to_owned())).filter(|_| whole)
             }
         };
-        (after.is_some() == !number.is_empty()).then_some(Place { shard, ended, after })
+        (after.is_some() != number.is_empty()).then_some(Place { shard, ended, after })
     }
 }
 
