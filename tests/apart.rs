@@ -142,6 +142,8 @@ pub fn environment(stores: &Value) -> Vec<(String, String)> {
         ("ACCOUNTS_TABLE", "AccountsTable"),
         ("ORDERS_TABLE", "OrdersTable"),
         ("PUSH_QUEUE_TABLE", "PushQueueTable"),
+        ("UPLOADS_TABLE", "UploadsTable"),
+        ("FILES_BUCKET", "FilesBucket"),
         ("PUSH_HOSTS", "pruvan.com"),
     ];
     environment.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -10,6 +10,7 @@ mod directives;
 mod events;
 mod faults;
 mod host_api;
+mod import;
 mod lists;
 mod openapi;
 mod payloads;

@@ -48,7 +48,7 @@ for architecture in "${architectures[@]}"; do
     crate=$(sed 's/Function$//; s/\(.\)\([A-Z]\)/\1-\2/g' <<<"$function" | tr '[:upper:]' '[:lower:]')
     python3 -m zipfile -e "$work/$function.zip" "$work/zips/$crate"; chmod +x "$work/zips/$crate/bootstrap"
   done
-  FUNCTION_BINARIES="$work/zips" cargo test --locked -q --test integration binaries::
+  FUNCTION_BINARIES="$work/zips" cargo test --locked -q --test integration -- binaries:: streaming::
 done
 [ $failed -eq 0 ] || exit 1
 step "done"

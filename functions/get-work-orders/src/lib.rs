@@ -22,12 +22,37 @@ use pruvan::validate::INVALID_CREDENTIALS;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// A buffered Lambda reply is JSON of at most 6,291,556 bytes, in which the body's own quotes are escaped. Some of that is left for the
-/// envelope.
-const BUFFERED: usize = 6_200_000;
+/// What a reply can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// Lambda streams at most 200 MB.
+    Streamed,
+    /// A buffered reply is JSON of at most 6,291,556 bytes, in which the body's own quotes are escaped.
+    Buffered,
+}
 
-/// A streamed one has at most 200 MB. Counted as if it were escaped, too: nobody comes near.
-const STREAMED: usize = 190_000_000;
+impl Room {
+    /// Some is left for the envelope.
+    fn bytes(self) -> usize {
+        match self {
+            Room::Streamed => 190_000_000,
+            Room::Buffered => 6_200_000,
+        }
+    }
+
+    fn takes(self, text: &str) -> usize {
+        match self {
+            Room::Streamed => text.len(),
+            Room::Buffered => text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count(),
+        }
+    }
+}
+
+/// A reply goes out in parts of about so many bytes: small enough to stay in a processor's cache between being written and being sent.
+const PART: usize = 65_536;
+
+/// What is set aside for a part, so that the order that fills it seldom moves it.
+const PART_WITH_AN_ORDER: usize = PART + 16_384;
 
 /// What the function needs.
 pub struct GetWorkOrders {
@@ -53,7 +78,7 @@ impl GetWorkOrders {
 /// that the reply breaks off.
 pub async fn handle(state: Arc<GetWorkOrders>, request: Request) -> Response<Streamed> {
     let reply = async {
-        match pull(state, request, STREAMED).await {
+        match pull(state, request, Room::Streamed).await {
             Ok((body, _)) => to_pruvan_streamed(body),
             Err(refusal) => refusal.response().map(Streamed::from),
         }
@@ -64,7 +89,7 @@ pub async fn handle(state: Arc<GetWorkOrders>, request: Request) -> Response<Str
 /// Answers one request with a reply that is whole, for where nothing streams.
 pub async fn handle_buffered(state: Arc<GetWorkOrders>, request: Request) -> Response<Body> {
     let reply = async {
-        match pull(state, request, BUFFERED).await {
+        match pull(state, request, Room::Buffered).await {
             Ok((body, writing)) => match (body.collect().await.map(String::from_utf8), writing.await) {
                 (Ok(Ok(body)), _) => to_pruvan_text(body),
                 (_, Ok(Err(Broken::NoPushKey))) => Refusal::Told(TOO_MANY.to_owned()).response(),
@@ -100,11 +125,11 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// Begins a list of at most `room` bytes, escaped; what has no room is queued for pushes.
+/// Begins a list; what has no room in it is queued for pushes.
 async fn pull(
     state: Arc<GetWorkOrders>,
     request: Request,
-    room: usize,
+    room: Room,
 ) -> Result<(Streamed, JoinHandle<Result<(), Broken>>), Refusal> {
     let form = form::read(request).await.map_err(|error| Refusal::Told(error.to_string()))?;
     let request = GetWorkOrdersRequest::from_payload(form.payload);
@@ -131,7 +156,17 @@ async fn pull(
     }
     let mut pages = state.orders.pages(username, since, ended_since);
     let first = pages.recv().await.transpose()?;
-    let list = List { state, account, since, now, room, full: since.is_none(), sent: HashSet::new(), queued: 0 };
+    let list = List {
+        state,
+        account,
+        since,
+        now,
+        room,
+        left: room.bytes(),
+        full: since.is_none(),
+        sent: HashSet::new(),
+        queued: 0,
+    };
     let (writer, body) = streamed();
     let writing = tokio::spawn(async move {
         let written = list.write(first, pages, writer).await;
@@ -153,7 +188,9 @@ struct List {
     account: Account,
     since: Option<i64>,
     now: i64,
-    room: usize,
+    room: Room,
+    /// Bytes.
+    left: usize,
     full: bool,
     sent: HashSet<String>,
     queued: usize,
@@ -186,13 +223,9 @@ impl List {
         let mut reply = WorkOrdersReply::default();
         let mut page = first;
         while let Some(orders) = page {
-            let rest = self.copy(orders, &mut reply);
+            let rest = self.copy(orders, &mut reply, &writer).await?;
             if !rest.is_empty() {
                 self.queue(rest).await?;
-            }
-            let part = reply.take();
-            if !part.is_empty() {
-                writer.write(part).await?;
             }
             page = pages.recv().await.transpose()?;
         }
@@ -209,8 +242,13 @@ impl List {
         Ok(())
     }
 
-    /// Copies a page into the reply; gives back what has no room in it.
-    fn copy(&mut self, orders: Vec<Pulled>, reply: &mut WorkOrdersReply) -> Vec<Pulled> {
+    /// Copies a page into the reply, and hands on what is ready; gives back what has no room in it.
+    async fn copy(
+        &mut self,
+        orders: Vec<Pulled>,
+        reply: &mut WorkOrdersReply,
+        writer: &Writer,
+    ) -> Result<Vec<Pulled>, Broken> {
         let mut rest = Vec::new();
         for order in orders {
             // It changed while the list was read: Pruvan takes no number twice, and its push or the next pull tells the rest.
@@ -218,17 +256,23 @@ impl List {
                 continue;
             }
             let directives = order.fragment(&self.account);
-            let size = escaped(&order.document) + escaped(directives) + 1;
-            if self.sent.len() == MAX_WORK_ORDERS || size > self.room {
-                self.room = 0;
+            let size = self.room.takes(&order.document) + self.room.takes(directives) + 1;
+            if self.sent.len() == MAX_WORK_ORDERS || size > self.left {
+                self.left = 0;
                 rest.push(order);
                 continue;
             }
-            self.room -= size;
+            self.left -= size;
             reply.push(&order.document, directives);
             self.sent.insert(order.work_order_number);
+            if reply.pending() >= PART {
+                writer.write(reply.take(PART_WITH_AN_ORDER)).await?;
+            }
         }
-        rest
+        if !self.sent.is_empty() && reply.pending() > 0 {
+            writer.write(reply.take(PART_WITH_AN_ORDER)).await?;
+        }
+        Ok(rest)
     }
 
     async fn queue(&mut self, rest: Vec<Pulled>) -> Result<(), Broken> {
@@ -249,10 +293,6 @@ impl List {
             self.state.queue.enqueue_absent(username, some, now).await?;
         }
     }
-}
-
-fn escaped(text: &str) -> usize {
-    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 fn ms(duration: Duration) -> i64 {

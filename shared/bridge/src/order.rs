@@ -229,24 +229,31 @@ pub struct Pulled {
 }
 
 impl Pulled {
-    /// Takes the texts out of the row; nothing is copied.
-    pub(crate) fn from_item(mut item: Item) -> Result<Pulled, StoreError> {
-        let mut text = |name: &'static str| match item.remove(name) {
-            Some(AttributeValue::S(text)) => Ok(text),
-            _ => Err(StoreError::Row { table: "Orders", fault: format!("no text {name}") }),
-        };
-        let (work_order_number, document) = (text("workOrderNumber")?, text("document")?);
-        let (open, wishes) = (text("open").unwrap_or_default(), text("wishes").unwrap_or_default());
-        let number = |name: &'static str| item.get(name).and_then(|value| value.as_n().ok()?.parse::<i64>().ok());
-        let missing = |name| StoreError::Row { table: "Orders", fault: format!("no number {name}") };
+    /// Takes the texts out of the row; nothing is copied, and no name is looked up.
+    pub(crate) fn from_item(item: Item) -> Result<Pulled, StoreError> {
+        let (mut number, mut document, mut changed_at, mut revision) = (None, None, None, None);
+        let (mut open, mut wishes, mut settled_for) = (String::new(), String::new(), 0);
+        for (name, value) in item {
+            match (name.as_str(), value) {
+                ("workOrderNumber", AttributeValue::S(text)) => number = Some(text),
+                ("document", AttributeValue::S(text)) => document = Some(text),
+                ("open", AttributeValue::S(text)) => open = text,
+                ("wishes", AttributeValue::S(text)) => wishes = text,
+                ("changedAt", AttributeValue::N(number)) => changed_at = number.parse().ok(),
+                ("revision", AttributeValue::N(number)) => revision = number.parse().ok(),
+                ("settledFor", AttributeValue::N(number)) => settled_for = number.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+        let missing = |name| StoreError::Row { table: "Orders", fault: format!("it has no {name}") };
         Ok(Pulled {
-            work_order_number,
-            document,
-            changed_at: number("changedAt").ok_or_else(|| missing("changedAt"))?,
-            revision: number("revision").ok_or_else(|| missing("revision"))?,
+            work_order_number: number.ok_or_else(|| missing("workOrderNumber"))?,
+            document: document.ok_or_else(|| missing("document"))?,
+            changed_at: changed_at.ok_or_else(|| missing("changedAt"))?,
+            revision: revision.ok_or_else(|| missing("revision"))?,
             open,
             wishes,
-            settled_for: number("settledFor").unwrap_or(0),
+            settled_for,
         })
     }
 

@@ -76,9 +76,15 @@ impl WorkOrdersReply {
         self.count == 0
     }
 
-    /// What was added since the last time, to be sent while the rest is still being read.
-    pub fn take(&mut self) -> String {
-        std::mem::take(&mut self.body)
+    /// Bytes that were added since the last time that they were taken.
+    pub fn pending(&self) -> usize {
+        self.body.len()
+    }
+
+    /// What was added since the last time, to be sent while the rest is still being read; room is made for as many bytes again as are
+    /// expected.
+    pub fn take(&mut self, expected: usize) -> String {
+        std::mem::replace(&mut self.body, String::with_capacity(expected))
     }
 
     /// The end: with what was taken before, the whole reply.
@@ -148,7 +154,7 @@ mod tests {
         assert_eq!(WorkOrdersReply::default().finish(), r#"{"workOrders":[],"error":""}"#);
         let mut reply = WorkOrdersReply::default();
         reply.push(r#"{"workOrderNumber":"1"}"#, "");
-        assert_eq!(reply.take() + &reply.finish(), r#"{"workOrders":[{"workOrderNumber":"1"}],"error":""}"#);
+        assert_eq!(reply.take(100) + &reply.finish(), r#"{"workOrders":[{"workOrderNumber":"1"}],"error":""}"#);
         let mut reply = WorkOrdersReply::default();
         reply.push(r#"{"workOrderNumber":"1"}"#, "");
         reply.push(r#"{"workOrderNumber":"2"}"#, r#""status":"rush","#);
