@@ -2,7 +2,7 @@
 //! Object Fields*).
 //!
 //! A filter of tags and no parser of documents: every tag in the result was written here, and no other `<` is left. (`ammonia`, with the
-//! parser that it stands on, makes the zip of a function 0.8 MB larger.)
+//! parser that it stands on, makes the zip of a function 0.3 MB larger.)
 
 use std::borrow::Cow;
 
