@@ -85,6 +85,63 @@ async fn a_file_in_pruvans_own_columns_comes_in_as_it_is() {
     );
     assert_eq!(vendor.import(None).await.unwrap().reply()["workOrders"].as_array().unwrap().len(), 4);
     assert_eq!(counts(&post(&harness, "?service=Photos", "text/csv", PRUVANS).await.1), [0, 0, 4, 0, 0]);
+    // What names no service takes none away.
+    let services = json!([{ "serviceName": "Grass cut" }, { "serviceName": "Inspection", "survey": "master::id-v2" }]);
+    harness.host("PATCH", "/accounts/vendor1/orders/2026-0101", Some(json!({ "services": services }))).await;
+    let (_, again) = post(&harness, "", "text/csv", &PRUVANS.replace("6/1/2026", "6/8/2026")).await;
+    assert_eq!((counts(&again), &again["results"][0]["warnings"]), ([0, 1, 3, 0, 0], &json!([])), "{again}");
+    let order = harness.order("vendor1", "2026-0101").await;
+    assert_eq!(order["workOrder"]["services"], services);
+    assert_eq!(order["workOrder"]["dueDate"], "2026-06-08 1200 +0");
+    let whole = order_of(&order["workOrder"], json!({ "services": [{ "serviceName": "Task" }], "keepServices": true }));
+    let (_, kept) = harness.host("PUT", "/accounts/vendor1/orders/2026-0101", Some(whole)).await;
+    assert_eq!(kept["result"], "unchanged");
+}
+
+fn order_of(given: &Value, more: Value) -> Value {
+    let mut order = given.clone();
+    order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    order
+}
+
+/// What a pull told while a list was being written is not taken for what the list says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_counts_from_when_it_is_written() {
+    let harness = Harness::start().await;
+    harness.account("vendor1", IntegrationType::Internal).await;
+    let account = account(&harness).await;
+    let faults = Faults::default();
+    let stores = &harness.system.stores;
+    let orders = Orders::new(&faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url)).unwrap();
+    let (advance, clock) = (harness.clock_hand(), harness.clock());
+    faults.slow(move || advance(15));
+    faults.plan(0, Fault::Slow);
+    let began = harness.now();
+    let fates = orders.change_all(&account, &given(0..500, "R"), &clock, &|| false).await;
+    let at = |fate: &Fate| match fate {
+        Fate::Done(changed) => changed.order.changed_at / 1000 - began,
+        fate => panic!("{fate:?}"),
+    };
+    // Four lists were begun at once, the fifth later.
+    assert_eq!((at(&fates[0]), at(&fates[499])), (0, 15));
+}
+
+#[tokio::test]
+async fn a_reply_fits_what_lambda_hands_on() {
+    let harness = Harness::start().await;
+    harness.account("vendor1", IntegrationType::Internal).await;
+    let rows = |count: usize, cell: &str| -> String {
+        let names =
+            "workOrderNumber,address1,address2,city,state,country,source_wo_id,source_wo_number,reference\n".to_owned();
+        (0..count).fold(names, |rows, n| format!("{rows}{n},{cell},{cell},{cell},{cell},{cell},{cell},{cell},{cell}\n"))
+    };
+    let (status, problem) = post(&harness, "", "text/csv", &rows(5_001, "x")).await;
+    assert_eq!(status, 400);
+    assert!(problem["detail"].as_str().unwrap().contains("at most 5000 at a time"), "{problem}");
+    // Each refused, and each with eight warnings' worth of words.
+    let (status, reply) = post(&harness, "", "text/csv", &rows(4_999, "\u{e9}")).await;
+    assert_eq!((status, counts(&reply)), (200, [0, 0, 0, 4_999, 0]));
+    assert!(reply.to_string().len() < 5_000_000);
 }
 
 #[tokio::test]
@@ -137,7 +194,7 @@ async fn whatever_fails_once_more_makes_it_whole() {
     let stores = &harness.system.stores;
     let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
     let (orders, plain) = (Orders::new(&world).unwrap(), Orders::new(&harness.world()).unwrap());
-    let now = || harness.now() * 1000;
+    let clock = harness.clock();
     let mut round = 0;
     for fault in [Fault::Before, Fault::After, Fault::DiesBefore, Fault::DiesAfter, Fault::Throttled, Fault::Conflict] {
         for nth in 0..7 {
@@ -145,7 +202,7 @@ async fn whatever_fails_once_more_makes_it_whole() {
             let reference = format!("R{round}");
             let given = given(0..130, &reference);
             faults.plan(nth, fault);
-            let fates = faults.run(orders.change_all(&account, &given, now(), &|| false)).await;
+            let fates = faults.run(orders.change_all(&account, &given, &clock, &|| false)).await;
             faults.end();
             let stored = async |n: usize| {
                 let order = plain.get("vendor1", &n.to_string()).await.unwrap();
@@ -162,9 +219,9 @@ async fn whatever_fails_once_more_makes_it_whole() {
             if fault == Fault::After || (fault == Fault::Conflict && nth >= 2) {
                 assert!(fates.unwrap().iter().all(|fate| outcome(fate).is_some()), "{fault:?} at {nth}");
             }
-            let again = orders.change_all(&account, &given, now(), &|| false).await;
+            let again = orders.change_all(&account, &given, &clock, &|| false).await;
             assert!(again.iter().all(|fate| outcome(fate).is_some()));
-            let once_more = orders.change_all(&account, &given, now(), &|| false).await;
+            let once_more = orders.change_all(&account, &given, &clock, &|| false).await;
             assert!(once_more.iter().all(|fate| outcome(fate) == Some(Outcome::Unchanged)));
             // Each has its push.
             let queue = bridge::push_queue::PushQueue::new(&harness.world()).unwrap();
@@ -188,12 +245,12 @@ async fn an_order_that_others_change_holds_back_no_other() {
     let stores = &harness.system.stores;
     let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
     let (orders, others) = (Orders::new(&world).unwrap(), Orders::new(&harness.world()).unwrap());
-    let now = harness.now() * 1000;
-    orders.change_all(&account, &given(0..40, "first"), now, &|| false).await;
+    let (now, clock) = (harness.now() * 1000, harness.clock());
+    orders.change_all(&account, &given(0..40, "first"), &clock, &|| false).await;
     // Read, woken, and about to be written.
     faults.plan(2, Fault::Pauses);
     let second = given(0..40, "second");
-    let change = orders.change_all(&account, &second, now, &|| false);
+    let change = orders.change_all(&account, &second, &clock, &|| false);
     let meddle = async {
         faults.paused().await;
         let meddler = given(17..18, "third").remove(0).order;
@@ -225,11 +282,11 @@ async fn a_call_that_would_run_out_of_time_says_what_it_did_not_attempt() {
     // Four lists of a hundred are read at a time; each is two transactions.
     faults.plan(6, Fault::Slow);
     let given = given(0..1000, "R");
-    let fates = orders.change_all(&account, &given, began * 1000, &out_of_time).await;
+    let fates = orders.change_all(&account, &given, &harness.clock(), &out_of_time).await;
     let done = fates.iter().filter(|fate| outcome(fate) == Some(Outcome::Created)).count();
     let left = fates.iter().filter(|fate| matches!(fate, Fate::NoTime)).count();
     assert!(done >= 50 && left >= 600 && done + left == 1000, "{done} {left}");
-    let again = orders.change_all(&account, &given, harness.now() * 1000, &|| false).await;
+    let again = orders.change_all(&account, &given, &harness.clock(), &|| false).await;
     let count = |wanted| again.iter().filter(|fate| outcome(fate) == Some(wanted)).count();
     assert_eq!((count(Outcome::Unchanged), count(Outcome::Created)), (done, left));
 }

@@ -21,7 +21,7 @@ async fn import(url: &str, name: &str, content: impl AsRef<[u8]>, choices: &Choi
     std::fs::write(&file, content).unwrap();
     let rows = rows(&file, choices).map_err(|error| error.to_string())?;
     let host = HostClient::new(url).unwrap();
-    run(&host, "vendor1", rows, choices).await.map_err(|error| error.to_string())
+    run(&host, "vendor1", rows, choices).await.map_err(|(_, error)| error.to_string())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +31,10 @@ async fn files_of_every_kind_come_in() {
     let url = &harness.system.gateway_url;
     let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pruvan-export.csv"));
     let host = HostClient::new(url).unwrap();
-    let done = run(&host, "vendor1", rows(file, &Choices::default()).unwrap(), &Choices::default()).await.unwrap();
+    let done = run(&host, "vendor1", rows(file, &Choices::default()).unwrap(), &Choices::default())
+        .await
+        .map_err(|(_, error)| error)
+        .unwrap();
     insta::assert_snapshot!(done.report(), @r#"
            4  created
            0  changed
@@ -68,11 +71,14 @@ async fn files_of_every_kind_come_in() {
         1297  /address1 holds characters that Pruvan doesn't take; they were replaced by similar ASCII ones
     ");
     assert_eq!(harness.order("vendor1", "L7").await["workOrder"]["address1"], "Strasse 7");
-    let lines = "{\"workOrderNumber\":\"L7\"}\n{oops\n";
+    let lines = "{\"workOrderNumber\":\"L7\"}\n{oops\n{\"workOrderNumber\":\"L7\"}\n";
     let done = import(url, "orders.jsonl", lines, &Choices::default()).await.unwrap();
     let refused: Vec<(Option<u64>, &str)> =
         done.refused.iter().map(|refused| (refused.line, refused.number.as_str())).collect();
-    assert_eq!(refused, [(Some(1), "L7"), (Some(2), "")]);
+    assert_eq!(refused, [(Some(1), "L7"), (Some(2), ""), (Some(3), "L7")]);
+    // By what it is, whatever its name.
+    let done = import(url, "orders.txt", "workOrderNumber\tcity\nL7\tHutto\n", &Choices::default()).await.unwrap();
+    assert_eq!(done.counts["refused"], 1);
 }
 
 #[tokio::test]

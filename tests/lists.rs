@@ -79,6 +79,11 @@ async fn orders_are_found_by_how_they_stand() {
     let next = page["next"].as_str().unwrap();
     let other = format!("/accounts/vendor1/orders?changedSince={since}&cursor={next}");
     assert_eq!(harness.host("GET", &other, None).await.0, 400);
+    let earlier = "/accounts/vendor1/orders?changedSince=2026-11-23T12:00:00Z&limit=1";
+    let next = harness.host("GET", earlier, None).await.1["next"].as_str().unwrap().to_owned();
+    assert_eq!(harness.host("GET", &format!("{earlier}&cursor={next}"), None).await.0, 200);
+    let later = format!("/accounts/vendor1/orders?changedSince={}&cursor={next}", since + 3600);
+    assert_eq!(harness.host("GET", &later, None).await.0, 400);
 }
 
 #[tokio::test]
@@ -117,7 +122,7 @@ async fn a_list_as_csv_comes_back_in_unchanged() {
     let cell = |row: usize, name: &str| {
         rows[row].get(names.iter().position(|column| column == name).unwrap()).unwrap().to_owned()
     };
-    let row = (0..rows.len()).find(|row| cell(*row, "serviceName") == "Survey").unwrap();
+    let row = (0..rows.len()).find(|row| cell(*row, "serviceName") == "Photos").unwrap();
     assert_eq!((cell(row, "reported.status"), cell(row, "reference")), ("complete".to_owned(), "'=SUM(A1)".to_owned()));
     let before = harness.order("vendor1", "1").await;
     harness.advance(60);

@@ -96,7 +96,7 @@ fn same_fields(document: &Value, table: &[Field], kept: &str, given: &str, flags
 fn the_schemas_are_the_tables() {
     let document = document();
     let orders: Vec<Field> = WORK_ORDER_FIELDS.into_iter().chain([SERVICES]).collect();
-    same_fields(&document, &orders, "WorkOrder", "WorkOrderPatch", &["force", "replaceSurvey"]);
+    same_fields(&document, &orders, "WorkOrder", "WorkOrderPatch", &["force", "replaceSurvey", "keepServices"]);
     same_fields(&document, &SERVICE_FIELDS, "Service", "ServiceRequest", &[]);
     let schemas = &document["components"]["schemas"];
     let services = &schemas["WorkOrderPatch"]["properties"]["services"]["anyOf"][0];

@@ -9,17 +9,17 @@ use std::time::Duration;
 use bridge::accounts::{Account, Accounts, PushKeyState};
 use bridge::auth::{AuthError, authenticate};
 use bridge::http::{TRY_AGAIN, guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
-use bridge::orders::{ENDED_TOLD_FOR, LOOK_BACK, Orders, Pulled};
+use bridge::orders::{ENDED_TOLD_FOR, LOOK_BACK, Orders, Pages, Pulled};
 use bridge::push_queue::PushQueue;
 use bridge::settings::SettingError;
-use bridge::store::MOST_IN_TRANSACTION;
-use bridge::streamed::{NobodyReads, Streamed, Writer, streamed};
+use bridge::streamed::{BrokenOff, NobodyReads, Streamed, Writer, streamed};
+
 use bridge::time::Clock;
 use bridge::{StoreError, World, form};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use lambda_http::{Body, Request, Response};
 use pruvan::get_work_orders::{GetWorkOrdersError, GetWorkOrdersRequest, MAX_WORK_ORDERS, Mode, WorkOrdersReply};
 use pruvan::validate::INVALID_CREDENTIALS;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// What a reply can carry.
@@ -51,6 +51,9 @@ impl Room {
 /// A reply goes out in parts of about so many bytes: small enough to stay in a processor's cache between being written and being sent.
 const PART: usize = 65_536;
 
+/// Orders without room that are queued at a time.
+const QUEUED_AT_ONCE: usize = 32;
+
 /// What is set aside for a part, so that the order that fills it seldom moves it.
 const PART_WITH_AN_ORDER: usize = PART + 16_384;
 
@@ -78,8 +81,15 @@ impl GetWorkOrders {
 /// that the reply breaks off.
 pub async fn handle(state: Arc<GetWorkOrders>, request: Request) -> Response<Streamed> {
     let reply = async {
-        match pull(state, request, Room::Streamed).await {
-            Ok((body, _)) => to_pruvan_streamed(body),
+        let begun = async {
+            let (mut body, writing) = pull(state, request, Room::Streamed).await?;
+            match body.begun().await {
+                Ok(()) => Ok(body),
+                Err(BrokenOff) => Err(refusal(writing).await),
+            }
+        };
+        match begun.await {
+            Ok(body) => to_pruvan_streamed(body),
             Err(refusal) => refusal.response().map(Streamed::from),
         }
     };
@@ -89,16 +99,30 @@ pub async fn handle(state: Arc<GetWorkOrders>, request: Request) -> Response<Str
 /// Answers one request with a reply that is whole, for where nothing streams.
 pub async fn handle_buffered(state: Arc<GetWorkOrders>, request: Request) -> Response<Body> {
     let reply = async {
-        match pull(state, request, Room::Buffered).await {
-            Ok((body, writing)) => match (body.collect().await.map(String::from_utf8), writing.await) {
-                (Ok(Ok(body)), _) => to_pruvan_text(body),
-                (_, Ok(Err(Broken::NoPushKey))) => Refusal::Told(TOO_MANY.to_owned()).response(),
-                _ => Refusal::Store.response(),
-            },
+        let whole = async {
+            let (body, writing) = pull(state, request, Room::Buffered).await?;
+            match body.collect().await.map(String::from_utf8) {
+                Ok(Ok(body)) => Ok(body),
+                _ => Err(refusal(writing).await),
+            }
+        };
+        match whole.await {
+            Ok(body) => to_pruvan_text(body),
             Err(refusal) => refusal.response(),
         }
     };
     guarded(reply, || Refusal::Store.response()).await
+}
+
+/// What a list is written by.
+type Writing = JoinHandle<Result<(), Broken>>;
+
+/// Why it broke off before anybody got anything of it.
+async fn refusal(writing: Writing) -> Refusal {
+    match writing.await {
+        Ok(Err(Broken::NoPushKey)) => Refusal::Told(TOO_MANY.to_owned()),
+        _ => Refusal::Store,
+    }
 }
 
 /// Why there is no list.
@@ -126,11 +150,7 @@ impl From<StoreError> for Refusal {
 }
 
 /// Begins a list; what has no room in it is queued for pushes.
-async fn pull(
-    state: Arc<GetWorkOrders>,
-    request: Request,
-    room: Room,
-) -> Result<(Streamed, JoinHandle<Result<(), Broken>>), Refusal> {
+async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result<(Streamed, Writing), Refusal> {
     let form = form::read(request).await.map_err(|error| Refusal::Told(error.to_string()))?;
     let request = GetWorkOrdersRequest::from_payload(form.payload);
     let account = match authenticate(&state.accounts, &request.credentials, state.clock.now_ms()).await {
@@ -154,8 +174,7 @@ async fn pull(
     {
         return Err(Refusal::Told(TOO_MANY.to_owned()));
     }
-    let mut pages = state.orders.pages(username, since, ended_since);
-    let first = pages.recv().await.transpose()?;
+    let pages = state.orders.pages(username, since, ended_since);
     let list = List {
         state,
         account,
@@ -169,7 +188,7 @@ async fn pull(
     };
     let (writer, body) = streamed();
     let writing = tokio::spawn(async move {
-        let written = list.write(first, pages, writer).await;
+        let written = list.write(pages, writer).await;
         if let Err(broken) = &written {
             tracing::error!(error = %broken, "getWorkOrders.broken_off");
         }
@@ -214,20 +233,13 @@ impl From<NobodyReads> for Broken {
 }
 
 impl List {
-    async fn write(
-        mut self,
-        first: Option<Vec<Pulled>>,
-        mut pages: mpsc::Receiver<Result<Vec<Pulled>, StoreError>>,
-        writer: Writer,
-    ) -> Result<(), Broken> {
+    async fn write(mut self, mut pages: Pages, writer: Writer) -> Result<(), Broken> {
         let mut reply = WorkOrdersReply::default();
-        let mut page = first;
-        while let Some(orders) = page {
+        while let Some(orders) = pages.next().await? {
             let rest = self.copy(orders, &mut reply, &writer).await?;
             if !rest.is_empty() {
                 self.queue(rest).await?;
             }
-            page = pages.recv().await.transpose()?;
         }
         // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, and pushes of it can wait. Not
         // so if this pull was cut or leaves a gap to the one before: of what it didn't carry, nobody was told.
@@ -279,19 +291,19 @@ impl List {
         if self.account.push_key_state != PushKeyState::Live {
             return Err(Broken::NoPushKey);
         }
-        let (username, now) = (&self.account.username, self.state.clock.now_ms());
-        if self.queued == 0 {
-            self.state.accounts.wake(username, now).await?;
-        }
+        let (state, username, now) = (&self.state, &self.account.username, self.state.clock.now_ms());
+        // For each page anew: an account that was woken stays awake for some minutes only.
+        state.accounts.wake(username, now).await?;
         self.queued += rest.len();
-        let mut rest = rest.into_iter().map(|order| (order.work_order_number, order.revision, order.changed_at));
-        loop {
-            let some: Vec<_> = rest.by_ref().take(MOST_IN_TRANSACTION).collect();
-            if some.is_empty() {
-                return Ok(());
-            }
-            self.state.queue.enqueue_absent(username, some, now).await?;
-        }
+        futures_util::stream::iter(rest)
+            .map(|order| async move {
+                let of = (order.revision, order.changed_at);
+                state.queue.enqueue_overflow(username, &order.work_order_number, of, now).await
+            })
+            .buffer_unordered(QUEUED_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bridge::change::{Fate, Given};
 use bridge::host;
 use bridge::http::{Problem, to_host};
+use bridge::orders::Outcome;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::{Body, Request, Response};
@@ -18,6 +19,12 @@ use crate::{OrdersApi, write};
 /// A list that takes longer is answered with what was done, well within the gateway's 29 seconds.
 const STOP_AFTER: Duration = Duration::from_secs(20);
 
+/// At most so many orders: their results must fit Lambda's 6 MB, too.
+const MOST: usize = 5_000;
+
+/// Of those 6 MB, what may go into warnings and faults: each result has its counts all the same.
+const DETAILS: usize = 2_500_000;
+
 /// `POST`: whole orders. The request can be repeated: what is there already is unchanged.
 pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
@@ -26,26 +33,32 @@ pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     let out_of_time = || state.clock.now_ms() >= stop_at;
     let mut numbers = BTreeSet::new();
     let (mut given, mut read) = (Vec::new(), Vec::new());
-    for row in rows(request)? {
+    let rows = rows(request)?;
+    if rows.len() > MOST {
+        return Err(Problem::bad_request(format!("these are {} orders: send at most {MOST} at a time", rows.len())));
+    }
+    for row in rows {
         let (line, service_put_in) = (row.line, row.service_put_in);
         let number = row.number.clone();
-        let judged = check(state, &account.settings, &number, row, &mut numbers).map(|(order, mut warnings)| {
-            if service_put_in {
-                let detail = "names no service: one was put in, since an order can't be without any".to_owned();
-                warnings.push(Remark { field: "/services".to_owned(), detail });
-            }
+        let judged = check(state, &account.settings, &number, row, &mut numbers).map(|(order, warnings)| {
             given.push(order);
             warnings
         });
-        read.push((line, number, judged));
+        // What is no number may be anything.
+        read.push((line, number.chars().take(100).collect::<String>(), service_put_in, judged));
     }
-    let mut fates = state.orders.change_all(&account, &given, began, &out_of_time).await.into_iter();
+    let mut fates = state.orders.change_all(&account, &given, &state.clock, &out_of_time).await.into_iter();
     let (mut results, mut counts) = (Vec::with_capacity(read.len()), Counts::default());
-    for (line, number, judged) in read {
+    let mut details = 0;
+    for (line, number, service_put_in, judged) in read {
         let (name, mut result) = match judged {
             Err(problem) => refused(&number, &problem),
-            Ok(warnings) => match fates.next() {
+            Ok(mut warnings) => match fates.next() {
                 Some(Fate::Done(changed)) => {
+                    if service_put_in && changed.outcome == Outcome::Created {
+                        let detail = "names no service: one was put in, since an order can't be without any".to_owned();
+                        warnings.push(Remark { field: "/services".to_owned(), detail });
+                    }
                     let result = write::result(&changed, warnings);
                     (result["result"].as_str().unwrap_or_default().to_owned(), result)
                 }
@@ -59,6 +72,15 @@ pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>
         };
         if let Some(line) = line {
             result["line"] = Value::from(line);
+        }
+        details += result.to_string().len();
+        if details > DETAILS {
+            for (list, left_out) in [("warnings", "warningsLeftOut"), ("errors", "errorsLeftOut")] {
+                let of = result.get_mut(list).and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+                if !of.is_empty() {
+                    result[left_out] = Value::from(of.len());
+                }
+            }
         }
         *counts.of(&name) += 1;
         results.push(result);
@@ -104,7 +126,8 @@ fn check(
     if !numbers.insert(number.to_owned()) {
         return Err(write::number_problem("is in the list twice: send each order once"));
     }
-    let instructions = write::take_instructions(&mut body)?;
+    let mut instructions = write::take_instructions(&mut body)?;
+    instructions.keep_services |= row.service_put_in;
     let (order, warnings) = write::checked(state, settings, number, body)?;
     Ok((Given { order, instructions }, warnings))
 }

@@ -9,7 +9,7 @@ use lambda_http::{Body, Request, Response};
 use pruvan::dates::WrittenDate;
 use pruvan::lenient;
 use pruvan::status::{FieldStatus, OfficeStatus};
-use pruvan::work_order::{SERVICE_FIELDS, WORK_ORDER_FIELDS};
+use pruvan::work_order::{Field, SERVICE_FIELDS, WORK_ORDER_FIELDS};
 use serde_json::{Map, Value, json};
 
 use crate::table::{Format, Table};
@@ -33,9 +33,7 @@ pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     let bad = || Problem::bad_request("cursor is not one that an earlier page of this list gave as next");
     let mut place = match host::read_cursor(request)? {
         None => Place::default(),
-        Some(cursor) => {
-            Place::parse(&cursor).filter(|place| place.fits(filter.changed_since.is_some())).ok_or_else(bad)?
-        }
+        Some(cursor) => Place::parse(&cursor).filter(|place| place.fits(filter.changed_since)).ok_or_else(bad)?,
     };
     let (mut found, mut looked_at, mut bytes) = (Vec::new(), 0, 0);
     let next = 'pages: loop {
@@ -161,8 +159,11 @@ fn table(orders: &[(Order, Map<String, Value>)]) -> Table {
         let reported = order.reported();
         let seen = !order.reports.is_empty();
         let services = given.get("services").and_then(Value::as_array).cloned().unwrap_or_default();
-        for service in &services {
-            let own = WORK_ORDER_FIELDS.iter().map(|field| given.get(field.name));
+        for (index, service) in services.iter().enumerate() {
+            // The order's own fields once, and its number with each service.
+            let first = |field: &&Field| index == 0 || field.name == "workOrderNumber";
+            let own =
+                WORK_ORDER_FIELDS.iter().map(|field| Some(field).filter(first).and_then(|field| given.get(field.name)));
             let of_service = SERVICE_FIELDS.iter().map(|field| service.get(field.name));
             let cell = |value: Option<&Value>| value.and_then(lenient::text).unwrap_or_default();
             let ours = [

@@ -131,18 +131,22 @@ pub fn number_problem(fault: &str) -> Problem {
     Problem::fields(vec![Remark { field: "/workOrderNumber".to_owned(), detail: fault.to_owned() }])
 }
 
-/// `force` and `replaceSurvey` are instructions for the next push and no fields of the order.
+/// `force`, `replaceSurvey` and `keepServices` are instructions for the change and no fields of the order.
 pub fn take_instructions(body: &mut Map<String, Value>) -> Result<Instructions, Problem> {
+    let mut faults = Vec::new();
     let mut flag = |name: &str| match body.remove(name) {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(flag)) => Ok(flag),
-        Some(_) => Err(Remark { field: format!("/{name}"), detail: "must be true or false".to_owned() }),
-    };
-    match (flag("force"), flag("replaceSurvey")) {
-        (Ok(force), Ok(replace_survey)) => Ok(Instructions { force, replace_survey }),
-        (force, replace_survey) => {
-            Err(Problem::fields([force, replace_survey].into_iter().filter_map(Result::err).collect()))
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(flag)) => flag,
+        Some(_) => {
+            faults.push(Remark { field: format!("/{name}"), detail: "must be true or false".to_owned() });
+            false
         }
+    };
+    let (force, replace_survey, keep_services) = (flag("force"), flag("replaceSurvey"), flag("keepServices"));
+    if faults.is_empty() {
+        Ok(Instructions { force, replace_survey, keep_services })
+    } else {
+        Err(Problem::fields(faults))
     }
 }
 

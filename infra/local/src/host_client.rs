@@ -1,6 +1,6 @@
 //! A client of the host's API: signed with the caller's own AWS credentials where it is deployed, unsigned on this machine.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -47,7 +47,9 @@ impl HostClient {
             let region = region.ok_or_else(|| StartError("AWS_REGION is not set".to_owned()))?;
             Some(Signer { credentials, region })
         };
-        Ok(HostClient { base, signer, client: reqwest::Client::new() })
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build();
+        let client = client.map_err(|error| StartError(format!("no HTTP client: {error}")))?;
+        Ok(HostClient { base, signer, client })
     }
 
     /// GETs a path, percent-encoded, below the base URL; anything but 200 is an error that says what the API said.

@@ -1,6 +1,7 @@
 //! `import`: orders out of a file into an account, here or in a deployment, in calls of the right size.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,7 +47,10 @@ pub struct Refused {
 pub fn rows(file: &Path, choices: &Choices) -> Result<Vec<Row>, StartError> {
     let failed = |fault: &dyn std::fmt::Display| StartError(format!("{}: {fault}", file.display()));
     let bytes = match file.as_os_str() == "-" {
-        true => std::io::read_to_string(std::io::stdin()).map(String::into_bytes),
+        true => {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+        }
         false => std::fs::read(file),
     };
     let bytes = bytes.map_err(|error| failed(&error))?;
@@ -54,29 +58,45 @@ pub fn rows(file: &Path, choices: &Choices) -> Result<Vec<Row>, StartError> {
         Ok(text) => text.into(),
         Err(_) => encoding_rs::WINDOWS_1252.decode(&bytes).0,
     };
-    let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let format = match (text.trim_start().starts_with('['), Format::named(&name)) {
-        (true, _) => Format::Json,
-        (false, Format::Json) if text.trim_start().starts_with('{') => Format::Ndjson,
-        (false, format) => format,
+    // By what it is, whatever its name.
+    let format = match text.trim_start_matches(['\u{feff}', ' ', '\r', '\n', '\t']).chars().next() {
+        Some('[') => Format::Json,
+        Some('{') => Format::Ndjson,
+        _ => Format::Csv,
     };
     let rows = read(format, &text, choices).map_err(|fault| failed(&fault))?;
     if rows.is_empty() { Err(failed(&"there are no orders in it")) } else { Ok(rows) }
 }
 
 /// Puts the orders in, and shows how far it is.
-pub async fn run(host: &HostClient, username: &str, rows: Vec<Row>, choices: &Choices) -> Result<Imported, StartError> {
+///
+/// If it can't go on, the error comes with what was done until then.
+pub async fn run(
+    host: &HostClient,
+    username: &str,
+    rows: Vec<Row>,
+    choices: &Choices,
+) -> Result<Imported, (Imported, StartError)> {
     let bar = ProgressBar::new(u64::try_from(rows.len()).unwrap_or(0));
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} orders  {per_sec}  {eta} left  {msg}") {
         bar.set_style(style);
     }
     let mut done = Imported::default();
     let mut waiting = VecDeque::new();
+    let (mut numbers, mut put_in) = (BTreeSet::new(), BTreeSet::new());
     for row in rows {
+        let twice = !row.number.is_empty() && !numbers.insert(row.number.clone());
         match row.order {
+            Ok(_) if twice => {
+                bar.inc(1);
+                let faults = vec!["is in the file twice: give each order once".to_owned()];
+                done.refuse(Refused { line: row.line, number: row.number, faults });
+            }
             Ok(order) => {
+                let mut order = order;
                 if row.service_put_in {
-                    done.warn(&format!("names no service, and has {:?}", choices.service));
+                    order.insert("keepServices".to_owned(), Value::Bool(true));
+                    put_in.insert(row.number);
                 }
                 waiting.push_back((row.line, Value::Object(order)));
             }
@@ -95,10 +115,10 @@ pub async fn run(host: &HostClient, username: &str, rows: Vec<Row>, choices: &Ch
             Ok(reply) => reply,
             Err(error) if error.is_lasting() || in_vain + 1 >= TRIES => {
                 bar.abandon();
-                return Err(StartError(format!(
-                    "{error}; {} orders are not in yet: run it again",
-                    waiting.len() + call.len()
-                )));
+                return Err((
+                    done,
+                    StartError(format!("{error}; {} orders are not in yet: run it again", waiting.len() + call.len())),
+                ));
             }
             Err(error) => {
                 in_vain += 1;
@@ -110,11 +130,10 @@ pub async fn run(host: &HostClient, username: &str, rows: Vec<Row>, choices: &Ch
         };
         let results = reply["results"].as_array().cloned().unwrap_or_default();
         if results.len() != call.len() {
-            return Err(StartError(format!(
-                "POST {path} answered {} results for {} orders",
-                results.len(),
-                call.len()
-            )));
+            return Err((
+                done,
+                StartError(format!("POST {path} answered {} results for {} orders", results.len(), call.len())),
+            ));
         }
         let before = waiting.len();
         for ((line, order), result) in call.into_iter().zip(&results) {
@@ -137,6 +156,9 @@ pub async fn run(host: &HostClient, username: &str, rows: Vec<Row>, choices: &Ch
                 outcome => {
                     bar.inc(1);
                     *done.counts.entry(outcome.to_owned()).or_default() += 1;
+                    if outcome == "created" && put_in.contains(&text("workOrderNumber")) {
+                        done.warn(&format!("names no service, and has {:?}", choices.service));
+                    }
                     for warning in result["warnings"].as_array().into_iter().flatten() {
                         let part = |name: &str| warning[name].as_str().unwrap_or_default();
                         done.warn(&format!("{} {}", part("field"), part("detail")));
@@ -147,10 +169,13 @@ pub async fn run(host: &HostClient, username: &str, rows: Vec<Row>, choices: &Ch
         in_vain = if waiting.len() == before + results.len() { in_vain + 1 } else { 0 };
         if in_vain == TRIES {
             bar.abandon();
-            return Err(StartError(format!(
-                "the API takes no orders at the moment; {} are not in yet: run it again",
-                waiting.len()
-            )));
+            return Err((
+                done,
+                StartError(format!(
+                    "the API takes no orders at the moment; {} are not in yet: run it again",
+                    waiting.len()
+                )),
+            ));
         }
         if in_vain > 0 {
             tokio::time::sleep(Duration::from_secs(1 << in_vain)).await;

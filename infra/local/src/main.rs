@@ -58,7 +58,7 @@ enum Command {
     /// Put the orders of a file into an account, here or in a deployment
     ///
     /// CSV (with a row of names: the specification's, or those of Pruvan's own import), NDJSON or a JSON array, told by the file's name. Several
-    /// rows with one number are one order with several services. What is there already is not changed, so it can be run again. A deployed
+    /// rows with one number are one order with several services. It can be run again: what is there as in the file isn't changed. A deployed
     /// API is called with the AWS credentials of the environment. Exits with 1 if an order was refused.
     Import {
         /// The file; - for the standard input
@@ -152,10 +152,13 @@ async fn download(order: &str, username: &str, url: &str, into: Option<PathBuf>)
 async fn import(file: &Path, username: &str, url: &str, choices: Choices) -> Result<bool, StartError> {
     let rows = local::import::rows(file, &choices)?;
     let host = local::host_client::HostClient::new(url)?;
-    let done = local::import::run(&host, username, rows, &choices).await?;
+    let (done, error) = match local::import::run(&host, username, rows, &choices).await {
+        Ok(done) => (done, None),
+        Err((done, error)) => (done, Some(error)),
+    };
     let mut stdout = std::io::stdout();
     write!(stdout, "{}", done.report()).map_err(|error| StartError(format!("stdout: {error}")))?;
-    Ok(done.refused.is_empty())
+    error.map_or(Ok(done.refused.is_empty()), Err)
 }
 
 /// Ctrl-C, or what a process manager sends.

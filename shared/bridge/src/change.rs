@@ -1,5 +1,6 @@
 //! What the host writes: an order and its push change together, in one transaction or not at all. One by one, or many at once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::push_queue::{Before, Urgency, Waiting};
 use crate::store::{
     Attempt, MOST_IN_TRANSACTION, StoreError, Transacted, attempt, n, s, sortable, transact, unreadable,
 };
+use crate::time::Clock;
 
 /// How the host wants a change to go out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Instructions {
     pub force: bool,
     /// A survey that changes under the same service name is replaced: the task goes with its answers, and is made anew.
     pub replace_survey: bool,
+    /// An order that is there keeps its services, whatever is given; a new one has those.
+    pub keep_services: bool,
 }
 
 /// A change that is done.
@@ -62,6 +66,9 @@ pub struct Given {
 
 /// Orders read at a time; they are written in transactions of half as many.
 const CHUNK: usize = 100;
+
+/// A call of the API ends after 29 seconds, and one of DynamoDB's may take twelve.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(25);
 
 /// Such chunks at a time.
 const CHUNKS_AT_ONCE: usize = 4;
@@ -105,6 +112,7 @@ impl Orders {
         for _ in 0..TRIES {
             let known = self.get(&account.username, number).await?;
             let order = make(live(known.as_ref()))?;
+            let order = with_kept_services(&order, known.as_ref(), instructions)?;
             let Some(next) = next(account, known.as_ref(), &order, intent, instructions.force, now) else {
                 return Ok(unchanged(known));
             };
@@ -126,29 +134,54 @@ impl Orders {
     }
 
     /// Writes many whole orders, no number twice, each as [`Orders::change`] does: what keeps one of them from being written keeps back no
-    /// other. None is begun once `out_of_time`. The fates are in the orders' order.
+    /// other. None is begun once `out_of_time`, and what has not ended some seconds later is given up. The fates are in the orders' order.
+    ///
+    /// A change counts from when it is written, by `clock`, and not from when the call began: pulls that were answered in between told the
+    /// order as it was.
     pub async fn change_all(
         &self,
         account: &Account,
         given: &[Given],
-        now: i64,
+        clock: &Clock,
         out_of_time: &(dyn Fn() -> bool + Sync),
     ) -> Vec<Fate> {
         let awake = OnceCell::new();
-        let chunks: Vec<_> =
-            given.chunks(CHUNK).map(|chunk| self.change_chunk(account, chunk, now, &awake, out_of_time)).collect();
-        futures_util::stream::iter(chunks).buffered(CHUNKS_AT_ONCE).collect::<Vec<_>>().await.concat()
+        let give_up = tokio::time::Instant::now() + GIVEN_UP_AFTER;
+        let chunk = |chunk| self.change_chunk(account, chunk, clock, &awake, out_of_time, give_up);
+        let chunks: Vec<_> = given.chunks(CHUNK).map(chunk).collect();
+        let fates = futures_util::stream::iter(chunks).buffered(CHUNKS_AT_ONCE).collect::<Vec<_>>().await;
+        fates.into_iter().flatten().collect()
     }
 
     async fn change_chunk(
         &self,
         account: &Account,
         given: &[Given],
-        now: i64,
+        clock: &Clock,
         awake: &OnceCell<()>,
         out_of_time: &(dyn Fn() -> bool + Sync),
+        give_up: tokio::time::Instant,
     ) -> Vec<Fate> {
         let mut fates: Vec<Option<Fate>> = vec![None; given.len()];
+        let work = self.work_on_chunk(account, given, clock, awake, out_of_time, &mut fates);
+        let late = tokio::time::timeout_at(give_up, work).await.is_err();
+        let left = match (late, out_of_time()) {
+            (true, _) => Fate::Failed(StoreError::Call { operation: "DynamoDB", reason: "took too long".to_owned() }),
+            (false, true) => Fate::NoTime,
+            (false, false) => Fate::Failed(StoreError::Contended("the order")),
+        };
+        fates.into_iter().map(|fate| fate.unwrap_or_else(|| left.clone())).collect()
+    }
+
+    async fn work_on_chunk(
+        &self,
+        account: &Account,
+        given: &[Given],
+        clock: &Clock,
+        awake: &OnceCell<()>,
+        out_of_time: &(dyn Fn() -> bool + Sync),
+        fates: &mut [Option<Fate>],
+    ) {
         for tries in 1..=TRIES {
             let open: Vec<usize> = (0..given.len()).filter(|index| fates[*index].is_none()).collect();
             if open.is_empty() || out_of_time() {
@@ -157,15 +190,16 @@ impl Orders {
             if tries > 1 {
                 tokio::time::sleep(Duration::from_millis(20 * u64::try_from(tries).unwrap_or(1))).await;
             }
+            let now = clock.now_ms();
             let written = async {
-                let writes = self.plan_all(account, given, &open, now, &mut fates).await?;
+                let writes = self.plan_all(account, given, &open, now, fates).await?;
                 if !writes.is_empty() {
                     awake.get_or_try_init(|| self.accounts.wake(&account.username, now)).await?;
                 }
                 Ok(writes)
             };
             match written.await {
-                Ok(writes) => self.write_all(&account.username, writes, &mut fates, out_of_time).await,
+                Ok(writes) => self.write_all(&account.username, writes, fates, out_of_time).await,
                 Err(error) => {
                     let error: StoreError = error;
                     for fate in fates.iter_mut().filter(|fate| fate.is_none()) {
@@ -174,8 +208,6 @@ impl Orders {
                 }
             }
         }
-        let left = if out_of_time() { Fate::NoTime } else { Fate::Failed(StoreError::Contended("the order")) };
-        fates.into_iter().map(|fate| fate.unwrap_or_else(|| left.clone())).collect()
     }
 
     /// Decides what is to be written of the orders `open`, by what is there now.
@@ -196,12 +228,18 @@ impl Orders {
         for index in open {
             let Given { order, instructions } = &given[*index];
             let known = known.remove(order.number());
-            match next(account, known.as_ref(), order, Intent::State, instructions.force, now) {
-                None => fates[*index] = Some(Fate::Done(Box::new(unchanged(known)))),
-                Some(next) => {
-                    if needs_row(known.as_ref(), &next)? {
-                        rows.push(order.number().to_owned());
-                    }
+            let planned = (|| {
+                let order = with_kept_services(order, known.as_ref(), *instructions)?;
+                let next = next(account, known.as_ref(), &order, Intent::State, instructions.force, now);
+                let needs = next.as_ref().map(|next| needs_row(known.as_ref(), next)).transpose()?.unwrap_or(false);
+                Ok::<_, StoreError>((next, needs))
+            })();
+            match planned {
+                // A row that can't be read is no other order's fault.
+                Err(error) => fates[*index] = Some(Fate::Failed(error)),
+                Ok((None, _)) => fates[*index] = Some(Fate::Done(Box::new(unchanged(known)))),
+                Ok((Some(next), needs)) => {
+                    rows.extend(needs.then(|| order.number().to_owned()));
                     nexts.push((*index, known, next));
                 }
             }
@@ -212,9 +250,10 @@ impl Orders {
         let mut writes = VecDeque::with_capacity(nexts.len());
         for (index, known, next) in nexts {
             let row = rows.remove(&next.work_order_number);
-            match plan(account, known.as_ref(), next, row, given[index].instructions)? {
-                Ok(write) => writes.push_back((index, write)),
-                Err(faults) => fates[index] = Some(Fate::Refused(faults)),
+            match plan(account, known.as_ref(), next, row, given[index].instructions) {
+                Ok(Ok(write)) => writes.push_back((index, write)),
+                Ok(Err(faults)) => fates[index] = Some(Fate::Refused(faults)),
+                Err(error) => fates[index] = Some(Fate::Failed(error)),
             }
         }
         Ok(writes)
@@ -228,8 +267,17 @@ impl Orders {
         fates: &mut [Option<Fate>],
         out_of_time: &(dyn Fn() -> bool + Sync),
     ) {
-        let mut held_up_before = 0;
-        while !writes.is_empty() && !out_of_time() {
+        // What was held up goes when all else has, and when it has had some time.
+        let (mut held_up_before, mut later) = (0, VecDeque::new());
+        loop {
+            if writes.is_empty() && !later.is_empty() {
+                held_up_before += 1;
+                tokio::time::sleep(Duration::from_millis((20 << held_up_before.min(5)).min(500))).await;
+                writes.append(&mut later);
+            }
+            if writes.is_empty() || out_of_time() {
+                break;
+            }
             let (mut batch, mut bytes) = (Vec::new(), 0);
             while let Some((_, write)) = writes.front() {
                 bytes += write.next.bytes();
@@ -249,25 +297,25 @@ impl Orders {
                         fates[index] = Some(Fate::Done(Box::new(write.done())));
                     }
                 }
-                // Those without a fault go at once; one that is held up goes when the others have, and when it has had some time.
-                Ok(Attempt::Canceled { unmet, held_up }) => {
+                Ok(Attempt::Canceled { unmet, held_up, impossible }) => {
+                    let (impossible, reason) = impossible.unwrap_or_default();
                     let of = |actions: &[usize], at: usize| actions.iter().any(|action| action / 2 == at);
-                    let (mut free, mut later) = (Vec::new(), Vec::new());
+                    let mut free = Vec::new();
                     for (at, write) in batch.into_iter().enumerate() {
-                        match (of(&unmet, at), of(&held_up, at)) {
-                            (true, _) => {}
-                            (false, true) => later.push(write),
-                            (false, false) => free.push(write),
+                        match () {
+                            () if of(&impossible, at) => {
+                                let reason = reason.clone();
+                                fates[write.0] =
+                                    Some(Fate::Failed(StoreError::Call { operation: "TransactWriteItems", reason }));
+                            }
+                            () if of(&unmet, at) => {}
+                            () if of(&held_up, at) => later.push_back(write),
+                            () => free.push(write),
                         }
-                    }
-                    if free.is_empty() {
-                        held_up_before += 1;
-                        tokio::time::sleep(Duration::from_millis((20 << held_up_before.min(5)).min(500))).await;
                     }
                     for write in free.into_iter().rev() {
                         writes.push_front(write);
                     }
-                    writes.extend(later);
                 }
                 Err(error) => {
                     for (index, _) in batch {
@@ -369,6 +417,16 @@ impl Orders {
         }
         self.update(username, &next.work_order_number, expression, values, revision)
     }
+}
+
+fn with_kept_services<'a>(
+    order: &'a WorkOrder,
+    known: Option<&Order>,
+    instructions: Instructions,
+) -> Result<Cow<'a, WorkOrder>, StoreError> {
+    let Some(live) = live(known).filter(|_| instructions.keep_services) else { return Ok(Cow::Borrowed(order)) };
+    let services = fields(&live.document)?.remove("services").unwrap_or_default();
+    Ok(Cow::Owned(order.with_services(services)))
 }
 
 fn live(known: Option<&Order>) -> Option<&Order> {

@@ -37,6 +37,37 @@ const MAX_PAGE_BYTES: usize = 2_500_000;
 /// Others may change a row while we do; each of them gets in at most once a try.
 pub(crate) const TRIES: usize = 12;
 
+/// Orders that are being read.
+#[derive(Debug)]
+pub struct Pages {
+    receiver: mpsc::Receiver<Result<Read, StoreError>>,
+    shards_left: u8,
+}
+
+/// What is read of a shard.
+#[derive(Debug)]
+enum Read {
+    Page(Vec<Pulled>),
+    ToItsEnd,
+}
+
+impl Pages {
+    /// The next page; `None` when every shard has been read to its end.
+    pub async fn next(&mut self) -> Result<Option<Vec<Pulled>>, StoreError> {
+        loop {
+            match self.receiver.recv().await.transpose()? {
+                Some(Read::Page(orders)) => return Ok(Some(orders)),
+                Some(Read::ToItsEnd) => self.shards_left -= 1,
+                None if self.shards_left == 0 => return Ok(None),
+                None => {
+                    let reason = "a shard was not read to its end".to_owned();
+                    return Err(StoreError::Call { operation: "Query of Orders", reason });
+                }
+            }
+        }
+    }
+}
+
 /// Where a list of orders goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
@@ -48,12 +79,16 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether a list that is by changes, or not, can go on here.
-    pub fn fits(&self, by_changes: bool) -> bool {
-        let change = self.after.as_ref().map(|(change, _)| change.as_str());
-        let phase = if self.ended { "ended#" } else { "current#" };
-        change.is_none_or(|change| if by_changes { change.starts_with(phase) } else { change.is_empty() })
-            && (by_changes || !self.ended)
+    /// Whether a list of what was changed since then, or of everything, can go on here.
+    pub fn fits(&self, since: Option<i64>) -> bool {
+        let phase = if self.ended { "ended" } else { "current" };
+        match (since, &self.after) {
+            (None, after) => !self.ended && after.as_ref().is_none_or(|(change, _)| change.is_empty()),
+            (Some(_), None) => true,
+            (Some(since), Some((change, _))) => {
+                change.starts_with(phase) && *change >= format!("{phase}#{}", sortable(since))
+            }
+        }
     }
 
     /// As text, for [`Place::parse`].
@@ -197,15 +232,10 @@ impl Orders {
 
     /// Current orders changed since `since` (all of them without it), and those ended since `ended_since`, page by page as the shards give
     /// them: no more pages are read ahead than the shards there are, and none once the receiver is gone. The last message is an error if not
-    /// all could be read.
+    /// all could be read, whatever kept them from being read.
     ///
     /// Within a shard the oldest change comes first, so an order that changes meanwhile may come again, newer, and none is passed over.
-    pub fn pages(
-        &self,
-        username: &str,
-        since: Option<i64>,
-        ended_since: i64,
-    ) -> mpsc::Receiver<Result<Vec<Pulled>, StoreError>> {
+    pub fn pages(&self, username: &str, since: Option<i64>, ended_since: i64) -> Pages {
         let (pages, receiver) = mpsc::channel(1);
         for shard in 0..SHARDS {
             let (orders, partition, pages) = (self.clone(), partition(username, shard), pages.clone());
@@ -219,14 +249,15 @@ impl Orders {
                             items.into_iter().map(Pulled::from_item).collect::<Result<Vec<Pulled>, _>>()
                         });
                         let failed = page.is_err();
-                        if pages.send(page).await.is_err() || failed {
+                        if pages.send(page.map(Read::Page)).await.is_err() || failed {
                             return;
                         }
                     }
                 }
+                let _ = pages.send(Ok(Read::ToItsEnd)).await;
             });
         }
-        receiver
+        Pages { receiver, shards_left: SHARDS }
     }
 
     /// Whether there are more than `most` orders that [`Orders::pages`] would give, without reading them.

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update}
 use serde::Deserialize;
 
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, Transacted, batch_get, conditional, failed, n, row, s, sortable, transact};
+use crate::store::{Item, StoreError, batch_get, conditional, failed, n, row, s, sortable};
 use crate::world::World;
 
 /// What goes first.
@@ -179,34 +179,16 @@ impl PushQueue {
             .map_err(|_| StoreError::Contended("an update without an expression"))
     }
 
-    /// Queues orders, each with its revision and when it was changed, but for those that are queued already: what a pull had no room for. At
-    /// most [`MOST_IN_TRANSACTION`]; what was changed first is due first.
-    pub async fn enqueue_absent(
+    /// Queues an order as it was at `version`, changed at `changed_at`, unless it is queued already: what a pull had no room for. What was
+    /// changed first is due first.
+    pub async fn enqueue_overflow(
         &self,
         username: &str,
-        mut orders: Vec<(String, i64, i64)>,
+        number: &str,
+        (version, changed_at): (i64, i64),
         now: i64,
     ) -> Result<(), StoreError> {
-        while !orders.is_empty() {
-            let actions = orders.iter().map(|(number, version, changed_at)| {
-                let update = Update::builder()
-                    .table_name(&self.table)
-                    .set_key(Some(key(username, number)))
-                    .update_expression("SET version = :version, due = :due, queuedAt = :now")
-                    .condition_expression("attribute_not_exists(version)")
-                    .expression_attribute_values(":version", n(version))
-                    .expression_attribute_values(":due", s(due(NORMAL, *changed_at)))
-                    .expression_attribute_values(":now", n(now))
-                    .build()
-                    .map_err(|_| StoreError::Contended("an update without an expression"))?;
-                Ok(TransactWriteItem::builder().update(update).build())
-            });
-            let actions = actions.collect::<Result<Vec<_>, StoreError>>()?;
-            let Transacted::Unmet(queued) = transact(&self.client, actions).await? else { break };
-            let mut index = 0..;
-            orders.retain(|_| index.next().is_none_or(|index| !queued.contains(&index)));
-        }
-        Ok(())
+        self.enqueue_unchanged(username, number, version, due(NORMAL, changed_at), now).await.map(|_| ())
     }
 
     /// Queues an order as it is at `version`; false if it is queued already.
@@ -215,7 +197,7 @@ impl PushQueue {
         username: &str,
         number: &str,
         version: i64,
-        urgency: Urgency,
+        due: String,
         now: i64,
     ) -> Result<bool, StoreError> {
         let update = self
@@ -226,7 +208,7 @@ impl PushQueue {
             .update_expression("SET version = :version, due = :due, queuedAt = :now")
             .condition_expression("attribute_not_exists(version)")
             .expression_attribute_values(":version", n(version))
-            .expression_attribute_values(":due", s(due(class(urgency), now)))
+            .expression_attribute_values(":due", s(due))
             .expression_attribute_values(":now", n(now));
         conditional("UpdateItem on PushQueue", || update.clone().send()).await
     }
@@ -234,7 +216,7 @@ impl PushQueue {
     /// Makes an order go out next, whether it waits or is as Pruvan has it: what the host asks for by name.
     pub async fn push_again(&self, username: &str, number: &str, version: i64, now: i64) -> Result<(), StoreError> {
         while !self.retry(username, number, now).await? {
-            if self.enqueue_unchanged(username, number, version, Urgency::Urgent, now).await? {
+            if self.enqueue_unchanged(username, number, version, due(URGENT, now), now).await? {
                 break;
             }
         }

@@ -138,6 +138,8 @@ pub enum Attempt {
         unmet: Vec<usize>,
         /// These met another transaction, or more traffic than their partition takes.
         held_up: Vec<usize>,
+        /// These can't be written at all, such as a row above DynamoDB's 400 KB, by the first of the service's codes.
+        impossible: Option<(Vec<usize>, String)>,
     },
 }
 
@@ -150,19 +152,19 @@ pub async fn attempt(client: &Client, actions: Vec<TransactWriteItem>) -> Result
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
         return Err(StoreError::call("TransactWriteItems", &error));
     };
-    let (mut unmet, mut held_up) = (Vec::new(), Vec::new());
+    let (mut unmet, mut held_up, mut impossible) = (Vec::new(), Vec::new(), None::<(Vec<usize>, String)>);
     for (index, reason) in canceled.cancellation_reasons().iter().enumerate() {
         match reason.code() {
             None | Some("None") => {}
             Some("ConditionalCheckFailed") => unmet.push(index),
             Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => held_up.push(index),
-            Some(_) => return Err(StoreError::call("TransactWriteItems", &error)),
+            Some(code) => impossible.get_or_insert_with(|| (Vec::new(), code.to_owned())).0.push(index),
         }
     }
-    match (unmet.is_empty(), held_up.is_empty()) {
-        (true, true) => Err(StoreError::call("TransactWriteItems", &error)),
-        _ => Ok(Attempt::Canceled { unmet, held_up }),
+    if unmet.is_empty() && held_up.is_empty() && impossible.is_none() {
+        return Err(StoreError::call("TransactWriteItems", &error));
     }
+    Ok(Attempt::Canceled { unmet, held_up, impossible })
 }
 
 /// Writes all of `actions` or none of them. What is only held up is tried again.
@@ -170,6 +172,9 @@ pub async fn transact(client: &Client, actions: Vec<TransactWriteItem>) -> Resul
     for tries in 1..=8 {
         match attempt(client, actions.clone()).await? {
             Attempt::Done => return Ok(Transacted::Done),
+            Attempt::Canceled { impossible: Some((_, reason)), .. } => {
+                return Err(StoreError::Call { operation: "TransactWriteItems", reason });
+            }
             Attempt::Canceled { unmet, .. } if !unmet.is_empty() => return Ok(Transacted::Unmet(unmet)),
             Attempt::Canceled { .. } => tokio::time::sleep(Duration::from_millis(20 * tries)).await,
         }

@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 /// it sees a broken reply, and never a valid, shorter one.
 #[derive(Debug)]
 pub struct Streamed {
+    /// A part that was waited for.
+    first: Option<Part>,
     parts: mpsc::Receiver<Part>,
     state: State,
 }
@@ -56,20 +58,31 @@ impl Writer {
 /// A body, and what writes it.
 pub fn streamed() -> (Writer, Streamed) {
     let (sender, parts) = mpsc::channel(1);
-    (Writer(sender), Streamed { parts, state: State::Open })
+    (Writer(sender), Streamed { first: None, parts, state: State::Open })
 }
 
 impl Streamed {
+    /// Waits until there is something of it: before that, what fails can still be told otherwise.
+    pub async fn begun(&mut self) -> Result<(), BrokenOff> {
+        if self.first.is_none() {
+            self.first = Some(self.parts.recv().await.ok_or(BrokenOff)?);
+        }
+        Ok(())
+    }
+
     /// All of it, as long as it doesn't break off.
     pub async fn collect(mut self) -> Result<Vec<u8>, BrokenOff> {
         let mut whole = Vec::new();
-        while let Some(part) = self.parts.recv().await {
+        loop {
+            let part = match self.first.take() {
+                Some(part) => part,
+                None => self.parts.recv().await.ok_or(BrokenOff)?,
+            };
             whole.extend_from_slice(&part.bytes);
             if part.last {
                 return Ok(whole);
             }
         }
-        Err(BrokenOff)
     }
 }
 
@@ -83,7 +96,7 @@ impl From<lambda_http::Body> for Streamed {
             _ => Bytes::new(),
         };
         let _ = sender.try_send(Part { bytes, last: true });
-        Streamed { parts, state: State::Open }
+        Streamed { first: None, parts, state: State::Open }
     }
 }
 
@@ -98,7 +111,11 @@ impl Body for Streamed {
         if self.state != State::Open {
             return Poll::Ready(None);
         }
-        Poll::Ready(Some(match ready!(self.parts.poll_recv(context)) {
+        let part = match self.first.take() {
+            Some(part) => Some(part),
+            None => ready!(self.parts.poll_recv(context)),
+        };
+        Poll::Ready(Some(match part {
             Some(part) => {
                 if part.last {
                     self.state = State::Ended;

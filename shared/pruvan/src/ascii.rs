@@ -12,7 +12,16 @@ pub fn ascii(text: &str) -> Cow<'_, str> {
     if text.chars().all(fine) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(any_ascii::any_ascii(text).chars().filter(|c| fine(*c)).collect())
+    // Quotation marks of other languages are no angle brackets: those would be read as HTML.
+    let text: String = text
+        .chars()
+        .map(|c| match c {
+            '\u{ab}' | '\u{bb}' => '"',
+            '\u{2039}' | '\u{203a}' => '\'',
+            c => c,
+        })
+        .collect();
+    Cow::Owned(any_ascii::any_ascii(&text).chars().filter(|c| fine(*c)).collect())
 }
 
 /// Applies [`ascii`] to every string and key inside `value`; true if that changed anything.
@@ -47,6 +56,7 @@ mod tests {
     #[test]
     fn typography_and_accents_are_transliterated() {
         assert_eq!(ascii("Zoë – “5″”\u{a0}ok"), "Zoe - \"5''\" ok");
+        assert_eq!(ascii("Sonnez \u{ab}Dupont\u{bb}, code \u{2039}b\u{203a}"), "Sonnez \"Dupont\", code 'b'");
         assert_eq!(ascii("line\none\ttab\u{0}"), "line\none\ttab");
     }
 

@@ -39,20 +39,42 @@ const VOID: [&str; 2] = ["br", "hr"];
 /// They go with what is in them.
 const WITH_CONTENT: [&str; 4] = ["script", "style", "title", "textarea"];
 
+/// They go, and leave a new line: what stood apart stays apart.
+const BLOCKS: [&str; 21] = [
+    "address", "article", "aside", "center", "dd", "div", "dl", "dt", "fieldset", "footer", "form", "header", "main",
+    "nav", "option", "pre", "section", "table", "tbody", "thead", "tr",
+];
+
+/// They go, and leave a space.
+const CELLS: [&str; 2] = ["td", "th"];
+
+/// What is longer is no tag.
+const LONGEST_TAG: usize = 4096;
+
 /// Where links may lead.
 const SCHEMES: [&str; 4] = ["http://", "https://", "tel:", "mailto:"];
 
 /// An ASCII text with nothing but the [`TAGS`] in it; true if something was taken out. A text without a tag stays as it is, whatever signs
 /// are in it: a web view shows them.
 pub fn light(text: &str) -> (Cow<'_, str>, bool) {
-    if !text.as_bytes().windows(2).any(|pair| opens(pair)) {
+    if !text.as_bytes().windows(2).any(opens) {
         return (Cow::Borrowed(text), false);
     }
     let (mut clean, mut lost, mut rest) = (String::with_capacity(text.len()), false, text);
+    let mut comments_end = true;
     while let Some(at) = rest.find('<') {
         clean.push_str(&rest[..at]);
         rest = &rest[at..];
-        let end = if opens(rest.as_bytes()) { end_of_tag(rest) } else { None };
+        let end = match opens(rest.as_bytes()) {
+            // Where one comment has no end, no later one has.
+            true if rest.starts_with("<!--") => {
+                let end = if comments_end { rest.find("-->").map(|at| at + 3) } else { None };
+                comments_end = end.is_some();
+                end
+            }
+            true => end_of_tag(rest),
+            false => None,
+        };
         let Some(end) = end else {
             // No tag: written so that nothing that is taken out can make one of it.
             clean.push_str("&lt;");
@@ -77,13 +99,10 @@ fn opens(bytes: &[u8]) -> bool {
     matches!(bytes, [b'<', next, ..] if next.is_ascii_alphabetic() || matches!(next, b'/' | b'!' | b'?'))
 }
 
-/// The length of the tag or comment that begins here. A `>` in quotes ends none.
+/// The length of the tag that begins here. A `>` in quotes ends none.
 fn end_of_tag(text: &str) -> Option<usize> {
-    if text.starts_with("<!--") {
-        return text.find("-->").map(|at| at + 3);
-    }
     let mut quote = None;
-    for (at, byte) in text.bytes().enumerate() {
+    for (at, byte) in text.bytes().enumerate().take(LONGEST_TAG) {
         match (quote, byte) {
             (None, b'>') => return Some(at + 1),
             (None, b'"' | b'\'') => quote = Some(byte),
@@ -137,6 +156,11 @@ impl Tag {
     fn write(&self, clean: &mut String) -> bool {
         let name = self.name.as_str();
         if !TAGS.contains(&name) || (self.closes && VOID.contains(&name)) {
+            if BLOCKS.contains(&name) && !clean.is_empty() && !clean.ends_with("<br>") {
+                clean.push_str("<br>");
+            } else if CELLS.contains(&name) && self.closes {
+                clean.push(' ');
+            }
             return true;
         }
         if self.closes {
@@ -185,7 +209,11 @@ mod tests {
             ("<a href=\" HTTPS://x.example \">here</a>", "<a href=\"HTTPS://x.example\">here</a>", false),
             ("<b href=\"https://x.example\">here</b>", "<b>here</b>", true),
             ("<iframe src=\"https://v.example\"></iframe>see", "see", true),
-            ("<table><tr><td>1</td></tr></table>", "1", true),
+            (
+                "Lock box<table><tr><td>1</td><td>2</td></tr></table><div>34 Main</div><div>Back</div>",
+                "Lock box<br>1 2 <br>34 Main<br>Back<br>",
+                true,
+            ),
             ("<!-- <b>note</b> -->done", "done", true),
             ("<!doctype html><?php x ?>done</br>", "done", true),
             ("<<font>script>x", "&lt;script>x", true),

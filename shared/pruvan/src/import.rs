@@ -178,7 +178,7 @@ fn unknown(name: &str) -> String {
 /// A column is called like a field of the order, in any spelling (`Zip Code`, `zip`), `options.{name}`, `service.{field}` or
 /// `service.options.{name}`; `serviceName` and `survey` need no prefix.
 fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
-    let first = text.lines().next().unwrap_or_default();
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let separator =
         [b',', b';', b'\t'].into_iter().max_by_key(|sign| first.bytes().filter(|byte| byte == sign).count());
     let mut reader = csv::ReaderBuilder::new()
@@ -305,7 +305,11 @@ fn join(known: &mut Row, order: Map<String, Value>, service: Option<Map<String, 
     let Ok(fields) = &mut known.order else { return };
     for (name, value) in order {
         match (fields.get_mut(&name), value) {
-            (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
+            (Some(Value::Object(known)), Value::Object(more))
+                if more.iter().all(|(name, value)| known.get(name).is_none_or(|other| other == value)) =>
+            {
+                known.extend(more);
+            }
             (Some(other), value) if *other != value => {
                 known.order = Err(format!(
                     "has another {name} in line {}: rows of one number are one order with several services",
@@ -368,9 +372,11 @@ mod tests {
         assert!(rows[0].order.as_ref().unwrap_err().starts_with("has another city in line 5"));
         assert_eq!((rows[0].number.as_str(), rows[1].line, rows[1].order.is_ok()), ("1", Some(4), true));
         assert_eq!(
-            orders("workOrderNumber,options.a,options.b\n1,x,y\n1,,z\n"),
+            orders("workOrderNumber,options.a,options.b\n1,x,\n1,,z\n"),
             [json!({"workOrderNumber": "1", "options": {"a": "x", "b": "z"}, "services": [{"serviceName": "Task"}]})]
         );
+        let differ = read(Format::Csv, "\nworkOrderNumber;options.a\n1;x\n1;y\n", &Choices::default()).unwrap();
+        assert!(differ[0].order.as_ref().unwrap_err().starts_with("has another options in line 4"));
     }
 
     #[test]

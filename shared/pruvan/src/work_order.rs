@@ -230,6 +230,14 @@ impl WorkOrder {
         if check.errors.is_empty() { Ok((order, check.warnings)) } else { Err(check.errors) }
     }
 
+    /// The same with these services, which were checked before: those of the order as it is.
+    pub fn with_services(&self, services: Value) -> WorkOrder {
+        let mut order = self.clone();
+        order.fields.retain(|(name, _)| *name != SERVICES.name);
+        order.fields.push((SERVICES.name, services));
+        order
+    }
+
     /// `workOrderNumber`.
     pub fn number(&self) -> &str {
         &self.number
