@@ -90,7 +90,7 @@ async fn what_cannot_be_imported_is_said_with_the_next_step() {
     assert!(fault.contains("404") && fault.contains("PUT /accounts/{username} makes one"), "{fault}");
     assert!(fault.ends_with("1 orders are not in yet: run it again"), "{fault}");
     let fault = import(url, "o.csv", "workOrderNumber,Crew Chief\n1,x\n", &Choices::default()).await.unwrap_err();
-    assert!(fault.contains("ignore=Crew Chief"), "{fault}");
+    assert!(fault.contains("(--ignore Crew Chief)"), "{fault}");
     assert!(import(url, "o.csv", "workOrderNumber\n", &Choices::default()).await.unwrap_err().contains("no orders"));
     assert!(rows(Path::new("no/such/file.csv"), &Choices::default()).is_err());
 }

@@ -64,7 +64,7 @@ pub fn rows(file: &Path, choices: &Choices) -> Result<Vec<Row>, StartError> {
         Some('{') => Format::Ndjson,
         _ => Format::Csv,
     };
-    let rows = read(format, &text, choices).map_err(|fault| failed(&fault))?;
+    let rows = read(format, &text, choices).map_err(|fault| failed(&fault.replace("(ignore=", "(--ignore ")))?;
     if rows.is_empty() { Err(failed(&"there are no orders in it")) } else { Ok(rows) }
 }
 
@@ -141,7 +141,6 @@ pub async fn run(
             match result["result"].as_str().unwrap_or_default() {
                 "notAttempted" => waiting.push_back((line, order)),
                 "refused" => {
-                    bar.inc(1);
                     let errors = result["errors"].as_array().cloned().unwrap_or_default();
                     let fault = |error: &Value| {
                         let part = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
@@ -154,7 +153,6 @@ pub async fn run(
                     done.refuse(Refused { line, number: text("workOrderNumber"), faults });
                 }
                 outcome => {
-                    bar.inc(1);
                     *done.counts.entry(outcome.to_owned()).or_default() += 1;
                     if outcome == "created" && put_in.contains(&text("workOrderNumber")) {
                         done.warn(&format!("names no service, and has {:?}", choices.service));
@@ -166,6 +164,8 @@ pub async fn run(
                 }
             }
         }
+        // Once a call, or the first of them would tell a speed of its own.
+        bar.inc(u64::try_from(before + results.len() - waiting.len()).unwrap_or(0));
         in_vain = if waiting.len() == before + results.len() { in_vain + 1 } else { 0 };
         if in_vain == TRIES {
             bar.abandon();

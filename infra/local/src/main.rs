@@ -57,7 +57,7 @@ enum Command {
     },
     /// Put the orders of a file into an account, here or in a deployment
     ///
-    /// CSV (with a row of names: the specification's, or those of Pruvan's own import), NDJSON or a JSON array, told by the file's name. Several
+    /// CSV (with a row of names: the specification's, or those of Pruvan's own import), NDJSON or a JSON array, told by what is in it. Several
     /// rows with one number are one order with several services. It can be run again: what is there as in the file isn't changed. A deployed
     /// API is called with the AWS credentials of the environment. Exits with 1 if an order was refused.
     Import {
