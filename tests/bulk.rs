@@ -314,6 +314,8 @@ async fn surveys_and_instructions_are_judged_as_with_one_order() {
     // An external integration sets no status, but by force.
     let (_, told) = post(&harness, "", json, &with("a-v2", json!({ "status": "rush" }))).await;
     assert_eq!(told["results"][0]["warnings"][0]["field"], "/status");
+    let (_, again) = harness.host("PATCH", "/accounts/vendor1/orders/1", Some(json!({ "status": "rush" }))).await;
+    assert_eq!(again["warnings"][0]["field"], "/status");
     let (_, forced) = post(&harness, "", json, &with("a-v2", json!({ "status": "rework", "force": true }))).await;
     assert_eq!(forced["results"][0]["warnings"], json!([]));
     harness.system.tick().await;

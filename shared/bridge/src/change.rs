@@ -120,7 +120,7 @@ impl Orders {
                 true => self.queue.get(&account.username, number).await?,
                 false => None,
             };
-            let write = plan(account, known.as_ref(), next, row, instructions)?.map_err(E::from)?;
+            let write = plan(account, known.as_ref(), next, row, intent, instructions)?.map_err(E::from)?;
             if !awake {
                 self.accounts.wake(&account.username, now).await?;
                 awake = true;
@@ -250,7 +250,7 @@ impl Orders {
         let mut writes = VecDeque::with_capacity(nexts.len());
         for (index, known, next) in nexts {
             let row = rows.remove(&next.work_order_number);
-            match plan(account, known.as_ref(), next, row, given[index].instructions) {
+            match plan(account, known.as_ref(), next, row, Intent::State, given[index].instructions) {
                 Ok(Ok(write)) => writes.push_back((index, write)),
                 Ok(Err(faults)) => fates[index] = Some(Fate::Refused(faults)),
                 Err(error) => fates[index] = Some(Fate::Failed(error)),
@@ -492,6 +492,7 @@ fn plan(
     known: Option<&Order>,
     next: Order,
     row: Option<Waiting>,
+    intent: Intent<'_>,
     instructions: Instructions,
 ) -> Result<Result<Write, Vec<Remark>>, StoreError> {
     let first = match known {
@@ -505,7 +506,7 @@ fn plan(
         }
     }
     let remarks = match live(known) {
-        Some(live) => remarks(account, live, &next, &first, instructions.force)?,
+        Some(live) => remarks(account, live, &next, &first, intent, instructions.force)?,
         None => Vec::new(),
     };
     let outcome = if live(known).is_some() { Outcome::Changed } else { Outcome::Created };
@@ -518,12 +519,14 @@ fn remarks(
     live: &Order,
     next: &Order,
     first: &Option<(Before, Option<Waiting>)>,
+    intent: Intent<'_>,
     force: bool,
 ) -> Result<Vec<Remark>, StoreError> {
     let (was, is) = (live.as_given()?, next.as_given()?);
     let settings = &account.settings;
     let anew = |service: &str| first.as_ref().is_some_and(|(before, _)| before.without.contains(service));
-    Ok(not_updated(&was, &is, settings.integration, settings.auto_admin, force, anew))
+    let set = if let Intent::Set(fields) = intent { fields } else { &[] };
+    Ok(not_updated(&was, &is, settings.integration, settings.auto_admin, force, set, anew))
 }
 
 /// What must go out before `next`, where it can't be told that Pruvan knows of what lies between: an order that was deleted, or services

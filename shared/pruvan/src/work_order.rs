@@ -312,19 +312,21 @@ pub fn without_services(document: &str, names: &std::collections::BTreeSet<Strin
 }
 
 /// What Pruvan won't take over when an order that it has changes from `was` to `is`, by the tables of fields and the account's integration;
-/// `anew` says whether the service of a name is deleted there first. It is stored and sent all the same: Pruvan may know better.
+/// `set` are wishes that are set anew, also with the value they had; `anew` says whether the service of a name is deleted there first. All is
+/// stored and sent all the same: Pruvan may know better.
 pub fn not_updated(
     was: &Map<String, Value>,
     is: &Map<String, Value>,
     integration: IntegrationType,
     auto_admin: bool,
     force: bool,
+    set: &[String],
     anew: impl Fn(&str) -> bool,
 ) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for field in &WORK_ORDER_FIELDS {
         let (before, now) = (was.get(field.name), is.get(field.name));
-        if before == now {
+        if before == now && !set.iter().any(|name| name == field.name) {
             continue;
         }
         let detail = match field.updatable {
@@ -802,7 +804,7 @@ mod tests {
     fn what_pruvan_does_not_take_over_is_told() {
         use IntegrationType::{External, Internal};
         let told = |was: &Map<String, Value>, is: &Map<String, Value>, integration, auto_admin, force| {
-            let remarks = not_updated(was, is, integration, auto_admin, force, |_| false);
+            let remarks = not_updated(was, is, integration, auto_admin, force, &[], |_| false);
             remarks.into_iter().map(|remark| remark.field).collect::<Vec<_>>()
         };
         let order = |name: &str, value: &str| {
@@ -835,7 +837,7 @@ mod tests {
             };
             let (was, is) = (order("a"), order("b"));
             assert_eq!(told(&was, &is, Internal, true, true), [format!("/services/0/{}", field.name)]);
-            assert_eq!(not_updated(&was, &is, Internal, true, false, |name| name == "Task"), []);
+            assert_eq!(not_updated(&was, &is, Internal, true, false, &[], |name| name == "Task"), []);
         }
         let other = order("services", "");
         assert_eq!(told(&simple(), &other, Internal, true, false), Vec::<String>::new());
