@@ -121,6 +121,9 @@ async fn a_survey_is_kept_verbatim_in_every_shape_it_comes_in() {
     }
     let answers = get(&harness, "orders/1/answers").await;
     assert_eq!(answers["answers"].as_array().unwrap().len(), 3);
+    // What is no survey at all is there to be seen, too.
+    publish(&vendor, "odd", "1", json!({ "fileType": "survey", "survey": "hello" }), SURVEY_PDF).await;
+    assert_eq!(get(&harness, "uploads/odd").await["survey"], "hello");
 }
 
 #[tokio::test]

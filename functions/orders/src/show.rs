@@ -108,7 +108,8 @@ pub async fn upload(files: &Files, row: &UploadRow, place: Option<&Value>) -> Re
         "pictureCount": item.picture_count(),
         "link": link(files, row.path.as_deref(), row.file_name.as_deref().unwrap_or(row.item())).await?,
         "checkIn": parsed(row.check_in.as_deref()),
-        "survey": parsed(row.survey.as_deref()),
+        // What is no JSON is shown as the text that it is.
+        "survey": row.survey.as_deref().map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))),
         "surveyLink": link(files, row.survey_path.as_deref(), "survey.json").await?,
         "video": match &row.video {
             Some(of) => video(files, of).await?,
