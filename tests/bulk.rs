@@ -110,9 +110,7 @@ async fn a_wish_counts_from_when_it_is_written() {
     let harness = Harness::start().await;
     harness.account("vendor1", IntegrationType::Internal).await;
     let account = account(&harness).await;
-    let faults = Faults::default();
-    let stores = &harness.system.stores;
-    let orders = Orders::new(&faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url)).unwrap();
+    let (faults, orders) = faulty(&harness);
     let (advance, clock) = (harness.clock_hand(), harness.clock());
     faults.slow(move || advance(15));
     faults.plan(0, Fault::Slow);
@@ -177,6 +175,13 @@ fn given(range: std::ops::Range<u32>, reference: &str) -> Vec<Given> {
     range.map(|n| Given { order: parsed(n), instructions: Instructions::default() }).collect()
 }
 
+/// The table, with calls that fail as planned.
+fn faulty(harness: &Harness) -> (Faults, Orders) {
+    let (faults, stores) = (Faults::default(), &harness.system.stores);
+    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
+    (faults, Orders::new(&world).unwrap())
+}
+
 fn outcome(fate: &Fate) -> Option<Outcome> {
     match fate {
         Fate::Done(changed) => Some(changed.outcome),
@@ -190,10 +195,8 @@ async fn whatever_fails_once_more_makes_it_whole() {
     let harness = Harness::start().await;
     harness.account("vendor1", IntegrationType::Internal).await;
     let account = account(&harness).await;
-    let faults = Faults::default();
-    let stores = &harness.system.stores;
-    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-    let (orders, plain) = (Orders::new(&world).unwrap(), Orders::new(&harness.world()).unwrap());
+    let (faults, orders) = faulty(&harness);
+    let plain = Orders::new(&harness.world()).unwrap();
     let clock = harness.clock();
     let mut round = 0;
     for fault in [Fault::Before, Fault::After, Fault::DiesBefore, Fault::DiesAfter, Fault::Throttled, Fault::Conflict] {
@@ -241,10 +244,8 @@ async fn an_order_that_others_change_holds_back_no_other() {
     let harness = Harness::start().await;
     harness.account("vendor1", IntegrationType::Internal).await;
     let account = account(&harness).await;
-    let faults = Faults::default();
-    let stores = &harness.system.stores;
-    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-    let (orders, others) = (Orders::new(&world).unwrap(), Orders::new(&harness.world()).unwrap());
+    let (faults, orders) = faulty(&harness);
+    let others = Orders::new(&harness.world()).unwrap();
     let (now, clock) = (harness.now() * 1000, harness.clock());
     orders.change_all(&account, &given(0..40, "first"), &clock, &|| false).await;
     // Read, woken, and about to be written.
@@ -270,10 +271,7 @@ async fn a_call_that_would_run_out_of_time_says_what_it_did_not_attempt() {
     let harness = Harness::start().await;
     harness.account("vendor1", IntegrationType::Internal).await;
     let account = account(&harness).await;
-    let faults = Faults::default();
-    let stores = &harness.system.stores;
-    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-    let orders = Orders::new(&world).unwrap();
+    let (faults, orders) = faulty(&harness);
     let advance = harness.clock_hand();
     faults.slow(move || advance(21));
     let began = harness.now();

@@ -251,3 +251,27 @@ async fn the_time_of_a_change_never_goes_back() {
     orders.delete::<Problem>(&account, "1", (harness.now() - 5) * 1000, |_| Ok(())).await.unwrap();
     assert_eq!(orders.get("vendor1", "1").await.unwrap().unwrap().changed_at / 1000 - harness.now(), 20);
 }
+
+/// While nothing has gone out, whatever fails is told as the specification says.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_while_pages_are_empty_is_told() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    let puller = Puller::new(&harness);
+    let mut told = 0;
+    // The account, sixteen empty pages, the note of the pull.
+    for nth in 0..18 {
+        puller.faults.plan(nth, Fault::Outage);
+        let reply = puller.pull(&vendor, None).await;
+        puller.faults.end();
+        match reply["error"].as_str().unwrap() {
+            "" => assert_eq!(reply, json!({ "workOrders": [], "error": "" })),
+            error => {
+                assert!(error.starts_with("the order system is not available"), "{reply}");
+                told += 1;
+            }
+        }
+    }
+    assert!(told >= 17, "{told}");
+}

@@ -118,6 +118,9 @@ const PRUVANS_NAMES: [(&str, Column); 7] = [
     ("taskinstructions", Column::Service("instructions")),
 ];
 
+/// Each field has one, and options some more; what is above that is no table of orders.
+const MOST_COLUMNS: usize = 500;
+
 /// Fields of a service that no order has: they need no `service.` in front.
 const OF_SERVICES_ALONE: [&str; 5] = ["serviceName", "survey", "surveyDynamic", "source_service", "source_service_id"];
 
@@ -187,6 +190,9 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
     let names = reader.headers().map_err(|error| format!("is not valid CSV: {error}"))?.clone();
+    if names.len() > MOST_COLUMNS {
+        return Err(format!("has {} columns in its first row: at most {MOST_COLUMNS} are read", names.len()));
+    }
     let mut columns = Vec::new();
     let mut strange = Vec::new();
     for name in &names {
@@ -398,6 +404,7 @@ mod tests {
              have it ignored (ignore=adress1,Crew Chief)"
         );
         assert!(fault("city\nA").contains("no column for the number"));
+        assert!(fault(&(0..501).map(|n| format!("options.{n},")).collect::<String>()).contains("502 columns"));
         assert!(fault("zip,workOrderNumber,Zip Code\n").contains("twice"));
         let choices = Choices { ignore: vec!["crew chief".to_owned()], service: "Photos".to_owned() };
         let rows = read(Format::Csv, "\u{feff}Project Number\tCrew Chief\n7\tx\n", &choices).unwrap();
