@@ -452,3 +452,23 @@ fn key(username: &str, number: &str) -> Item {
 fn partition(username: &str, shard: u8) -> String {
     format!("{username}#{shard}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shard_that_is_not_read_to_its_end_is_an_error_and_no_end() {
+        for (ends, whole) in [(0, false), (SHARDS - 1, false), (SHARDS, true)] {
+            let (sender, receiver) = mpsc::channel(16);
+            let mut pages = Pages { receiver, shards_left: SHARDS };
+            sender.send(Ok(Read::Page(Vec::new()))).await.unwrap();
+            for _ in 0..ends {
+                sender.send(Ok(Read::ToItsEnd)).await.unwrap();
+            }
+            drop(sender);
+            assert_eq!(pages.next().await.map(|page| page.map(|orders| orders.len())), Ok(Some(0)));
+            assert_eq!(pages.next().await.is_ok_and(|page| page.is_none()), whole, "{ends}");
+        }
+    }
+}
