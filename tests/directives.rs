@@ -268,6 +268,12 @@ async fn run(steps: &[Step]) {
     }
 }
 
+#[tokio::test]
+async fn what_was_pulled_after_a_gap_is_answered_by_a_repeat_too() {
+    let (put, crew) = (Step::Put, Step::Crew);
+    run(&[put("assigned"), Step::Tick, crew("accepted"), put("rework"), Step::Pull, crew("accepted")]).await;
+}
+
 #[test]
 fn no_sequence_of_steps_undoes_what_pruvans_people_set() {
     let config =

@@ -242,10 +242,9 @@ impl List {
             }
         }
         // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, and pushes of it can wait. Not
-        // so if this pull was cut or leaves a gap to the one before: of what it didn't carry, nobody was told.
-        let without_gap = self.since.is_none_or(|since| self.account.has_pulled(since));
-        if without_gap && self.queued == 0 {
-            self.state.accounts.note_pull(&self.account, self.now).await?;
+        // so if this pull was cut: of what it didn't carry, nobody was told.
+        if self.queued == 0 {
+            self.state.accounts.note_pull(&self.account, self.since, self.now).await?;
         }
         tracing::info!(
             account = %self.account.username, full = self.full, orders = self.sent.len(), queued = self.queued, "getWorkOrders.done"

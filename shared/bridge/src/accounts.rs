@@ -55,7 +55,10 @@ pub struct Account {
     /// Pushes under way, or whose end is in doubt.
     #[serde(default)]
     pub sending: Sending,
-    /// Pulls have told all that was changed up to then, without a gap.
+    /// Pulls have told all that was changed from then on ...
+    #[serde(default)]
+    pub pulled_from: i64,
+    /// ... up to then, without a gap.
     #[serde(default)]
     pub pulled_at: i64,
     /// Which push key there was then.
@@ -131,7 +134,7 @@ impl Account {
 
     /// Whether a pull has told the integration that there is now what was changed at `at`.
     pub fn has_pulled(&self, at: i64) -> bool {
-        self.pulled_for == self.push_key_serial && at <= self.pulled_at
+        self.pulled_for == self.push_key_serial && (self.pulled_from..=self.pulled_at).contains(&at)
     }
 
     /// Whether Pruvan may have been told a wish for the order `number`.
@@ -408,13 +411,20 @@ impl Accounts {
         must(self.waking(username, now, "")).await
     }
 
-    /// Notes that pulls have told Pruvan all that was changed up to `at`.
-    pub async fn note_pull(&self, account: &Account, at: i64) -> Result<(), StoreError> {
+    /// Notes that at `at` a pull told Pruvan all that was changed since then, or all at all. One that leaves a gap to those before it is where
+    /// counting begins anew.
+    pub async fn note_pull(&self, account: &Account, since: Option<i64>, at: i64) -> Result<(), StoreError> {
+        let from = match since {
+            None => 0,
+            Some(since) if account.has_pulled(since) => account.pulled_from,
+            Some(since) => since,
+        };
         let update = self
             .update(&account.username)
-            .update_expression("SET pulledAt = :at, pulledFor = :serial")
+            .update_expression("SET pulledFrom = :from, pulledAt = :at, pulledFor = :serial")
             .expression_attribute_values(":serial", n(account.push_key_serial))
             .condition_expression("attribute_exists(username)")
+            .expression_attribute_values(":from", n(from))
             .expression_attribute_values(":at", n(at));
         must(update).await
     }
