@@ -72,7 +72,7 @@ fn measured(function: bool) {
     if function {
         runtime.block_on(async {
             let state = Arc::new(push_drain::PushDrain::new(&world).expect("settings"));
-            push_drain::handle(state, Deadline { at_ms: clock.now_ms() + 900_000 }).await.expect("drained");
+            push_drain::handle(state, Deadline::at(clock.now_ms() + 900_000)).await.expect("drained");
         });
     } else {
         runtime.block_on(floor(&world, &dynamodb));

@@ -137,7 +137,7 @@ fn video() {
     runtime().block_on(async {
         let state = Arc::new(fetch_videos::FetchVideos::new(&world).expect("settings"));
         start.set(memory("VmHWM:"));
-        let deadline = Deadline { at_ms: world.clock.now_ms() + 900_000 };
+        let deadline = Deadline::at(world.clock.now_ms() + 900_000);
         fetch_videos::handle(state, deadline).await.expect("fetched");
     });
     say(&json!({ "start": start.get(), "peak": memory("VmHWM:") }).to_string());

@@ -1,11 +1,12 @@
 //! A system with a clock that tests move, an account in it, and a stand-in for Pruvan.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bridge::World;
 use bridge::outbound::Outbound;
+use bridge::record::Lines;
 use bridge::time::{Clock, Random, Waits};
 use jiff::Timestamp;
 use local::stand_in::{Integration, StandIn};
@@ -26,6 +27,7 @@ pub struct Harness {
     pub client: reqwest::Client,
     clock: Clock,
     now: Arc<AtomicI64>,
+    lines: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Harness {
@@ -37,9 +39,18 @@ impl Harness {
         let now = Arc::new(AtomicI64::new(START_MS));
         let told = now.clone();
         let clock = Clock::new(move || Timestamp::from_millisecond(told.load(Ordering::SeqCst)).unwrap());
-        let system = System::start(Options { clock: clock.clone(), environment, ..Options::default() }).await.unwrap();
+        let lines: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let said = lines.clone();
+        let sink = Lines::new("PruvanBridge/test", move |line| said.lock().unwrap().push(line.clone()));
+        let options = Options { clock: clock.clone(), environment, lines: sink, ..Options::default() };
+        let system = System::start(options).await.unwrap();
         let pruvan = StandIn::with_clock(clock.clone()).await.unwrap();
-        Harness { system, pruvan, client: reqwest::Client::new(), clock, now }
+        Harness { system, pruvan, client: reqwest::Client::new(), clock, now, lines }
+    }
+
+    /// What the functions have said of requests and ticks since this was last asked.
+    pub fn lines(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.lines.lock().unwrap())
     }
 
     pub fn advance(&self, seconds: i64) {

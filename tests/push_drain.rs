@@ -647,7 +647,7 @@ async fn no_call_starts_at_the_end_of_a_lease() {
         harness.advance(60);
         harness.put("vendor1", "1", json!({ "reference": nth.to_string() })).await;
         faults.plan(nth, Fault::Slow);
-        let deadline = bridge::run::Deadline { at_ms: harness.now() * 1000 + 120_000 };
+        let deadline = bridge::run::Deadline::at(harness.now() * 1000 + 120_000);
         ::push_drain::handle(state.clone(), deadline).await.unwrap();
         faults.end();
         let newest = vendor.pushes().last().cloned().unwrap()["workOrders"][0]["reference"].clone();
@@ -672,10 +672,10 @@ async fn metrics_say_what_waits_what_is_parked_and_which_keys_are_dead() {
     let lines: Arc<std::sync::Mutex<Vec<Value>>> = Arc::default();
     let hears = lines.clone();
     let mut world = harness.world();
-    world.metrics = bridge::metrics::Metrics::new(move |line| hears.lock().unwrap().push(line.clone()));
+    world.lines = bridge::record::Lines::new("", move |line| hears.lock().unwrap().push(line.clone()));
     let state = Arc::new(::push_drain::PushDrain::new(&world).unwrap());
     let tick = async || {
-        let deadline = bridge::run::Deadline { at_ms: harness.now() * 1000 + 120_000 };
+        let deadline = bridge::run::Deadline::at(harness.now() * 1000 + 120_000);
         ::push_drain::handle(state.clone(), deadline).await.unwrap();
         let line = lines.lock().unwrap().pop().unwrap();
         ["Waiting", "OldestWaiting", "Parked", "DeadPushKeys", "Pushed", "Refused"]
@@ -729,7 +729,7 @@ async fn no_call_is_begun_that_the_invocation_could_not_end() {
     harness.put("vendor1", "1", json!({})).await;
     let state = Arc::new(::push_drain::PushDrain::new(&harness.world()).unwrap());
     for (seconds, projects) in [(0, 0), (45, 0), (46, 1)] {
-        let deadline = bridge::run::Deadline { at_ms: (harness.now() + seconds) * 1000 };
+        let deadline = bridge::run::Deadline::at((harness.now() + seconds) * 1000);
         ::push_drain::handle(state.clone(), deadline).await.unwrap();
         assert_eq!(vendor.projects(), projects, "{seconds} seconds left");
     }
@@ -774,7 +774,7 @@ async fn a_key_is_dead_only_if_pruvan_said_so_after_it_came() {
     let mut world = harness.world();
     world.outbound = bridge::outbound::Outbound::public();
     let narrow = Arc::new(::push_drain::PushDrain::new(&world).unwrap());
-    let deadline = bridge::run::Deadline { at_ms: harness.now() * 1000 + 120_000 };
+    let deadline = bridge::run::Deadline::at(harness.now() * 1000 + 120_000);
     ::push_drain::handle(narrow, deadline).await.unwrap();
     assert_eq!((vendor.pushes().len(), vendor.projects()), (0, 0));
     harness.advance(400);

@@ -168,7 +168,7 @@ impl Model<'_> {
     }
 
     async fn drain(&self, skew: i64) -> Option<()> {
-        let deadline = Deadline { at_ms: (self.harness.now() + skew) * 1000 + 120_000 };
+        let deadline = Deadline::at((self.harness.now() + skew) * 1000 + 120_000);
         let run = ::push_drain::handle(self.drains[&skew].clone(), deadline);
         self.faults.run(run).await.map(drop)
     }
@@ -178,8 +178,8 @@ impl Model<'_> {
             Step::Put { order: number, text, services, wish } => self.put(at, *number, *text, *services, *wish).await,
             Step::Amid(number, text, ms) => {
                 let (first, second) = (self.drains[&0].clone(), self.drains[&0].clone());
-                let deadline = Deadline { at_ms: self.harness.now() * 1000 + 120_000 };
-                let first = tokio::spawn(::push_drain::handle(first, deadline));
+                let deadline = Deadline::at(self.harness.now() * 1000 + 120_000);
+                let first = tokio::spawn(::push_drain::handle(first, deadline.clone()));
                 tokio::time::sleep(Duration::from_millis(u64::from(*ms))).await;
                 self.put(at, *number, *text, Services::TaskOnly, None).await;
                 let _ = ::push_drain::handle(second, deadline).await;
@@ -189,7 +189,7 @@ impl Model<'_> {
                 let released = Arc::new(tokio::sync::Notify::new());
                 self.vendor.forecast([Weather::Held(released.clone())]);
                 let before = self.vendor.pushes().len();
-                let deadline = Deadline { at_ms: self.harness.now() * 1000 + 120_000 };
+                let deadline = Deadline::at(self.harness.now() * 1000 + 120_000);
                 let first = tokio::spawn(::push_drain::handle(self.drains[&0].clone(), deadline));
                 while self.vendor.pushes().len() == before && !first.is_finished() {
                     tokio::time::sleep(Duration::from_millis(2)).await;

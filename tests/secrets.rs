@@ -1,19 +1,23 @@
-//! No reply, stored row or log line holds a token, a password or, outside its own column, a push key.
+//! No reply, stored row, log line, metric or error holds a token, a password, a SHA-1, a link with a signature or, outside its own column, a
+//! push key.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use local::stand_in::Weather;
+use bridge::log;
+use local::stand_in::{Weather, multipart};
+use local::template::{TEMPLATE, Template};
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::filter::{LevelFilter, dynamic_filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::harness::{Harness, PHOTO, picture};
+use crate::faults::{Fault, Faults};
+use crate::harness::{Harness, PHOTO, order, picture};
 
 thread_local! {
     /// Whether this thread's log is kept.
@@ -42,56 +46,43 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+/// The password that the stand-in for Pruvan sends, as SHA-1.
+const SHA1: &str = "d28069c84398483874d2cba15f10ffdd996ec6f5";
+
 /// One thread, so that the log of this test is all of its log and no other's.
 #[tokio::test(flavor = "current_thread")]
 async fn nothing_holds_a_secret() {
     let log = Log::default();
-    // Our own code at its most verbose. The SDK's and hyper's traces show bodies by design; in Lambda they are off.
-    let ours = [
-        "accounts",
-        "bridge",
-        "fetch_videos",
-        "get_work_orders",
-        "local",
-        "orders",
-        "pruvan",
-        "push_drain",
-        "status",
-        "upload_pictures",
-        "validate",
-    ];
-    let filter = ours.iter().fold("info".to_owned(), |filter, name| format!("{filter},{name}=trace"));
     // A subscriber of the whole process that looks at this thread alone. One of the thread's own would miss what another test's thread,
     // which has none, meets first: tracing remembers "nobody listens" for a place in the code, whoever asked.
     HERE.set(true);
     let here = dynamic_filter_fn(|_, _| HERE.get());
     let layer = tracing_subscriber::fmt::layer().json().with_writer(log.clone());
-    let layer = layer.with_filter(EnvFilter::new(filter)).with_filter(here);
+    // As verbose as any setting of a function makes it.
+    let layer = layer.with_filter(log::filter(LevelFilter::TRACE, LevelFilter::TRACE)).with_filter(here);
     tracing_subscriber::registry().with(layer).init();
 
     let harness = Harness::start().await;
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;
-    let mut replies = Vec::new();
+    // Replies by what was called.
+    let mut replies: Vec<(String, String)> = Vec::new();
     harness.put("vendor1", "1", json!({})).await;
     let mut liar = vendor.clone();
     liar.token = "a-wrong-token-0123456789".to_owned();
+    let link = harness.pruvan.video("v.mp4?sig=secret-video-link", []);
     for integration in [&vendor, &liar] {
-        replies.push(integration.validate().await.unwrap().body);
-        replies.push(integration.import(None).await.unwrap().body);
-        replies.push(integration.publish(picture("a", "1", json!({})), Some(("1.jpg", PHOTO))).await.unwrap().body);
-        replies.push(integration.publish(picture("b", "1", json!({})), None).await.unwrap().body);
-        let link = "https://evil.example/v.mp4?sig=secret-video-link";
-        let still = picture("c", "1", json!({ "videoUri": link }));
-        replies.push(integration.publish(still, Some(("1.jpg", PHOTO))).await.unwrap().body);
-        replies.push(integration.change_status("1", "complete", "complete").await.unwrap().body);
-        replies.push(integration.change_status("unknown", "complete", "complete").await.unwrap().body);
-    }
-    // Credentials in a payload that is no JSON any more.
-    for service in ["validate", "getWorkOrders", "uploadPictures", "status"] {
-        let broken = format!("{{\"username\":\"vendor1\",\"token\":\"{}\",", vendor.token);
-        let reply =
-            harness.client.post(format!("{}/{service}", vendor.web_service_url)).body(broken).send().await.unwrap();
-        replies.push(reply.text().await.unwrap());
+        let mut reply = |service: &str, body: String| replies.push((service.to_owned(), body));
+        reply("validate", integration.validate().await.unwrap().body);
+        reply("getWorkOrders", integration.import(None).await.unwrap().body);
+        let photo = Some(("1.jpg", PHOTO));
+        reply("uploadPictures", integration.publish(picture("a", "1", json!({})), photo).await.unwrap().body);
+        reply("uploadPictures", integration.publish(picture("b", "1", json!({})), None).await.unwrap().body);
+        for (uu_id, link) in [("c", "https://evil.example/v.mp4?sig=secret-video-link"), ("d", &link)] {
+            let still = picture(uu_id, "1", json!({ "videoUri": link }));
+            reply("uploadPictures", integration.publish(still, photo).await.unwrap().body);
+        }
+        reply("status", integration.change_status("1", "complete", "complete").await.unwrap().body);
+        reply("status", integration.change_status("unknown", "complete", "complete").await.unwrap().body);
     }
     for weather in [
         Weather::Answer(500, String::new()),
@@ -108,34 +99,86 @@ async fn nothing_holds_a_secret() {
         harness.system.tick().await;
     }
     let hostile = json!({ "pushkey": "https://evil.example/?apiKey=hostile-push-key" });
-    replies.push(vendor.call("validate", hostile, None).await.unwrap().body);
+    replies.push(("validate".to_owned(), vendor.call("validate", hostile, None).await.unwrap().body));
+    harness.system.tick().await;
     vendor.validate().await.unwrap();
-    for path in [
-        "/accounts",
-        "/accounts/vendor1",
-        "/accounts/vendor1/push-queue",
-        "/accounts/vendor1/orders",
-        "/accounts/vendor1/orders/1",
-        "/accounts/vendor1/uploads/c",
-        "/accounts/vendor1/unmatched",
-        "/accounts/vendor1/orders/1/answers",
-        "/accounts/vendor1/orders/1/manifest",
-        "/accounts/vendor1/orders/1/uploads",
-        "/accounts/vendor1/orders/none",
-    ] {
-        replies.push(harness.host("GET", path, None).await.1.to_string());
+
+    // Every route there is, with whatever may come.
+    let credentials = json!({ "username": "vendor1", "password": SHA1, "token": vendor.token });
+    let broken = format!("{{\"username\":\"vendor1\",\"password\":\"{SHA1}\",\"token\":\"{}\",", vendor.token);
+    let whole = order(json!({ "workOrderNumber": "7", "status": "assigned" })).to_string();
+    let list = format!("[{whole}]");
+    let mut called = BTreeMap::new();
+    for (binary, route) in routes() {
+        let path = route.path.replace("{username}", "vendor1").replace("{workOrderNumber}", "1");
+        let path = path.replace("{uuId}", "a").replace("{id}", "00000000");
+        let bodies: Vec<(String, Vec<u8>)> = match route.api.as_str() {
+            "PruvanApi" => {
+                let form = multipart(&credentials.to_string(), Some(("1.jpg", PHOTO)));
+                vec![
+                    form,
+                    ("application/json".to_owned(), credentials.to_string().into()),
+                    (String::new(), broken.clone().into()),
+                ]
+            }
+            _ => {
+                ["", "{", "{}", &whole, &list, &json!({ "workOrderNumber": "1" }).to_string(), &credentials.to_string()]
+                    .map(|body| ("application/json".to_owned(), body.as_bytes().to_vec()))
+                    .to_vec()
+            }
+        };
+        for (content_type, body) in bodies {
+            let request =
+                harness.client.request(route.method.parse().unwrap(), format!("{}{path}", harness.system.gateway_url));
+            let reply = request.header("content-type", content_type).body(body).send().await.unwrap();
+            replies.push((format!("{} {}", route.method, route.path), reply.text().await.unwrap()));
+        }
+        *called.entry(binary).or_insert(0) += 1;
     }
+    harness.system.tick().await;
+    assert_eq!(called.len(), 6, "every function that a route calls");
+    let mut lines = harness.lines();
+
+    // And with stores that fail.
+    let faults = Faults::default();
+    let stores = &harness.system.stores;
+    let mut world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
+    let said: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let hears = said.clone();
+    world.lines = bridge::record::Lines::new("", move |line| hears.lock().unwrap().push(line.clone()));
+    let mut payload = picture("e", "1", json!({ "workOrders": [{ "workOrderNumber": "1", "status": "complete" }] }));
+    payload.as_object_mut().unwrap().extend(credentials.as_object().unwrap().clone());
+    payload["pushkey"] = vendor.push_key().into();
+    let (content_type, body) = multipart(&payload.to_string(), Some(("1.jpg", PHOTO)));
+    for binary in ["validate", "get-work-orders", "upload-pictures", "status"] {
+        let local::functions::Function::Http(function) = local::functions::start(binary, &world).unwrap().unwrap()
+        else {
+            panic!("{binary} is called by a schedule");
+        };
+        for nth in 0..4 {
+            faults.plan(nth, Fault::Outage);
+            let request = lambda_http::http::Request::builder().method("POST").header("content-type", &content_type);
+            let reply = match function(request.body(lambda_http::Body::Binary(body.clone())).unwrap()).await {
+                local::functions::Reply::Buffered(reply) => String::from_utf8(reply.body().as_ref().to_vec()).unwrap(),
+                local::functions::Reply::Streamed(reply) => {
+                    String::from_utf8(reply.into_body().collect().await.unwrap_or_default()).unwrap()
+                }
+            };
+            faults.end();
+            replies.push((binary.to_owned(), reply));
+        }
+    }
+    lines.extend(std::mem::take(&mut *said.lock().unwrap()));
+    assert!(lines.iter().filter(|line| line["outcome"] == "failed").count() >= 4, "{lines:?}");
 
     let push_key = vendor.push_key();
     let push_secret = push_key.split("apiKey=").nth(1).unwrap();
-    let sha1 = "d28069c84398483874d2cba15f10ffdd996ec6f5";
-    let secrets = [vendor.token.as_str(), liar.token.as_str(), sha1, push_secret, "hostile-push-key"];
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        log.contains("uploadPictures.done") && log.contains("push.attempted") && log.contains("auth.refused"),
-        "{log}"
-    );
-    let replies = replies.join("\n");
+    assert!(log.contains("push.attempted") && log.contains("video.attempted"), "{log}");
+    let lines: String = lines.iter().map(Value::to_string).collect();
+    for outcome in ["ok", "bad_request", "denied", "failed"] {
+        assert!(lines.contains(&format!("\"outcome\":\"{outcome}\"")), "{outcome}");
+    }
     let mut rows = String::new();
     for (table, items) in harness.dump().await {
         for item in items {
@@ -143,24 +186,56 @@ async fn nothing_holds_a_secret() {
             let own = format!("\"pushKey\":{push_key:?}");
             let rest = if table == "AccountsTable" { item.replacen(&own, "", 1) } else { item.clone() };
             assert!(table != "AccountsTable" || rest != item, "the push key is in its column");
-            rows.push_str(&rest);
+            // The link to a video, likewise.
+            rows.push_str(&rest.replace("secret-video-link\"", "\""));
         }
     }
     let mut files = String::new();
     for entry in std::fs::read_dir(&harness.system.stores.objects).unwrap() {
         files.push_str(&String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()));
     }
+    let told: String = replies.iter().map(|(_, reply)| reply.as_str()).collect::<Vec<_>>().join("\n");
+    let secrets =
+        [vendor.token.as_str(), liar.token.as_str(), SHA1, push_secret, "hostile-push-key", "secret-video-link"];
     for secret in secrets {
-        for (what, text) in [("log", &log), ("reply", &replies), ("row", &rows), ("file", &files)] {
+        for (what, text) in [("log", &log), ("line", &lines), ("reply", &told), ("row", &rows), ("file", &files)] {
             assert!(!text.contains(secret), "a {what} holds a secret that begins with {}", &secret[..6]);
         }
     }
-    // A video's link is in its own column alone.
-    assert!(
-        !log.contains("secret-video-link") && !replies.contains("secret-video-link") && log.contains("video.attempted")
-    );
-    // Signed links are for the one reply that lists uploads, and never in a log.
-    assert!(!log.contains("X-Amz-Signature"));
-    let listed: Value = serde_json::from_str(replies.lines().rev().nth(1).unwrap()).unwrap();
-    assert!(listed["uploads"][0]["link"].as_str().unwrap().contains("X-Amz-Signature"));
+    // Signed links are in the replies that are there to give them, and nowhere else.
+    let gives_links = ["uploads", "manifest", "uploads/{uuId}", "unmatched", "assign", "answers"];
+    for (of, reply) in &replies {
+        let may = of.contains(' ') && gives_links.iter().any(|end| of.ends_with(end));
+        assert!(may || !reply.contains("X-Amz-Signature"), "{of} gives a signed link");
+    }
+    assert!(told.contains("X-Amz-Signature"));
+    for (what, text) in [("log", &log), ("line", &lines), ("row", &rows)] {
+        assert!(!text.contains("X-Amz-"), "a {what} holds a signed link");
+    }
+    // New keys are shown in the one reply that makes them.
+    for (of, reply) in &replies {
+        let makes = of == "POST /accounts/{username}/keys";
+        assert!(makes || !reply.contains("apiKey"), "{of} shows a key");
+    }
+}
+
+fn routes() -> Vec<(String, local::template::Route)> {
+    let functions = Template::parse(TEMPLATE).unwrap().functions.into_values();
+    functions
+        .flat_map(|function| function.routes.into_iter().map(move |route| (function.binary.clone(), route)))
+        .collect()
+}
+
+/// A crate that isn't in the list is logged like a stranger's; a stranger's in it would show requests whole.
+#[test]
+fn the_log_knows_our_own_crates() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut crates = vec!["local".to_owned()];
+    for folder in ["functions", "shared"] {
+        for entry in std::fs::read_dir(format!("{root}/{folder}")).unwrap() {
+            crates.push(entry.unwrap().file_name().to_string_lossy().replace('-', "_"));
+        }
+    }
+    crates.sort();
+    assert_eq!(crates, log::OURS);
 }

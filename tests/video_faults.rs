@@ -129,7 +129,7 @@ async fn run(harness: &Harness, username: &str, steps: &[Step]) {
     let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
     let state = Arc::new(FetchVideos::new(&world).unwrap());
     let fetch = || {
-        let deadline = Deadline { at_ms: harness.now() * 1000 + 900_000 };
+        let deadline = Deadline::at(harness.now() * 1000 + 900_000);
         faults.run(fetch_videos::handle(state.clone(), deadline))
     };
     for step in steps {

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use bridge::World;
 use bridge::accounts::{AccountSettings, Accounts, MAX_KEYS};
 use bridge::host;
-use bridge::http::{Problem, guarded, no_content, to_host};
+use bridge::http::{Problem, no_content, to_host};
 use bridge::push_queue::PushQueue;
+use bridge::record::Recorder;
 use bridge::secrets::{ApiKey, hex};
 use bridge::settings::SettingError;
 use bridge::time::{Clock, Random};
@@ -33,6 +34,7 @@ const RETRIED: usize = 500;
 
 /// What the function needs.
 pub struct AccountsApi {
+    recorder: Recorder,
     accounts: Accounts,
     queue: PushQueue,
     clock: Clock,
@@ -43,6 +45,7 @@ impl AccountsApi {
     /// Reads `ACCOUNTS_TABLE` and `PUSH_QUEUE_TABLE`.
     pub fn new(world: &World) -> Result<AccountsApi, SettingError> {
         Ok(AccountsApi {
+            recorder: Recorder::new(world, "accounts"),
             accounts: Accounts::new(world)?,
             queue: PushQueue::new(world)?,
             clock: world.clock.clone(),
@@ -57,8 +60,7 @@ impl AccountsApi {
 
 /// Answers one request.
 pub async fn handle(state: Arc<AccountsApi>, request: Request) -> Response<Body> {
-    let internal = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of this service; it is logged");
-    guarded(dispatch(&state, &request), || Err(internal())).await.unwrap_or_else(|problem| problem.response())
+    host::answer(&state.recorder, &request, dispatch(&state, &request)).await
 }
 
 async fn dispatch(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
@@ -99,7 +101,6 @@ async fn put(state: &AccountsApi, request: &Request) -> Result<Response<Body>, P
     if known.is_none() {
         let (id, key) = state.new_key();
         if state.accounts.create(&username, &settings, &id, &key, now).await? {
-            tracing::info!(account = %username, "account.made");
             let mut shown = show::settings(&settings);
             shown.insert("username".to_owned(), Value::from(username));
             shown.insert("keyId".to_owned(), Value::from(id));
@@ -185,7 +186,6 @@ async fn add_key(state: &AccountsApi, request: &Request) -> Result<Response<Body
             format!("the account has {MAX_KEYS} keys already: delete the one that is no longer in use first"),
         ));
     }
-    tracing::info!(account = %account.username, key = %id, "key.made");
     Ok(to_host(StatusCode::CREATED, &json!({ "id": id, "apiKey": key.reveal() })))
 }
 
@@ -195,7 +195,6 @@ async fn delete_key(state: &AccountsApi, request: &Request) -> Result<Response<B
     if !account.keys.contains_key(&id) || !state.accounts.delete_key(&account.username, &id).await? {
         return Err(Problem::not_found("the account has no key of this id: GET /accounts/{username} lists them"));
     }
-    tracing::info!(account = %account.username, key = %id, "key.deleted");
     Ok(no_content())
 }
 
@@ -223,7 +222,6 @@ async fn retry(state: &AccountsApi, request: &Request) -> Result<Response<Body>,
             "work order {number:?} is not in the push queue: there is none, or Pruvan has it as it is; POST …/orders/{{workOrderNumber}}/push sends one again"
         )));
     }
-    tracing::info!(account = %account.username, order = %number, "push.retry_asked_for");
     let row = state.queue.get(&account.username, &number).await?;
     Ok(to_host(StatusCode::ACCEPTED, &json!(row.map(|row| show::waiting(&row, now)))))
 }
@@ -241,6 +239,5 @@ async fn retry_parked(state: &AccountsApi, request: &Request) -> Result<Response
     });
     let retried: Vec<bool> = futures_util::stream::iter(retries).buffer_unordered(32).try_collect().await?;
     let retried = retried.into_iter().filter(|retried| *retried).count();
-    tracing::info!(account = %account.username, retried, "push.retry_of_parked_asked_for");
     Ok(to_host(StatusCode::ACCEPTED, &json!({ "retried": retried, "more": more })))
 }

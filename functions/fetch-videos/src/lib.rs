@@ -10,6 +10,7 @@ use std::time::Duration;
 use bridge::files::{self, Files, Parts, sniff};
 use bridge::http::guarded;
 use bridge::outbound::{GetError, Outbound};
+use bridge::record::{Recorder, Unit};
 use bridge::run::Deadline;
 use bridge::secrets::{hex, sha256_hex};
 use bridge::settings::SettingError;
@@ -43,6 +44,7 @@ const LAST_MINUTES: i64 = 10 * 60_000;
 
 /// What the function needs.
 pub struct FetchVideos {
+    recorder: Recorder,
     uploads: Uploads,
     files: Files,
     clock: Clock,
@@ -60,6 +62,7 @@ impl FetchVideos {
         let no_tls = SettingError::Invalid { name: "SSL_CERT_FILE", fault: "the root certificates could not be read" };
         let not_a_number = SettingError::Invalid { name: "MAX_VIDEO_MEGABYTES", fault: "it must be a whole number" };
         Ok(FetchVideos {
+            recorder: Recorder::new(world, "fetch-videos"),
             uploads: Uploads::new(world)?,
             files: Files::new(world)?,
             clock: world.clock.clone(),
@@ -92,27 +95,60 @@ enum Fault {
 
 /// Fetches what is due, until it is done or the time is up. The next tick goes on.
 pub async fn handle(state: Arc<FetchVideos>, deadline: Deadline) -> Result<(), Error> {
-    let due = state.uploads.videos_due(state.clock.now_ms(), BATCH).await?;
-    let state = &state;
-    futures_util::stream::iter(due)
-        .for_each_concurrent(AT_ONCE, |due| async move {
-            if let Err(error) = guarded(fetch(state, &due, deadline), || Ok(())).await {
-                tracing::error!(account = %due.0, %error, "video.failed");
-            }
+    let mut record = state.recorder.tick(&deadline.request_id);
+    let due = state.uploads.videos_due(state.clock.now_ms(), BATCH).await;
+    let due = due.inspect_err(|error| record.fault(&error.to_string()))?;
+    let (state, deadline) = (&state, &deadline);
+    let attempts: Vec<Result<Option<Attempt>, StoreError>> = futures_util::stream::iter(due)
+        .map(|due| async move {
+            let attempt = guarded(fetch(state, &due, deadline), || Err(panicked())).await;
+            attempt.inspect_err(|error| tracing::error!(account = %due.0, %error, "video.failed"))
         })
+        .buffer_unordered(AT_ONCE)
+        .collect()
         .await;
+    let attempted = || attempts.iter().flatten().flatten();
+    let count = |state: VideoState| attempted().filter(|attempt| attempt.state == state).count() as u64;
+    record.counts([("Fetched", count(VideoState::Stored)), ("Expired", count(VideoState::Expired))]);
+    let left = attempted().filter(|attempt| attempt.state == VideoState::Pending).map(|attempt| attempt.left_ms).min();
+    if let Some(left) = left {
+        record.metric("HoursLeft", Unit::None, left as f64 / 3_600_000.0);
+    }
+    match (state.uploads.videos_pending().await, attempts.iter().filter(|attempt| attempt.is_err()).count()) {
+        (Err(error), _) => record.fault(&error.to_string()),
+        (Ok(pending), failed) => {
+            record.counts([("Pending", pending)]);
+            if failed == 0 { record.ok() } else { record.fault(&format!("{failed} videos failed")) }
+        }
+    }
     Ok(())
 }
 
-async fn fetch(state: &FetchVideos, due: &(String, String, i64), deadline: Deadline) -> Result<(), StoreError> {
+fn panicked() -> StoreError {
+    StoreError::Call { operation: "the attempt", reason: "it panicked".to_owned() }
+}
+
+/// What became of a video for now.
+struct Attempt {
+    state: VideoState,
+    /// Until its link ends, in milliseconds.
+    left_ms: i64,
+}
+
+/// `None` if another has it, or there is no time left.
+async fn fetch(
+    state: &FetchVideos,
+    due: &(String, String, i64),
+    deadline: &Deadline,
+) -> Result<Option<Attempt>, StoreError> {
     let begun = state.clock.now_ms();
     let time = u64::try_from(deadline.at_ms.saturating_sub(begun)).map(Duration::from_millis).unwrap_or_default();
-    let Some(time) = time.checked_sub(RESERVE).filter(|time| *time > RESERVE) else { return Ok(()) };
+    let Some(time) = time.checked_sub(RESERVE).filter(|time| *time > RESERVE) else { return Ok(None) };
     let claim = hex(&state.random.bytes::<16>());
     let Some(mut row) = state.uploads.claim_video(due, &claim, deadline.at_ms.saturating_add(60_000)).await? else {
-        return Ok(());
+        return Ok(None);
     };
-    let Some(video) = row.video.clone() else { return Ok(()) };
+    let Some(video) = row.video.clone() else { return Ok(None) };
     let mut parts = None;
     let fetched = tokio::time::timeout(time, stream(state, &row, &video, &mut parts)).await;
     let fetched = fetched.unwrap_or(Err(Fault::TooSlow));
@@ -150,11 +186,13 @@ async fn fetch(state: &FetchVideos, due: &(String, String, i64), deadline: Deadl
         account = %row.username, order = %row.number(), ?outcome, attempt = settled.attempts, error = ?settled.error,
         bytes = settled.size, duration_ms = now - begun, "video.attempted"
     );
+    let left_ms = settled.until - now;
     row.video = Some(settled);
     if state.uploads.settle_video(&row, &claim).await? == Written::Overtaken {
         tracing::info!(account = %row.username, "video.overtaken");
+        return Ok(None);
     }
-    Ok(())
+    Ok(Some(Attempt { state: outcome, left_ms }))
 }
 
 /// Streams a video to S3; `parts` is there as soon as anything of it is.

@@ -7,19 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::accounts::{Account, Accounts, PushKeyState};
-use bridge::auth::{AuthError, authenticate};
+use bridge::auth::authenticate;
 use bridge::http::{TRY_AGAIN, guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
 use bridge::orders::{ENDED_TOLD_FOR, LOOK_BACK, Orders, Pages, Pulled};
 use bridge::push_queue::PushQueue;
+use bridge::record::{Record, Recorder, Unit};
 use bridge::settings::SettingError;
 use bridge::streamed::{BrokenOff, NobodyReads, Streamed, Writer, streamed};
-
 use bridge::time::Clock;
 use bridge::{StoreError, World, form};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lambda_http::{Body, Request, Response};
 use pruvan::get_work_orders::{GetWorkOrdersError, GetWorkOrdersRequest, MAX_WORK_ORDERS, Mode, WorkOrdersReply};
-use pruvan::validate::INVALID_CREDENTIALS;
 use tokio::task::JoinHandle;
 
 /// What a reply can carry.
@@ -59,6 +58,7 @@ const PART_WITH_AN_ORDER: usize = PART + 16_384;
 
 /// What the function needs.
 pub struct GetWorkOrders {
+    recorder: Recorder,
     accounts: Accounts,
     orders: Orders,
     queue: PushQueue,
@@ -69,6 +69,7 @@ impl GetWorkOrders {
     /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE` and `PUSH_QUEUE_TABLE`.
     pub fn new(world: &World) -> Result<GetWorkOrders, SettingError> {
         Ok(GetWorkOrders {
+            recorder: Recorder::new(world, "get-work-orders"),
             accounts: Accounts::new(world)?,
             orders: Orders::new(world)?,
             queue: PushQueue::new(world)?,
@@ -142,22 +143,14 @@ impl Refusal {
     }
 }
 
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Refusal {
-        tracing::error!(%error, "store.failed");
-        Refusal::Store
-    }
-}
-
 /// Begins a list; what has no room in it is queued for pushes.
 async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result<(Streamed, Writing), Refusal> {
-    let form = form::read(request).await.map_err(|error| Refusal::Told(error.to_string()))?;
+    let mut record = state.recorder.request(&request);
+    let told = |why: &str| Refusal::Told(why.to_owned());
+    let form = form::read(request).await.map_err(|error| told(record.bad_request(&error.to_string())))?;
     let request = GetWorkOrdersRequest::from_payload(form.payload);
-    let account = match authenticate(&state.accounts, &request.credentials, state.clock.now_ms()).await {
-        Ok(account) => account,
-        Err(AuthError::Invalid) => return Err(Refusal::Told(INVALID_CREDENTIALS.to_owned())),
-        Err(AuthError::Store(error)) => return Err(error.into()),
-    };
+    let credentials = &request.credentials;
+    let account = authenticate(&state.accounts, credentials, state.clock.now_ms(), &mut record).await.map_err(told)?;
     let now = state.clock.now_ms();
     let (since, ended_since) = match request.mode {
         Mode::Full => (None, now - ms(ENDED_TOLD_FOR)),
@@ -169,31 +162,27 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
     let username = &account.username;
     // Without a push key nothing can be pushed, and Pruvan gets an error: never a list that was cut short as if it were whole. So that must be
     // known before the first byte.
-    if account.push_key_state != PushKeyState::Live
-        && state.orders.are_more_than(MAX_WORK_ORDERS, username, since, ended_since).await?
-    {
-        return Err(Refusal::Told(TOO_MANY.to_owned()));
+    if account.push_key_state != PushKeyState::Live {
+        let too_many = state.orders.are_more_than(MAX_WORK_ORDERS, username, since, ended_since).await;
+        if too_many.map_err(|error| told(record.failed(&error)))? {
+            return Err(told(record.bad_request(TOO_MANY)));
+        }
     }
     let pages = state.orders.pages(username, since, ended_since);
     let list = List {
+        record,
         state,
         account,
         since,
         now,
         room,
         left: room.bytes(),
-        full: since.is_none(),
+        bytes: 0,
         sent: HashSet::new(),
         queued: 0,
     };
     let (writer, body) = streamed();
-    let writing = tokio::spawn(async move {
-        let written = list.write(pages, writer).await;
-        if let Err(broken) = &written {
-            tracing::error!(error = %broken, "getWorkOrders.broken_off");
-        }
-        written
-    });
+    let writing = tokio::spawn(async move { list.write(pages, writer).await });
     Ok((body, writing))
 }
 
@@ -203,6 +192,7 @@ const TOO_MANY: &str = "there are more work orders than one import can carry: pr
 
 /// A list under way.
 struct List {
+    record: Record,
     state: Arc<GetWorkOrders>,
     account: Account,
     since: Option<i64>,
@@ -210,7 +200,8 @@ struct List {
     room: Room,
     /// Bytes.
     left: usize,
-    full: bool,
+    /// Of the reply, until now.
+    bytes: usize,
     sent: HashSet<String>,
     queued: usize,
 }
@@ -233,10 +224,31 @@ impl From<NobodyReads> for Broken {
 }
 
 impl List {
+    /// Writes all of it. The record goes before the last part does: Lambda may stop the process as soon as that is out.
     async fn write(mut self, mut pages: Pages, writer: Writer) -> Result<(), Broken> {
+        let last = self.write_orders(&mut pages, &writer).await;
+        let List { mut record, since, sent, queued, bytes, .. } = self;
+        record.note("full", since.is_none());
+        record.note("queued", queued);
+        record.counts([("Orders", sent.len() as u64)]);
+        record.metric("Bytes", Unit::Bytes, (bytes + last.as_ref().map_or(0, String::len)) as f64);
+        match &last {
+            Ok(_) => record.ok(),
+            Err(Broken::NoPushKey) => {
+                record.bad_request(TOO_MANY);
+            }
+            Err(broken) => record.fault(&broken.to_string()),
+        }
+        drop(record);
+        writer.end(last?).await?;
+        Ok(())
+    }
+
+    /// All but the last part, which it gives back.
+    async fn write_orders(&mut self, pages: &mut Pages, writer: &Writer) -> Result<String, Broken> {
         let mut reply = WorkOrdersReply::default();
         while let Some(orders) = pages.next().await? {
-            let rest = self.copy(orders, &mut reply, &writer).await?;
+            let rest = self.copy(orders, &mut reply, writer).await?;
             if !rest.is_empty() {
                 self.queue(rest).await?;
             }
@@ -246,11 +258,7 @@ impl List {
         if self.queued == 0 {
             self.state.accounts.note_pull(&self.account, self.since, self.now).await?;
         }
-        tracing::info!(
-            account = %self.account.username, full = self.full, orders = self.sent.len(), queued = self.queued, "getWorkOrders.done"
-        );
-        writer.end(reply.finish()).await?;
-        Ok(())
+        Ok(reply.finish())
     }
 
     /// Copies a page into the reply, and hands on what is ready; gives back what has no room in it.
@@ -277,10 +285,12 @@ impl List {
             reply.push(&order.document, directives);
             self.sent.insert(order.work_order_number);
             if reply.pending() >= PART {
+                self.bytes += reply.pending();
                 writer.write(reply.take(PART_WITH_AN_ORDER)).await?;
             }
         }
         if !self.sent.is_empty() && reply.pending() > 0 {
+            self.bytes += reply.pending();
             writer.write(reply.take(PART_WITH_AN_ORDER)).await?;
         }
         Ok(rest)

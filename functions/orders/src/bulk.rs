@@ -7,6 +7,7 @@ use bridge::change::{Fate, Given};
 use bridge::host;
 use bridge::http::{Problem, to_host};
 use bridge::orders::Outcome;
+use bridge::record::Notes;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::{Body, Request, Response};
@@ -85,8 +86,10 @@ pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>
         *counts.of(&name) += 1;
         results.push(result);
     }
-    tracing::info!(account = %account.username, ?counts, duration_ms = state.clock.now_ms() - began, "orders.posted");
-    Ok(to_host(StatusCode::OK, &counts.with(results)))
+    let notes = Notes(counts.named().map(|(name, count)| (name, Value::from(count))).to_vec());
+    let mut response = to_host(StatusCode::OK, &counts.with(results));
+    response.extensions_mut().insert(notes);
+    Ok(response)
 }
 
 /// The rows of the body, in the format that its type names.
@@ -166,18 +169,19 @@ impl Counts {
         }
     }
 
+    fn named(&self) -> [(&'static str, usize); 5] {
+        [
+            ("created", self.created),
+            ("changed", self.changed),
+            ("unchanged", self.unchanged),
+            ("refused", self.refused),
+            ("notAttempted", self.not_attempted),
+        ]
+    }
+
     fn with(&self, results: Vec<Value>) -> Value {
-        let Counts { created, changed, unchanged, refused, not_attempted } = self;
-        let mut reply = Map::new();
-        for (name, count) in [
-            ("created", created),
-            ("changed", changed),
-            ("unchanged", unchanged),
-            ("refused", refused),
-            ("notAttempted", not_attempted),
-        ] {
-            reply.insert(name.to_owned(), Value::from(*count));
-        }
+        let mut reply: Map<String, Value> =
+            self.named().into_iter().map(|(name, count)| (name.to_owned(), Value::from(count))).collect();
         reply.insert("results".to_owned(), Value::from(results));
         Value::Object(reply)
     }

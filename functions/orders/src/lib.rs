@@ -27,9 +27,10 @@ use bridge::World;
 use bridge::accounts::Accounts;
 use bridge::files::Files;
 use bridge::host;
-use bridge::http::{Problem, guarded, to_host};
+use bridge::http::{Problem, to_host};
 use bridge::orders::Orders;
 use bridge::push_queue::PushQueue;
+use bridge::record::Recorder;
 use bridge::settings::SettingError;
 use bridge::time::Clock;
 use bridge::uploads::Uploads;
@@ -46,6 +47,7 @@ const MAX_PAGE: usize = 500;
 
 /// What the function needs.
 pub struct OrdersApi {
+    recorder: Recorder,
     accounts: Accounts,
     orders: Orders,
     queue: PushQueue,
@@ -59,6 +61,7 @@ impl OrdersApi {
     /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE`, `FILES_BUCKET` and, if it is there, `PHOTO_SIZE`.
     pub fn new(world: &World) -> Result<OrdersApi, SettingError> {
         Ok(OrdersApi {
+            recorder: Recorder::new(world, "orders"),
             accounts: Accounts::new(world)?,
             orders: Orders::new(world)?,
             queue: PushQueue::new(world)?,
@@ -72,8 +75,7 @@ impl OrdersApi {
 
 /// Answers one request.
 pub async fn handle(state: Arc<OrdersApi>, request: Request) -> Response<Body> {
-    let internal = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of this service; it is logged");
-    guarded(dispatch(&state, &request), || Err(internal())).await.unwrap_or_else(|problem| problem.response())
+    host::answer(&state.recorder, &request, dispatch(&state, &request)).await
 }
 
 async fn dispatch(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {

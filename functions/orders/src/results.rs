@@ -6,6 +6,7 @@ use bridge::accounts::Account;
 use bridge::files::part_of_name;
 use bridge::host;
 use bridge::http::{Problem, to_host};
+use bridge::record::Notes;
 use bridge::secrets::sha256_hex;
 use bridge::time::display;
 use bridge::uploads::{UploadRow, Written, order_key};
@@ -236,8 +237,9 @@ pub async fn assign(state: &OrdersApi, request: &Request) -> Result<Response<Bod
         next.order = Some(order_key(&account.username, number));
         next.unmatched = None;
         if next == row || state.uploads.amend(&next).await? == Written::Done {
-            tracing::info!(account = %account.username, order = %number, "upload.assigned");
-            return Ok(to_host(StatusCode::OK, &show::upload(&state.files, &next, None).await?));
+            let mut response = to_host(StatusCode::OK, &show::upload(&state.files, &next, None).await?);
+            response.extensions_mut().insert(Notes(vec![("order", Value::from(number))]));
+            return Ok(response);
         }
     }
     Err(bridge::StoreError::Contended("the upload").into())

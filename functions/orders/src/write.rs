@@ -29,7 +29,6 @@ pub async fn put(state: &OrdersApi, request: &Request) -> Result<Response<Body>,
     };
     let changed =
         state.orders.change(&account, &number, Intent::State, instructions, state.clock.now_ms(), make).await?;
-    tracing::info!(account = %account.username, order = %number, outcome = ?changed.outcome, "order.put");
     let status = if changed.outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(with_etag(to_host(status, &result(&changed, warnings)), &changed.order))
 }
@@ -87,7 +86,6 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
     let changed =
         state.orders.change(&account, &number, Intent::Set(&set), instructions, state.clock.now_ms(), make).await?;
     let warnings = warnings.into_inner().unwrap_or_default();
-    tracing::info!(account = %account.username, order = %number, outcome = ?changed.outcome, "order.patched");
     Ok(with_etag(to_host(StatusCode::OK, &result(&changed, warnings)), &changed.order))
 }
 
@@ -101,7 +99,6 @@ pub async fn delete(state: &OrdersApi, request: &Request) -> Result<Response<Bod
         condition.check(None)?;
         return Err(no_such_order(&number));
     }
-    tracing::info!(account = %account.username, order = %number, "order.deleted");
     Ok(no_content())
 }
 
@@ -113,7 +110,6 @@ pub async fn push(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     let now = state.clock.now_ms();
     state.accounts.wake(&account.username, now).await?;
     state.queue.push_again(&account.username, &number, order.revision, now).await?;
-    tracing::info!(account = %account.username, order = %number, "push.asked_for");
     let waiting = state.queue.get(&account.username, &number).await?;
     let shown = show::whole(&account, &order, waiting.as_ref(), now)?;
     Ok(with_etag(to_host(StatusCode::ACCEPTED, &shown), &order))

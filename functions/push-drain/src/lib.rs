@@ -17,10 +17,10 @@ use bridge::StoreError;
 use bridge::World;
 use bridge::accounts::Accounts;
 use bridge::http::guarded;
-use bridge::metrics::Metrics;
 use bridge::orders::Orders;
 use bridge::outbound::Outbound;
 use bridge::push_queue::PushQueue;
+use bridge::record::{Record, Recorder, Unit};
 use bridge::run::Deadline;
 use bridge::settings::SettingError;
 use bridge::time::{Clock, Random, Waits};
@@ -36,6 +36,7 @@ const COUNTING: Duration = Duration::from_secs(10);
 
 /// What the function needs.
 pub struct PushDrain {
+    recorder: Recorder,
     accounts: Accounts,
     orders: Orders,
     queue: PushQueue,
@@ -43,7 +44,6 @@ pub struct PushDrain {
     random: Random,
     waits: Waits,
     outbound: Outbound,
-    metrics: Metrics,
     client: reqwest::Client,
     push_hosts: Vec<String>,
     at_once: usize,
@@ -57,6 +57,7 @@ impl PushDrain {
             SettingError::Invalid { name: "PUSH_AT_ONCE", fault: "it must be a whole number from 1 to 32" };
         let at_once = world.settings.get("PUSH_AT_ONCE")?.parse().ok().filter(|accounts| (1..=32).contains(accounts));
         Ok(PushDrain {
+            recorder: Recorder::new(world, "push-drain"),
             accounts: Accounts::new(world)?,
             orders: Orders::new(world)?,
             queue: PushQueue::new(world)?,
@@ -64,7 +65,6 @@ impl PushDrain {
             random: world.random.clone(),
             waits: world.waits,
             outbound: world.outbound.clone(),
-            metrics: world.metrics.clone(),
             client: world.outbound.client().map_err(|_| no_tls)?,
             push_hosts: world.settings.get("PUSH_HOSTS")?.split(',').map(str::to_owned).collect(),
             at_once: at_once.ok_or(not_a_number)?,
@@ -78,6 +78,8 @@ struct Tick<'a> {
     deadline: Deadline,
     pushed: AtomicU64,
     refused: AtomicU64,
+    /// Accounts whose turn failed.
+    failed: AtomicU64,
 }
 
 impl Tick<'_> {
@@ -90,33 +92,54 @@ impl Tick<'_> {
 /// Serves all accounts that have work, several at once and each a turn at a time, until it is done or the time is up. One account's
 /// failure is logged and keeps no other waiting; the next tick is the retry.
 pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Error> {
-    let tick = Tick { state: &state, deadline, pushed: AtomicU64::new(0), refused: AtomicU64::new(0) };
-    let line: VecDeque<String> = state.accounts.awake(state.clock.now_ms()).await?.into();
-    let line = Mutex::new(line);
+    let mut record = state.recorder.tick(&deadline.request_id);
+    let tick = Tick {
+        state: &state,
+        deadline,
+        pushed: AtomicU64::new(0),
+        refused: AtomicU64::new(0),
+        failed: AtomicU64::new(0),
+    };
+    let awake = state.accounts.awake(state.clock.now_ms()).await;
+    let awake = awake.inspect_err(|error| record.fault(&error.to_string()))?;
+    let line = Mutex::new(VecDeque::from(awake));
     let locked = || line.lock().unwrap_or_else(PoisonError::into_inner);
     let work = async || {
         loop {
             let Some(username) = locked().pop_front() else { return };
-            match guarded(turn::serve(&tick, &username), || Ok(Turn::Over)).await {
+            match guarded(turn::serve(&tick, &username), || Err(panicked())).await {
                 Ok(Turn::Over) => {}
                 Ok(Turn::More) => locked().push_back(username),
-                Err(error) => tracing::error!(account = %username, %error, "drain.failed"),
+                Err(error) => {
+                    tick.failed.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(account = %username, %error, "drain.failed");
+                }
             }
         }
     };
     futures_util::future::join_all((0..state.at_once).map(|_| work())).await;
-    if tick.has(COUNTING)
-        && let Err(error) = measure(&tick).await
-    {
-        tracing::error!(%error, "metrics.failed");
+    let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    record.counts([("Pushed", of(&tick.pushed)), ("Refused", of(&tick.refused))]);
+    match measure(&tick, &mut record).await {
+        Err(error) => record.fault(&error.to_string()),
+        Ok(()) if of(&tick.failed) > 0 => record.fault(&format!("{} accounts failed", of(&tick.failed))),
+        Ok(()) => record.ok(),
     }
     Ok(())
 }
 
-/// Tells how things stand: what waits and for how long, what needs somebody, and what was done.
-async fn measure(tick: &Tick<'_>) -> Result<(), StoreError> {
+fn panicked() -> StoreError {
+    StoreError::Call { operation: "the turn", reason: "it panicked".to_owned() }
+}
+
+/// Tells how things stand: what waits and for how long, and what needs somebody.
+async fn measure(tick: &Tick<'_>, record: &mut Record) -> Result<(), StoreError> {
     let state = tick.state;
+    if !tick.has(COUNTING) {
+        return Ok(());
+    }
     let census = state.accounts.census().await?;
+    record.counts([("DeadPushKeys", census.dead as u64), ("RefusedPushKeys", census.refused as u64)]);
     let (mut waiting, mut parked, mut oldest) = (0, 0, None);
     for username in census.working.iter().chain(&census.parked) {
         if !tick.has(COUNTING) {
@@ -129,14 +152,7 @@ async fn measure(tick: &Tick<'_>) -> Result<(), StoreError> {
     }
     let now = state.clock.now_ms();
     let age = oldest.map_or(0, |oldest: i64| (now - oldest).max(0) / 1000);
-    let values = [
-        ("Waiting", "Count", waiting as f64),
-        ("OldestWaiting", "Seconds", age as f64),
-        ("Parked", "Count", parked as f64),
-        ("DeadPushKeys", "Count", census.dead as f64),
-        ("Pushed", "Count", tick.pushed.load(Ordering::Relaxed) as f64),
-        ("Refused", "Count", tick.refused.load(Ordering::Relaxed) as f64),
-    ];
-    state.metrics.put("push-drain", now, &values);
+    record.counts([("Waiting", waiting as u64), ("Parked", parked as u64)]);
+    record.metric("OldestWaiting", Unit::Seconds, age as f64);
     Ok(())
 }

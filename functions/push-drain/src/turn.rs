@@ -79,7 +79,8 @@ pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> 
         }
         PushKeyState::Live => service.run().await?,
         PushKeyState::Dead => End::Rest(Rest::Dead),
-        PushKeyState::None | PushKeyState::Refused => End::Rest(Rest::Asleep),
+        PushKeyState::Refused => End::Rest(Rest::Refused),
+        PushKeyState::None => End::Rest(Rest::Asleep),
     };
     let Service { account, lease, .. } = service;
     let now = state.clock.now_ms();

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bridge::accounts::{Account, Accounts};
-use bridge::auth::{AuthError, authenticate};
+use bridge::auth::authenticate;
 use bridge::http::{TRY_AGAIN, guarded, to_pruvan};
 use bridge::orders::{Orders, Report};
+use bridge::record::{Record, Recorder};
 use bridge::settings::SettingError;
 use bridge::time::Clock;
 use bridge::{World, form};
 use futures_util::StreamExt as _;
 use lambda_http::{Body, Request, Response};
 use pruvan::status::{StatusEntry, StatusError, StatusReply, StatusRequest};
-use pruvan::validate::INVALID_CREDENTIALS;
 
 /// Orders updated at a time.
 const AT_ONCE: usize = 16;
@@ -21,8 +21,11 @@ const AT_ONCE: usize = 16;
 /// A single report's unknown fields are kept up to this many bytes.
 const MAX_OTHER: usize = 20_000;
 
+const NO_WORK_ORDERS: &str = "the payload has no workOrders: send a list with at least one work order";
+
 /// What the function needs.
 pub struct Status {
+    recorder: Recorder,
     accounts: Accounts,
     orders: Orders,
     clock: Clock,
@@ -31,33 +34,37 @@ pub struct Status {
 impl Status {
     /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE` and `PUSH_QUEUE_TABLE`.
     pub fn new(world: &World) -> Result<Status, SettingError> {
-        Ok(Status { accounts: Accounts::new(world)?, orders: Orders::new(world)?, clock: world.clock.clone() })
+        Ok(Status {
+            recorder: Recorder::new(world, "status"),
+            accounts: Accounts::new(world)?,
+            orders: Orders::new(world)?,
+            clock: world.clock.clone(),
+        })
     }
 }
 
 /// Answers one request.
 pub async fn handle(state: Arc<Status>, request: Request) -> Response<Body> {
-    let reply = guarded(report(&state, request), || StatusReply::refused(&[], TRY_AGAIN)).await;
+    let mut record = state.recorder.request(&request);
+    let reply = guarded(report(&state, request, &mut record), || StatusReply::refused(&[], TRY_AGAIN)).await;
     to_pruvan(&reply)
 }
 
-async fn report(state: &Status, request: Request) -> StatusReply {
+async fn report(state: &Status, request: Request, record: &mut Record) -> StatusReply {
     let payload = match form::read(request).await {
         Ok(form) => form.payload,
-        Err(error) => return StatusReply::refused(&[], &error.to_string()),
+        Err(error) => return StatusReply::refused(&[], record.bad_request(&error.to_string())),
     };
     let request = StatusRequest::from_payload(payload);
     let now = state.clock.now_ms();
-    let account = match authenticate(&state.accounts, &request.credentials, now).await {
+    let account = match authenticate(&state.accounts, &request.credentials, now, record).await {
         Ok(account) => account,
-        Err(AuthError::Invalid) => return StatusReply::refused(&request.work_orders, INVALID_CREDENTIALS),
-        Err(AuthError::Store(error)) => {
-            tracing::error!(%error, "store.failed");
-            return StatusReply::refused(&request.work_orders, TRY_AGAIN);
-        }
+        Err(why) => return StatusReply::refused(&request.work_orders, why),
     };
-    if request.work_orders.is_empty() {
-        return StatusReply::refused(&[], "the payload has no workOrders: send a list with at least one work order");
+    match request.work_orders.as_slice() {
+        [] => return StatusReply::refused(&[], record.bad_request(NO_WORK_ORDERS)),
+        [only] => record.order(only.host_number()),
+        _ => {}
     }
     // Each order on its own, and the reports of one order in the order in which they stand.
     let orders = request.work_orders.len();
@@ -72,9 +79,15 @@ async fn report(state: &Status, request: Request) -> StatusReply {
         .flat_map(futures_util::stream::iter)
         .collect()
         .await;
-    tracing::info!(
-        account = %account.username, orders, failed = failures.len(), "status.done"
-    );
+    record.note("orders", orders);
+    record.note("refused", failures.len());
+    match failures.first() {
+        None => record.ok(),
+        Some(_) if failures.iter().any(|failure| failure.error() == TRY_AGAIN) => record.fault(TRY_AGAIN),
+        Some(failure) => {
+            record.bad_request(failure.error());
+        }
+    }
     StatusReply::new(failures)
 }
 

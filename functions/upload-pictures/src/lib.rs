@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use bridge::accounts::{Account, Accounts};
-use bridge::auth::{AuthError, authenticate};
+use bridge::auth::authenticate;
 use bridge::files::{self, Files, sniff};
 use bridge::http::{TRY_AGAIN, guarded, to_pruvan};
 use bridge::orders::Orders;
+use bridge::record::{Record, Recorder, Unit};
 use bridge::secrets::sha256_hex;
 use bridge::settings::SettingError;
 use bridge::time::Clock;
@@ -19,7 +20,6 @@ use bytes::Bytes;
 use lambda_http::{Body, Request, Response};
 use pruvan::lenient::is_nothing;
 use pruvan::upload::{FileType, Upload, UploadReply, UploadRequest};
-use pruvan::validate::INVALID_CREDENTIALS;
 use serde_json::Value;
 
 /// JSON that a row holds, of its 400 KB; what has no room goes to S3 beside the file.
@@ -28,8 +28,11 @@ const MAX_JSON_IN_ROW: usize = 250_000;
 /// Others may write the same item meanwhile; each of them gets in at most once a try.
 const TRIES: usize = 12;
 
+const NO_FILE: &str = "the upload has no file: send it as multipart/form-data in the field file";
+
 /// What the function needs.
 pub struct UploadPictures {
+    recorder: Recorder,
     accounts: Accounts,
     orders: Orders,
     uploads: Uploads,
@@ -41,6 +44,7 @@ impl UploadPictures {
     /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE` and `FILES_BUCKET`.
     pub fn new(world: &World) -> Result<UploadPictures, SettingError> {
         Ok(UploadPictures {
+            recorder: Recorder::new(world, "upload-pictures"),
             accounts: Accounts::new(world)?,
             orders: Orders::new(world)?,
             uploads: Uploads::new(world)?,
@@ -52,27 +56,27 @@ impl UploadPictures {
 
 /// Answers one request.
 pub async fn handle(state: Arc<UploadPictures>, request: Request) -> Response<Body> {
-    let reply = guarded(upload(&state, request), || UploadReply::refused(TRY_AGAIN)).await;
+    let mut record = state.recorder.request(&request);
+    let reply = guarded(upload(&state, request, &mut record), || UploadReply::refused(TRY_AGAIN)).await;
     to_pruvan(&reply)
 }
 
-async fn upload(state: &UploadPictures, request: Request) -> UploadReply {
+async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -> UploadReply {
     let form = match form::read(request).await {
         Ok(form) => form,
-        Err(error) => return UploadReply::refused(&error.to_string()),
+        Err(error) => return UploadReply::refused(record.bad_request(&error.to_string())),
     };
     let request = UploadRequest::from_payload(form.payload);
-    let account = match authenticate(&state.accounts, &request.credentials, state.clock.now_ms()).await {
+    let account = match authenticate(&state.accounts, &request.credentials, state.clock.now_ms(), record).await {
         Ok(account) => account,
-        Err(AuthError::Invalid) => return UploadReply::refused(INVALID_CREDENTIALS),
-        Err(AuthError::Store(error)) => {
-            tracing::error!(%error, "store.failed");
-            return UploadReply::refused(TRY_AGAIN);
-        }
+        Err(why) => return UploadReply::refused(why),
     };
+    record.order(request.upload.work_order_number().unwrap_or_default());
+    record.note("fileType", request.upload.file_type.as_str());
+    let bytes = form.file.as_ref().map_or(0, Bytes::len);
     // A survey's answers, in whatever form, are worth keeping without its PDF; nothing else is anything without its file.
     if form.file.is_none() && request.upload.fields.get("survey").is_none_or(is_nothing) {
-        return UploadReply::refused("the upload has no file: send it as multipart/form-data in the field file");
+        return UploadReply::refused(record.bad_request(NO_FILE));
     }
     // A survey may come as a JSON file and nothing else.
     let answers = |file: &Bytes| sniff(file).extension == "json" && request.upload.file_type == FileType::Survey;
@@ -80,22 +84,28 @@ async fn upload(state: &UploadPictures, request: Request) -> UploadReply {
         || form.file.as_ref().filter(|file| answers(file)).map(|file| String::from_utf8_lossy(file).into_owned());
     let survey = form.survey.or_else(in_file);
     match store(state, &account, &request.upload, survey, form.file).await {
-        Ok(()) => UploadReply::stored(),
-        Err(error) => {
-            tracing::error!(account = %account.username, %error, "store.failed");
-            UploadReply::refused(TRY_AGAIN)
+        Ok((row, result)) => {
+            record.note("uuId", row.item());
+            record.note("result", result);
+            record.metric("Bytes", Unit::Bytes, bytes as f64);
+            if row.unmatched.is_some() {
+                record.counts([("Unmatched", 1)]);
+            }
+            record.ok();
+            UploadReply::stored()
         }
+        Err(error) => UploadReply::refused(record.failed(&error)),
     }
 }
 
-/// Stores an item: its file first, then its row. True is told only when both are there.
+/// Stores an item: its file first, then its row. `true` is told only when both are there. Gives the row that it has, and what was done.
 async fn store(
     state: &UploadPictures,
     account: &Account,
     upload: &Upload,
     survey: Option<String>,
     file: Option<Bytes>,
-) -> Result<(), StoreError> {
+) -> Result<(UploadRow, &'static str), StoreError> {
     let username = &account.username;
     let sha256 = file.as_ref().map(|bytes| sha256_hex(bytes));
     let uu_id = item_id(upload, sha256.as_deref());
@@ -105,10 +115,7 @@ async fn store(
         let known = state.uploads.get(username, &uu_id).await?;
         if let Some(known) = known.as_ref().filter(|known| known.fingerprint == fingerprint) {
             match repeat(state, known, upload).await? {
-                Written::Done => {
-                    tracing::info!(account = %username, order = %known.number(), outcome = "repeat", "uploadPictures.done");
-                    return Ok(());
-                }
+                Written::Done => return Ok((known.clone(), "repeat")),
                 Written::Overtaken => continue,
             }
         }
@@ -133,11 +140,7 @@ async fn store(
             Some(known) => (state.uploads.replace(known, &over(known, row.clone())).await?, "new version"),
         };
         if written == Written::Done {
-            tracing::info!(
-                account = %username, order = %row.number(), outcome, matched = row.unmatched.is_none(),
-                file_type = ?row.file_type, bytes = row.size, "uploadPictures.done"
-            );
-            return Ok(());
+            return Ok((row, outcome));
         }
     }
     Err(StoreError::Contended("the upload"))

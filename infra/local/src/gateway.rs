@@ -10,6 +10,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bridge::secrets::hex;
+use bridge::time::Random;
 use serde_json::{Map, Value, json};
 
 use crate::functions::{Function, Reply};
@@ -152,7 +154,7 @@ fn event(
             "httpMethod": parts.method.as_str(),
             "path": parts.uri.path(),
             "stage": "live",
-            "requestId": "local",
+            "requestId": hex(&Random::system().bytes::<8>()),
             "protocol": "HTTP/1.1",
             "identity": { "sourceIp": "127.0.0.1" },
         },

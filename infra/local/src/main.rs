@@ -5,10 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bridge::record::Lines;
+use bridge::settings::Settings;
 use clap::{Parser, Subcommand};
 use local::{Options, System, system::StartError};
 use pruvan::import::Choices;
 use serde_json::{Value, json};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Pruvan Bridge on one machine: the functions, DynamoDB, S3, the gateway and the schedule, with no AWS account.
 ///
@@ -81,12 +86,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        let level =
-            if arguments.command.is_some() { "error" } else { "info,hyper=warn,aws=warn,s3s=warn,dynoxide=warn" };
-        tracing_subscriber::EnvFilter::new(level)
-    });
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let quiet = if arguments.command.is_some() { LevelFilter::ERROR } else { LevelFilter::INFO };
+    let ours = bridge::log::level(&Settings::from_process()).unwrap_or(quiet);
+    let people = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let filter = bridge::log::filter(ours, ours.min(LevelFilter::WARN));
+    tracing_subscriber::registry().with(people.with_filter(filter)).init();
     let done = match arguments.command {
         Some(Command::Demo) => local::demo::run().await.map_err(|error| (1, error.to_string())),
         Some(Command::Download { order, username, url, into }) => {
@@ -117,6 +121,7 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
         data: data.clone(),
         tick: Some(Duration::from_secs(arguments.tick)),
         time_scale: arguments.time_scale,
+        lines: Lines::new("PruvanBridge/local", say),
         ..Options::default()
     })
     .await?;
@@ -132,6 +137,24 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
     eprintln!("stopping");
     system.stop().await;
     Ok(())
+}
+
+/// A line about a request or a tick, for people. Ticks that found nothing to do are not worth one.
+fn say(line: &Value) {
+    let idle =
+        ["Pushed", "Refused", "Fetched", "Expired"].iter().all(|count| line[*count].as_f64().unwrap_or(0.0) == 0.0);
+    if line["message"] == "tick.done" && line["outcome"] == "ok" && idle {
+        return;
+    }
+    let left_out = ["timestamp", "level", "message", "Function", "outcome", "_aws", "requestId", "gatewayRequestId"];
+    let told = line.as_object().into_iter().flatten().filter(|(name, _)| !left_out.contains(&name.as_str()));
+    let told: Vec<String> = told.map(|(name, value)| format!("{name}={value}")).collect();
+    let (function, outcome) =
+        (line["Function"].as_str().unwrap_or_default(), line["outcome"].as_str().unwrap_or_default());
+    match outcome {
+        "failed" => tracing::error!("{function} {outcome} {}", told.join(" ")),
+        _ => tracing::info!("{function} {outcome} {}", told.join(" ")),
+    }
 }
 
 async fn download(order: &str, username: &str, url: &str, into: Option<PathBuf>) -> Result<(), StartError> {

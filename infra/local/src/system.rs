@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bridge::World;
 use bridge::outbound::Outbound;
+use bridge::record::Lines;
 use bridge::run::Deadline;
 use bridge::settings::Settings;
 use bridge::time::{Clock, Random, Waits};
@@ -31,11 +32,14 @@ pub struct Options {
     pub clock: Clock,
     /// Further environment variables of every function.
     pub environment: Vec<(String, String)>,
+    /// Where the functions' lines about requests and ticks go.
+    pub lines: Lines,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { port: 0, data: None, tick: None, time_scale: 1, clock: Clock::system(), environment: Vec::new() }
+        let (clock, environment, lines) = (Clock::system(), Vec::new(), Lines::none());
+        Options { port: 0, data: None, tick: None, time_scale: 1, clock, environment, lines }
     }
 }
 
@@ -86,7 +90,10 @@ impl System {
         let settings: Settings = base.iter().cloned().chain(all).chain(options.environment.clone()).collect();
         let world = |settings: Settings| {
             let waits = Waits::divided_by(options.time_scale);
-            World::new(settings, options.clock.clone(), Random::system(), waits, Outbound::with_loopback())
+            let clock = options.clock.clone();
+            let mut world = World::new(settings, clock, Random::system(), waits, Outbound::with_loopback());
+            world.lines = options.lines.clone();
+            world
         };
         let client = world(settings.clone()).dynamodb().map_err(|error| StartError(error.to_string()))?;
         stores::create_tables(&client, &template).await?;
@@ -169,7 +176,7 @@ async fn tick(schedules: &[(Function, Duration)], clock: &Clock) {
     for (function, timeout) in schedules {
         let Function::Schedule(run) = function else { continue };
         let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
-        if let Err(error) = run(Deadline { at_ms: clock.now_ms().saturating_add(timeout) }).await {
+        if let Err(error) = run(Deadline::at(clock.now_ms().saturating_add(timeout))).await {
             tracing::error!(%error, "schedule.failed");
         }
     }

@@ -188,7 +188,8 @@ pub enum PushKeyState {
 }
 
 impl PushKeyState {
-    fn as_str(self) -> &'static str {
+    /// As it is stored and shown.
+    pub fn as_str(self) -> &'static str {
         match self {
             PushKeyState::None => "none",
             PushKeyState::Live => "live",
@@ -219,8 +220,11 @@ const WORK: std::ops::Range<i64> = 0..16;
 /// A further one: accounts that sleep, but for orders that are parked.
 const PARKED: i64 = 16;
 
-/// And one for those whose push key died.
+/// One for those whose push key died.
 const DEAD: i64 = 17;
+
+/// And one for those whose push key leads where it must not.
+const REFUSED: i64 = 18;
 
 /// Work that was announced is written within a function's time-out, and clocks may be two minutes apart. Until then an empty queue says
 /// nothing, and the account stays awake.
@@ -250,8 +254,10 @@ pub enum Rest {
     Asleep,
     /// Nothing waits but what is parked.
     Parked,
-    /// The push key is dead, or there is none.
+    /// The push key is dead.
     Dead,
+    /// The push key leads where it must not.
+    Refused,
 }
 
 /// Accounts as the index of who has work has them.
@@ -263,6 +269,8 @@ pub struct Census {
     pub parked: Vec<String>,
     /// How many push keys are dead.
     pub dead: usize,
+    /// How many lead where they must not.
+    pub refused: usize,
 }
 
 /// The table.
@@ -438,15 +446,16 @@ impl Accounts {
         Ok(found.into_iter().map(|(_, username)| username).collect())
     }
 
-    /// Who has work now or later, who has parked orders, and whose push key is dead.
+    /// Who has work now or later, who has parked orders, and whose push key is dead or refused.
     pub async fn census(&self) -> Result<Census, StoreError> {
-        let buckets = (WORK.start..=DEAD).map(|bucket| self.bucket(bucket, i64::MAX));
+        let buckets = (WORK.start..=REFUSED).map(|bucket| self.bucket(bucket, i64::MAX));
         let found = futures_util::future::try_join_all(buckets).await?;
         let mut census = Census::default();
         for (bucket, accounts) in (WORK.start..).zip(found) {
             let usernames = accounts.into_iter().map(|(_, username)| username);
             match bucket {
                 DEAD => census.dead = usernames.count(),
+                REFUSED => census.refused = usernames.count(),
                 PARKED => census.parked = usernames.collect(),
                 _ => census.working.extend(usernames),
             }
@@ -567,15 +576,17 @@ impl Accounts {
             Rest::Until(at) | Rest::BackedOff { until: at, .. } => Some((wake_bucket(&account.username), at)),
             Rest::Parked => Some((PARKED, now)),
             Rest::Dead => Some((DEAD, now)),
+            Rest::Refused => Some((REFUSED, now)),
             Rest::Asleep => {
                 sets.clear();
                 removes.push("sending, probe, wakeBucket, wakeAt");
                 None
             }
         };
-        // What waits for a dead key waits for a validate, which wakes: it needs no time to be written.
-        let announced = if rest == Rest::Dead { now + ANNOUNCED_MS } else { now - ANNOUNCED_MS };
-        if rest == Rest::Dead || (rest != Rest::Awake && account.may_sleep(now)) {
+        // What waits for another key waits for a validate, which wakes: it needs no time to be written.
+        let waits_for_a_key = matches!(rest, Rest::Dead | Rest::Refused);
+        let announced = if waits_for_a_key { now + ANNOUNCED_MS } else { now - ANNOUNCED_MS };
+        if waits_for_a_key || (rest != Rest::Awake && account.may_sleep(now)) {
             if bucket_and_time.is_some() {
                 sets.push("wakeBucket = :bucket, wakeAt = :at");
             }

@@ -1,51 +1,47 @@
 //! Checking who calls: *Authentication*, in *The validate Web Service*.
 
 use pruvan::Credentials;
+use pruvan::validate::INVALID_CREDENTIALS;
 use secrecy::SecretString;
 
-use crate::accounts::{Account, Accounts};
+use crate::accounts::{Account, Accounts, MAX_KEYS};
+use crate::record::Record;
 use crate::secrets::KeyHash;
-use crate::store::StoreError;
 
-/// Why a caller was not let in.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    /// Unknown user, wrong key or no key: the same answer, so that neither can be guessed apart.
-    #[error("invalid username or password")]
-    Invalid,
-    /// The accounts could not be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+/// What no key has as its hash.
+const NOBODYS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// The account whose key the caller has. The `token` decides; the SHA-1 in `password` can't, since keys are kept as SHA-256.
+/// The account whose key the caller has. The `token` decides; the SHA-1 in `password` can't, since keys are kept as SHA-256. An error is what to
+/// tell Pruvan; `record` has who it was, and why it was refused.
 ///
-/// That the key was used is noted, at most once an hour: an operator must see whether an old key is still in use before
-/// deleting it. If that note fails, the request goes on without.
-pub async fn authenticate(accounts: &Accounts, credentials: &Credentials, now: i64) -> Result<Account, AuthError> {
+/// An unknown user, a wrong key and none get the same answer after the same work: one read, and [`MAX_KEYS`] comparisons whose time says
+/// nothing. Nobody is locked out: the keys have 256 bits, so that guessing leads nowhere, and a lock would let anybody shut out a vendor.
+///
+/// That a key was used is noted, at most once an hour: an operator must see whether an old key is still in use before deleting it. If that
+/// note fails, the request goes on without.
+pub async fn authenticate(
+    accounts: &Accounts,
+    credentials: &Credentials,
+    now: i64,
+    record: &mut Record,
+) -> Result<Account, &'static str> {
+    record.account(&credentials.username);
     let empty = SecretString::default();
     let hash = KeyHash::of(credentials.token.as_ref().unwrap_or(&empty));
     // No account has such a name, and DynamoDB takes neither an empty key nor a very long one; the work stays the same.
     let possible = (1..=100).contains(&credentials.username.len());
     let username = if possible { credentials.username.as_str() } else { "-" };
-    let account = accounts.get(username).await?.filter(|_| possible);
-    // All keys are looked at, and for an unknown user one that can't match.
+    let account = accounts.get(username).await.map_err(|error| record.failed(&error))?.filter(|_| possible);
+    let mut keys = account.iter().flat_map(|account| &account.keys);
     let mut used = None;
-    match &account {
-        Some(account) => {
-            for (id, key) in &account.keys {
-                if hash.matches(&key.sha256) {
-                    used = Some((id, key));
-                }
-            }
-        }
-        None => {
-            hash.matches("");
+    for _ in 0..MAX_KEYS {
+        let key = keys.next();
+        if hash.matches(key.map_or(NOBODYS, |(_, key)| &key.sha256)) {
+            used = key;
         }
     }
     let (Some(account), Some((id, key))) = (&account, used) else {
-        tracing::warn!(account = %username.escape_debug(), "auth.refused");
-        return Err(AuthError::Invalid);
+        return Err(record.denied(INVALID_CREDENTIALS));
     };
     if let Err(error) = accounts.note_use(&account.username, id, key, now).await {
         tracing::warn!(account = %account.username, %error, "auth.use_not_noted");

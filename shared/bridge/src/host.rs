@@ -2,13 +2,44 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lambda_http::http::StatusCode;
 use lambda_http::request::RequestContext;
-use lambda_http::{Request, RequestExt as _};
+use lambda_http::{Body, Request, RequestExt as _, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::accounts::{Account, Accounts};
-use crate::http::Problem;
+use crate::http::{Problem, guarded};
+use crate::record::{Notes, Recorder};
+
+/// Runs a handler of the host's API, and records what became of its request.
+pub async fn answer(
+    recorder: &Recorder,
+    request: &Request,
+    handler: impl Future<Output = Result<Response<Body>, Problem>>,
+) -> Response<Body> {
+    let mut record = recorder.request(request);
+    record.note("route", format!("{} {}", request.method(), route(request)));
+    if let Some(username) = path_parameter(request, "username").ok().filter(|username| !username.is_empty()) {
+        record.account(&pruvan::credentials::normalize_username(&username));
+    }
+    if let Some(number) = path_parameter(request, "workOrderNumber").ok().filter(|number| !number.is_empty()) {
+        record.order(&number);
+    }
+    let internal = || Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of this service; it is logged"));
+    let mut response = match guarded(handler, internal).await {
+        Ok(response) => response,
+        Err(problem) => {
+            record.note("error", problem.why());
+            problem.response()
+        }
+    };
+    for (name, value) in response.extensions_mut().remove::<Notes>().unwrap_or_default().0 {
+        record.note(name, value);
+    }
+    record.status(response.status());
+    response
+}
 
 /// The route that API Gateway chose, such as `/accounts/{username}/orders`.
 pub fn route(request: &Request) -> String {

@@ -72,6 +72,9 @@ pub struct Problem {
     /// The fields at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Remark>,
+    /// What is behind it, for the log.
+    #[serde(skip)]
+    behind: Option<StoreError>,
 }
 
 impl Problem {
@@ -79,7 +82,7 @@ impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
         let kind = "about:blank";
         let title = status.canonical_reason().unwrap_or("Error");
-        Problem { kind, title, status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+        Problem { kind, title, status: status.as_u16(), detail: detail.into(), errors: Vec::new(), behind: None }
     }
 
     /// 400.
@@ -106,6 +109,15 @@ impl Problem {
         &self.detail
     }
 
+    /// What went wrong, for the log: no value of the request is in it, which may be anything.
+    pub fn why(&self) -> String {
+        match &self.behind {
+            Some(error) => error.to_string(),
+            None if self.errors.is_empty() => self.title.to_owned(),
+            None => self.errors.iter().map(|error| error.field.as_str()).take(20).collect::<Vec<_>>().join(" "),
+        }
+    }
+
     /// The fields at fault.
     pub fn errors(&self) -> &[Remark] {
         &self.errors
@@ -126,16 +138,16 @@ impl From<Vec<Remark>> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
-        tracing::error!(%error, "store.failed");
-        match error {
+        let (status, detail) = match error {
             StoreError::Contended(_) => {
-                Problem::new(StatusCode::CONFLICT, "others changed the same row all the while: send the request again")
+                (StatusCode::CONFLICT, "others changed the same row all the while: send the request again")
             }
-            _ => Problem::new(
+            _ => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the database is not available at the moment: send the request again in a few seconds",
             ),
-        }
+        };
+        Problem { behind: Some(error), ..Problem::new(status, detail) }
     }
 }
 

@@ -7,6 +7,7 @@ use lambda_http::{Body, Request, Response};
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 
+use crate::log;
 use crate::settings::{SettingError, Settings};
 use crate::streamed::Streamed;
 use crate::world::World;
@@ -68,16 +69,26 @@ where
 {
     let state = start(make)?;
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<Value>| {
-        handle(state.clone(), Deadline { at_ms: i64::try_from(event.context.deadline).unwrap_or(i64::MAX) })
+        let at_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+        handle(state.clone(), Deadline { at_ms, request_id: event.context.request_id })
     }))
     .await
 }
 
-/// When the function will be stopped, in milliseconds since 1970.
-#[derive(Debug, Clone, Copy)]
+/// One call of a function by its schedule.
+#[derive(Debug, Clone)]
 pub struct Deadline {
-    /// The time.
+    /// When the function will be stopped, in milliseconds since 1970.
     pub at_ms: i64,
+    /// Lambda's id of the call.
+    pub request_id: String,
+}
+
+impl Deadline {
+    /// A call by nobody in particular.
+    pub fn at(at_ms: i64) -> Deadline {
+        Deadline { at_ms, request_id: String::new() }
+    }
 }
 
 /// Why a function can't start.
@@ -86,7 +97,7 @@ pub struct Deadline {
 struct StartError(SettingError);
 
 fn start<S>(make: impl FnOnce(&World) -> Result<S, SettingError>) -> Result<Arc<S>, Error> {
-    lambda_http::tracing::init_default_subscriber();
+    log::start(&Settings::from_process());
     let state = make(&World::lambda()).map_err(|error| {
         let error = StartError(error);
         tracing::error!(%error, "function.not_started");

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Put, Select, TransactWriteItem, Update};
 use pruvan::upload::Upload;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -482,6 +482,22 @@ impl Uploads {
             Some((text("username")?, text("uuId")?, item.get("videoDue")?.as_n().ok()?.parse().ok()?))
         });
         Ok(due.collect())
+    }
+
+    /// How many videos are still to be fetched.
+    pub async fn videos_pending(&self) -> Result<u64, StoreError> {
+        let query = self.client.query().table_name(&self.table).index_name("videos").select(Select::Count);
+        let mut pages = query
+            .key_condition_expression("videoQueue = :queue")
+            .expression_attribute_values(":queue", s(TO_FETCH))
+            .into_paginator()
+            .send();
+        let mut pending = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(failed("Query of Uploads"))?;
+            pending += u64::try_from(page.count).unwrap_or_default();
+        }
+        Ok(pending)
     }
 
     /// Claims a video that was due at `due`, until `until`: the row, or `None` if another has it or it is done.

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use crate::aws;
-use crate::metrics::Metrics;
 use crate::outbound::Outbound;
+use crate::record::Lines;
 use crate::settings::{SettingError, Settings};
 use crate::time::{Clock, Random, Waits};
 
@@ -21,8 +21,8 @@ pub struct World {
     pub waits: Waits,
     /// Who may be called.
     pub outbound: Outbound,
-    /// Where metrics go.
-    pub metrics: Metrics,
+    /// Where the lines about requests and ticks go, and with them the metrics.
+    pub lines: Lines,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
 }
@@ -31,14 +31,15 @@ impl World {
     /// The world of a Lambda function.
     pub fn lambda() -> World {
         let (clock, random) = (Clock::system(), Random::system());
-        let world = World::new(Settings::from_process(), clock, random, Waits::REAL, Outbound::public());
-        World { metrics: Metrics::lambda(), ..world }
+        let settings = Settings::from_process();
+        let lines = Lines::lambda(settings.optional("METRICS_NAMESPACE").unwrap_or("PruvanBridge"));
+        World { lines, ..World::new(settings, clock, random, Waits::REAL, Outbound::public()) }
     }
 
-    /// A world of other parts, for the local runner and tests; its metrics go nowhere.
+    /// A world of other parts, for the local runner and tests; its lines go nowhere.
     pub fn new(settings: Settings, clock: Clock, random: Random, waits: Waits, outbound: Outbound) -> World {
         let (dynamodb, s3) = (OnceLock::new(), OnceLock::new());
-        World { settings, clock, random, waits, outbound, metrics: Metrics::none(), dynamodb, s3 }
+        World { settings, clock, random, waits, outbound, lines: Lines::none(), dynamodb, s3 }
     }
 
     /// The same world with these clients, for tests whose calls fail.

@@ -209,6 +209,11 @@ impl StatusError {
     pub fn new(work_order_number: &str, error: &str) -> StatusError {
         StatusError { work_order_number: ascii(work_order_number).into_owned(), error: ascii(error).into_owned() }
     }
+
+    /// The message.
+    pub fn error(&self) -> &str {
+        &self.error
+    }
 }
 
 impl StatusReply {

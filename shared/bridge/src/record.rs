@@ -1,0 +1,337 @@
+//! One line of JSON for each request and each tick. It is the log's line and, in CloudWatch's embedded metric format, the metrics too, so that
+//! neither costs a call.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lambda_http::http::StatusCode;
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt as _};
+use serde_json::{Map, Value, json};
+
+use crate::http::TRY_AGAIN;
+use crate::store::StoreError;
+use crate::time::Clock;
+use crate::world::World;
+
+/// Where lines go.
+#[derive(Clone)]
+pub struct Lines {
+    namespace: String,
+    write: Arc<dyn Fn(&Value) + Send + Sync>,
+}
+
+impl Lines {
+    /// To `write`, with metrics in the namespace `namespace`.
+    pub fn new(namespace: &str, write: impl Fn(&Value) + Send + Sync + 'static) -> Lines {
+        Lines { namespace: namespace.to_owned(), write: Arc::new(write) }
+    }
+
+    /// Nowhere.
+    pub fn none() -> Lines {
+        Lines::new("", |_| ())
+    }
+
+    /// To the log of the Lambda function.
+    pub fn lambda(namespace: &str) -> Lines {
+        Lines::new(namespace, |line| {
+            // A line that can't be written is no reason to fail.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        })
+    }
+}
+
+/// Makes the lines of one function.
+#[derive(Clone)]
+pub struct Recorder {
+    function: &'static str,
+    lines: Lines,
+    clock: Clock,
+}
+
+/// How a request or tick ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should.
+    Ok,
+    /// What was asked for can't be done: whoever asked has to change something.
+    BadRequest,
+    /// The credentials are wrong.
+    Denied,
+    /// By a fault of ours or of what we stand on. It is so as well if nothing else was said: after a panic, say.
+    Failed,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::BadRequest => "bad_request",
+            Outcome::Denied => "denied",
+            Outcome::Failed => "failed",
+        }
+    }
+
+    /// The metric that counts it, beside `Requests`.
+    fn metric(self) -> Option<&'static str> {
+        match self {
+            Outcome::Ok => None,
+            Outcome::BadRequest => Some("BadRequests"),
+            Outcome::Denied => Some("AuthFailures"),
+            Outcome::Failed => Some("Failures"),
+        }
+    }
+}
+
+/// What a metric counts in, in CloudWatch's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Thousandths of a second.
+    Milliseconds,
+    /// Seconds.
+    Seconds,
+    /// CloudWatch knows no hours, say.
+    None,
+}
+
+impl Recorder {
+    /// Of the function whose binary is `function`.
+    pub fn new(world: &World, function: &'static str) -> Recorder {
+        Recorder { function, lines: world.lines.clone(), clock: world.clock.clone() }
+    }
+
+    /// Begins the line of a request.
+    pub fn request(&self, request: &Request) -> Record {
+        let mut record = self.begin(Kind::Request);
+        let context = request.request_context_ref();
+        let of_gateway = context.and_then(|context| match context {
+            RequestContext::ApiGatewayV1(context) => context.request_id.clone(),
+            _ => None,
+        });
+        let of_lambda = request.lambda_context_ref().map(|context| context.request_id.clone());
+        if let Some(id) = of_lambda.or_else(|| of_gateway.clone()) {
+            record.note("requestId", id);
+        }
+        if let Some(id) = of_gateway {
+            record.note("gatewayRequestId", id);
+        }
+        record
+    }
+
+    /// Begins the line of a tick.
+    pub fn tick(&self, request_id: &str) -> Record {
+        let mut record = self.begin(Kind::Tick);
+        record.note("requestId", request_id);
+        record
+    }
+
+    fn begin(&self, kind: Kind) -> Record {
+        let began = self.clock.now_ms();
+        let recorder = self.clone();
+        Record { recorder, kind, began, outcome: Outcome::Failed, fields: Map::new(), metrics: Vec::new() }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Request,
+    Tick,
+}
+
+/// A line that is still being gathered. It is written when it goes, however that comes about, so that no path is without one.
+pub struct Record {
+    recorder: Recorder,
+    kind: Kind,
+    began: i64,
+    outcome: Outcome,
+    fields: Map<String, Value>,
+    metrics: Vec<(&'static str, Unit)>,
+}
+
+impl Record {
+    /// Whose request it is, or says it is.
+    pub fn account(&mut self, username: &str) {
+        self.note("account", short(username));
+    }
+
+    /// The one order that it is about.
+    pub fn order(&mut self, number: &str) {
+        self.note("order", short(number));
+    }
+
+    /// Whatever else is worth looking for. Never a secret, and nothing long.
+    pub fn note(&mut self, name: &str, value: impl Into<Value>) {
+        self.fields.insert(name.to_owned(), value.into());
+    }
+
+    /// A metric, under the dimension `Function`.
+    pub fn metric(&mut self, name: &'static str, unit: Unit, value: f64) {
+        self.note(name, value);
+        self.metrics.push((name, unit));
+    }
+
+    /// Metrics that count things.
+    pub fn counts<const N: usize>(&mut self, counts: [(&'static str, u64); N]) {
+        for (name, count) in counts {
+            self.metric(name, Unit::Count, count as f64);
+        }
+    }
+
+    /// It ended as it should.
+    pub fn ok(&mut self) {
+        self.outcome = Outcome::Ok;
+    }
+
+    /// What was asked for can't be done; gives back why.
+    pub fn bad_request<'a>(&mut self, why: &'a str) -> &'a str {
+        self.end(Outcome::BadRequest, why)
+    }
+
+    /// The credentials are wrong; gives back what to say.
+    pub fn denied<'a>(&mut self, why: &'a str) -> &'a str {
+        self.end(Outcome::Denied, why)
+    }
+
+    /// A store failed; gives back what to say to Pruvan's people, who can only try again.
+    pub fn failed(&mut self, error: &StoreError) -> &'static str {
+        self.fault(&error.to_string());
+        TRY_AGAIN
+    }
+
+    /// Something failed that is no fault of who asked.
+    pub fn fault(&mut self, why: &str) {
+        self.end(Outcome::Failed, why);
+    }
+
+    /// How a reply of the host's API ended.
+    pub fn status(&mut self, status: StatusCode) {
+        self.note("status", status.as_u16());
+        self.outcome = match () {
+            () if status.is_server_error() => Outcome::Failed,
+            () if status.is_client_error() => Outcome::BadRequest,
+            () => Outcome::Ok,
+        };
+    }
+
+    fn end<'a>(&mut self, outcome: Outcome, why: &'a str) -> &'a str {
+        self.outcome = outcome;
+        self.note("error", why);
+        why
+    }
+
+    fn line(&mut self) -> Value {
+        let Recorder { function, lines, clock } = &self.recorder;
+        let now = clock.now_ms();
+        let duration = u32::try_from(now - self.began).unwrap_or_default();
+        let (counted, message) = match self.kind {
+            Kind::Request => ("Requests", "request.done"),
+            Kind::Tick => ("Ticks", "tick.done"),
+        };
+        let mut metrics = std::mem::take(&mut self.metrics);
+        let mut fields = std::mem::take(&mut self.fields);
+        let count = |name| (name, Unit::Count, json!(1));
+        let of_all = [count(counted), ("duration_ms", Unit::Milliseconds, json!(duration))];
+        for (name, unit, value) in of_all.into_iter().chain(self.outcome.metric().map(count)) {
+            fields.insert(name.to_owned(), value);
+            metrics.push((name, unit));
+        }
+        let metrics: Vec<Value> =
+            metrics.iter().map(|(name, unit)| json!({ "Name": name, "Unit": format!("{unit:?}") })).collect();
+        let timestamp = Timestamp::from_millisecond(now).map(|at| format!("{at:.3}")).unwrap_or_default();
+        let mut line = Map::from_iter([
+            // What Lambda's JSON log format reads.
+            ("timestamp".to_owned(), Value::from(timestamp)),
+            ("level".to_owned(), Value::from(if self.outcome == Outcome::Failed { "ERROR" } else { "INFO" })),
+            ("message".to_owned(), Value::from(message)),
+            ("Function".to_owned(), Value::from(*function)),
+            ("outcome".to_owned(), Value::from(self.outcome.as_str())),
+        ]);
+        line.extend(fields);
+        let directive = json!({ "Namespace": lines.namespace, "Dimensions": [["Function"]], "Metrics": metrics });
+        line.insert("_aws".to_owned(), json!({ "Timestamp": now, "CloudWatchMetrics": [directive] }));
+        Value::Object(line)
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let line = self.line();
+        (self.recorder.lines.write)(&line);
+    }
+}
+
+/// What a handler of the host's API adds to its request's line: it goes with the response, and no further.
+#[derive(Debug, Clone, Default)]
+pub struct Notes(pub Vec<(&'static str, Value)>);
+
+/// As it came, but for its length.
+fn short(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+    use crate::outbound::Outbound;
+    use crate::time::{Random, Waits};
+
+    fn recorder() -> (Recorder, Receiver<Value>) {
+        let (said, hears) = channel();
+        let clock = Clock::new(|| Timestamp::from_millisecond(1_795_435_200_000).unwrap());
+        let mut world = World::new(
+            std::iter::empty::<(&str, &str)>().collect(),
+            clock,
+            Random::system(),
+            Waits::REAL,
+            Outbound::public(),
+        );
+        world.lines = Lines::new("PruvanBridge/test", move |line| said.send(line.clone()).unwrap());
+        (Recorder::new(&world, "status"), hears)
+    }
+
+    #[test]
+    fn a_line_is_what_cloudwatch_documents() {
+        let (recorder, lines) = recorder();
+        let mut record = recorder.tick("id-1");
+        record.counts([("Waiting", 3)]);
+        record.ok();
+        drop(record);
+        let expected = json!({
+            "timestamp": "2026-11-23T12:00:00.000Z", "level": "INFO", "message": "tick.done", "requestId": "id-1",
+            "Function": "status", "outcome": "ok", "Waiting": 3.0, "Ticks": 1, "duration_ms": 0,
+            "_aws": { "Timestamp": 1_795_435_200_000_i64, "CloudWatchMetrics": [{
+                "Namespace": "PruvanBridge/test", "Dimensions": [["Function"]], "Metrics": [
+                    { "Name": "Waiting", "Unit": "Count" }, { "Name": "Ticks", "Unit": "Count" },
+                    { "Name": "duration_ms", "Unit": "Milliseconds" },
+                ],
+            }] },
+        });
+        assert_eq!(lines.recv().unwrap(), expected);
+    }
+
+    #[test]
+    fn whatever_becomes_of_it_there_is_one_line() {
+        let (recorder, lines) = recorder();
+        let panics = recorder.clone();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _record = panics.request(&Request::default());
+            panic!("as told");
+        }));
+        assert!(panicked.is_err());
+        let line = lines.recv().unwrap();
+        assert_eq!((&line["outcome"], &line["Failures"], &line["Requests"]), (&json!("failed"), &json!(1), &json!(1)));
+        assert!(lines.try_recv().is_err());
+        let mut record = recorder.request(&Request::default());
+        assert_eq!(record.denied("invalid username or password"), "invalid username or password");
+        drop(record);
+        let line = lines.recv().unwrap();
+        assert_eq!((&line["outcome"], &line["AuthFailures"]), (&json!("denied"), &json!(1)));
+    }
+}
