@@ -105,6 +105,7 @@ async fn every_binary_answers_its_first_event() {
         ("status", stored),
         ("push-drain", json!(null)),
         ("fetch-videos", json!(null)),
+        ("count-orders", json!(null)),
     ] {
         let mut environment = functions.remove(name).unwrap().environment;
         environment.extend(endpoints(&harness));

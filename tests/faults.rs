@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 pub enum Fault {
     /// It fails and has done nothing, and so do the SDK's retries of it.
     Before,
-    /// It and what follows fail, sixteen tries in all.
+    /// It and what follows fail, sixty-four tries in all.
     Outage,
     /// It takes effect, and the reply is lost. The SDK tries again.
     After,
@@ -65,7 +65,7 @@ impl Faults {
     pub fn plan(&self, nth: usize, fault: Fault) {
         let times = match fault {
             Fault::Before | Fault::Throttled => TRIES,
-            Fault::Outage => 16,
+            Fault::Outage => 64,
             _ => 1,
         };
         *self.plan.lock().unwrap() = Some((nth, fault, times));

@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod alarms;
 mod binaries;
 mod bulk;
 mod directives;

@@ -70,5 +70,6 @@ invoke UploadPicturesFunction upload-pictures "$stored"
 invoke StatusFunction status "$stored"
 invoke PushDrainFunction push-drain null
 invoke FetchVideosFunction fetch-videos null
+invoke CountOrdersFunction count-orders null
 
 step "done"

@@ -11,7 +11,8 @@ use bridge::streamed::Streamed;
 use lambda_http::{Body, Request, Response};
 
 type Answer = Pin<Box<dyn Future<Output = Reply> + Send>>;
-type Done = Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>> + Send>>;
+/// When it is done.
+pub type Done = Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>> + Send>>;
 
 /// What a function answers.
 pub enum Reply {
@@ -21,13 +22,16 @@ pub enum Reply {
     Streamed(Response<Streamed>),
 }
 
+/// What a schedule runs.
+pub type Scheduled = Arc<dyn Fn(Deadline) -> Done + Send + Sync>;
+
 /// What calls a function.
 #[derive(Clone)]
 pub enum Function {
     /// API Gateway.
     Http(Arc<dyn Fn(Request) -> Answer + Send + Sync>),
     /// A schedule.
-    Schedule(Arc<dyn Fn(Deadline) -> Done + Send + Sync>),
+    Schedule(Scheduled),
 }
 
 /// Starts the function whose binary is `binary`; `None` if there is none.
@@ -43,6 +47,7 @@ pub fn start(binary: &str, world: &World) -> Option<Result<Function, SettingErro
         "orders" => http(orders::OrdersApi::new(world), orders::handle),
         "accounts" => http(accounts::AccountsApi::new(world), accounts::handle),
         "push-drain" => schedule(push_drain::PushDrain::new(world), push_drain::handle),
+        "count-orders" => schedule(count_orders::CountOrders::new(world), count_orders::handle),
         "fetch-videos" => schedule(fetch_videos::FetchVideos::new(world), fetch_videos::handle),
         _ => return None,
     })

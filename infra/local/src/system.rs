@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bridge::World;
@@ -13,7 +15,7 @@ use bridge::time::{Clock, Random, Waits};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::functions::Function;
+use crate::functions::{Function, Scheduled};
 use crate::gateway::Gateway;
 use crate::stores::{self, ACCESS_KEY, SECRET_KEY, Stores, listen, until};
 use crate::template::{TEMPLATE, Template};
@@ -57,8 +59,7 @@ pub struct System {
     /// The environment of the functions, with all tables and the bucket.
     pub settings: Settings,
     functions: BTreeMap<String, Function>,
-    schedules: Vec<(Function, Duration)>,
-    clock: Clock,
+    schedules: Arc<Schedules>,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
     _temporary: Option<tempfile::TempDir>,
@@ -98,7 +99,7 @@ impl System {
         let client = world(settings.clone()).dynamodb().map_err(|error| StartError(error.to_string()))?;
         stores::create_tables(&client, &template).await?;
 
-        let (mut routes, mut schedules, mut functions) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (mut routes, mut all, mut functions) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (id, described) in &template.functions {
             let environment = described.environment.clone().into_iter();
             let settings: Settings =
@@ -109,10 +110,11 @@ impl System {
             let function = function.map_err(|error| StartError(format!("{id}: {error}")))?;
             routes.extend(described.routes.iter().map(|route| (route.clone(), function.clone(), described.timeout)));
             functions.insert(described.binary.clone(), function.clone());
-            if described.scheduled {
-                schedules.push((function, described.timeout));
+            if let (Some(every), Function::Schedule(run)) = (described.every, function) {
+                all.push(Schedule { run, every, timeout: described.timeout });
             }
         }
+        let schedules = Arc::new(Schedules { all, clock: options.clock, minutes: AtomicU64::new(0) });
         let gateway = Gateway::new(routes, template.apis);
         let app = axum::Router::new().fallback(Gateway::answer).with_state(gateway);
         let stopped = until(stopping.clone());
@@ -122,34 +124,24 @@ impl System {
             }
         })];
         if let Some(every) = options.tick {
-            let (schedules, clock) = (schedules.clone(), options.clock.clone());
+            let schedules = schedules.clone();
             servers.push(tokio::spawn(async move {
                 let mut ticks = tokio::time::interval(every.max(Duration::from_millis(10)));
                 ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     tokio::select! {
                         () = until(stopping.clone()) => return,
-                        _ = ticks.tick() => tick(&schedules, &clock).await,
+                        _ = ticks.tick() => schedules.tick().await,
                     }
                 }
             }));
         }
-        Ok(System {
-            gateway_url,
-            stores,
-            settings,
-            functions,
-            schedules,
-            clock: options.clock,
-            stop,
-            servers,
-            _temporary: temporary,
-        })
+        Ok(System { gateway_url, stores, settings, functions, schedules, stop, servers, _temporary: temporary })
     }
 
-    /// Fires every schedule once, and waits until the functions are done.
+    /// Lets a minute pass for the schedules: fires those that it is time for, at first all of them, and waits until the functions are done.
     pub async fn tick(&self) {
-        tick(&self.schedules, &self.clock).await;
+        self.schedules.tick().await;
     }
 
     /// The function whose binary is `binary`, to call it with an event of one's own.
@@ -172,12 +164,29 @@ impl System {
     }
 }
 
-async fn tick(schedules: &[(Function, Duration)], clock: &Clock) {
-    for (function, timeout) in schedules {
-        let Function::Schedule(run) = function else { continue };
-        let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
-        if let Err(error) = run(Deadline::at(clock.now_ms().saturating_add(timeout))).await {
-            tracing::error!(%error, "schedule.failed");
+struct Schedules {
+    all: Vec<Schedule>,
+    clock: Clock,
+    minutes: AtomicU64,
+}
+
+struct Schedule {
+    run: Scheduled,
+    every: Duration,
+    timeout: Duration,
+}
+
+impl Schedules {
+    async fn tick(&self) {
+        let minute = self.minutes.fetch_add(1, Ordering::Relaxed);
+        for Schedule { run, every, timeout } in &self.all {
+            if !minute.is_multiple_of((every.as_secs() / 60).max(1)) {
+                continue;
+            }
+            let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+            if let Err(error) = run(Deadline::at(self.clock.now_ms().saturating_add(timeout))).await {
+                tracing::error!(%error, "schedule.failed");
+            }
         }
     }
 }

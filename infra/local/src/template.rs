@@ -41,8 +41,8 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     /// Routes that call it.
     pub routes: Vec<Route>,
-    /// Whether a schedule calls it.
-    pub scheduled: bool,
+    /// How often a schedule calls it, if one does.
+    pub every: Option<Duration>,
 }
 
 /// One route of an API.
@@ -128,7 +128,7 @@ fn function(id: &str, resource: &Value, parameters: &BTreeMap<String, String>) -
     let properties = &resource["Properties"];
     let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
     let binary = binary.ok_or_else(|| TemplateError(format!("{id} names no Binary")))?.to_owned();
-    let (mut routes, mut scheduled) = (Vec::new(), false);
+    let (mut routes, mut every) = (Vec::new(), None);
     for (event_id, event) in map(&properties["Events"]) {
         let of = &event["Properties"];
         match event["Type"].as_str() {
@@ -137,7 +137,7 @@ fn function(id: &str, resource: &Value, parameters: &BTreeMap<String, String>) -
                 method: scalar(&of["Method"]).to_ascii_uppercase(),
                 path: scalar(&of["Path"]),
             }),
-            Some("ScheduleV2") => scheduled = true,
+            Some("ScheduleV2") => every = Some(rate(id, &scalar(&of["ScheduleExpression"]))?),
             other => return Err(TemplateError(format!("{id} has an event {event_id} of type {other:?}"))),
         }
     }
@@ -147,7 +147,22 @@ fn function(id: &str, resource: &Value, parameters: &BTreeMap<String, String>) -
     };
     let environment = map(&properties["Environment"]["Variables"]).map(|(name, of)| (name, value(of))).collect();
     let timeout = Duration::from_secs(properties["Timeout"].as_u64().unwrap_or(3));
-    Ok(Function { binary, timeout, environment, routes, scheduled })
+    Ok(Function { binary, timeout, environment, routes, every })
+}
+
+/// `rate(1 minute)` and its like.
+fn rate(id: &str, expression: &str) -> Result<Duration, TemplateError> {
+    let parsed = expression.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')')).and_then(|rate| {
+        let (number, unit) = rate.split_once(' ')?;
+        let minutes = match unit.trim_end_matches('s') {
+            "minute" => 1,
+            "hour" => 60,
+            "day" => 1440,
+            _ => return None,
+        };
+        Some(Duration::from_secs(number.parse::<u64>().ok()? * minutes * 60))
+    });
+    parsed.ok_or_else(|| TemplateError(format!("{id} has a schedule that is no rate: {expression}")))
 }
 
 fn table(properties: &Value) -> Table {

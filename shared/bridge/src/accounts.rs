@@ -303,6 +303,16 @@ impl Accounts {
         Ok((accounts.collect::<Result<_, _>>()?, next))
     }
 
+    /// The same, but for what the accounts are.
+    pub async fn usernames(&self, after: Option<&str>) -> Result<(Vec<String>, Option<String>), StoreError> {
+        let start = after.map(|username| Item::from([("username".to_owned(), s(username))]));
+        let scan = self.client.scan().table_name(&self.table).projection_expression("username");
+        let reply = scan.set_exclusive_start_key(start).send().await.map_err(failed("Scan of Accounts"))?;
+        let username = |item: &Item| item.get("username")?.as_s().ok().cloned();
+        let next = reply.last_evaluated_key.as_ref().and_then(username);
+        Ok((reply.items().iter().filter_map(username).collect(), next))
+    }
+
     /// Makes the account; false if there is one already.
     pub async fn create(
         &self,

@@ -286,6 +286,20 @@ impl Orders {
         Ok(false)
     }
 
+    /// How many orders of the account are current.
+    pub async fn current(&self, username: &str) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for shard in 0..SHARDS {
+            let query = self.range(&partition(username, shard), "current", 0).consistent_read(false);
+            let query = query.set_projection_expression(None).set_expression_attribute_names(None);
+            let mut pages = query.select(Select::Count).into_paginator().send();
+            while let Some(page) = pages.next().await {
+                count += u64::try_from(page.map_err(failed("Query of Orders"))?.count).unwrap_or(0);
+            }
+        }
+        Ok(count)
+    }
+
     fn range(&self, partition: &str, phase: &str, since: i64) -> QueryFluentBuilder {
         self.client
             .query()

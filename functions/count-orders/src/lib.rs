@@ -1,0 +1,60 @@
+//! Each day: counts the current orders of all accounts, since Pruvan charges hosts that have more than 5,000 active work orders a day
+//! (*Pricing*). What Pruvan counts as active isn't documented; here it is every order that has not ended.
+
+use std::sync::Arc;
+
+use bridge::accounts::Accounts;
+use bridge::orders::Orders;
+use bridge::record::Recorder;
+use bridge::run::Deadline;
+use bridge::settings::SettingError;
+use bridge::{StoreError, World};
+use lambda_runtime::Error;
+
+/// What the function needs.
+pub struct CountOrders {
+    recorder: Recorder,
+    accounts: Accounts,
+    orders: Orders,
+}
+
+impl CountOrders {
+    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE` and `PUSH_QUEUE_TABLE`.
+    pub fn new(world: &World) -> Result<CountOrders, SettingError> {
+        Ok(CountOrders {
+            recorder: Recorder::new(world, "count-orders"),
+            accounts: Accounts::new(world)?,
+            orders: Orders::new(world)?,
+        })
+    }
+}
+
+/// Counts, and tells it as a metric. A count that failed half-way is none.
+pub async fn handle(state: Arc<CountOrders>, deadline: Deadline) -> Result<(), Error> {
+    let mut record = state.recorder.tick(&deadline.request_id);
+    match count(&state).await {
+        Ok(active) => {
+            record.counts([("ActiveOrders", active)]);
+            record.ok();
+            Ok(())
+        }
+        Err(error) => {
+            record.fault(&error.to_string());
+            Err(error.into())
+        }
+    }
+}
+
+async fn count(state: &CountOrders) -> Result<u64, StoreError> {
+    let (mut active, mut after) = (0, None);
+    loop {
+        let (usernames, next) = state.accounts.usernames(after.as_deref()).await?;
+        for username in usernames {
+            active += state.orders.current(&username).await?;
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(active);
+        }
+    }
+}
