@@ -1,9 +1,11 @@
 //! SDK clients whose n-th call fails before or after it took effect, or never comes back, as if the function had died there.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents, SharedHttpClient};
 use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::http::{
@@ -29,8 +31,12 @@ pub enum Fault {
     DiesBefore,
     /// The function dies when it has taken effect.
     DiesAfter,
-    /// DynamoDB refuses it for now, and the SDK's retries of it.
+    /// The service refuses it for now, and the SDK's retries of it.
     Throttled,
+    /// The service says 500, and so to the SDK's retries.
+    Broken,
+    /// No answer comes, nor one to the SDK's retries. It has done nothing.
+    Hangs,
     /// Another transaction has the row.
     Conflict,
     /// It waits until it is told to go on.
@@ -47,6 +53,7 @@ pub struct Faults {
     paused: Arc<Notify>,
     resumed: Arc<Notify>,
     slow: Arc<Mutex<Option<MovesTheClock>>>,
+    calls: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for Faults {
@@ -57,6 +64,9 @@ impl std::fmt::Debug for Faults {
 
 type MovesTheClock = Box<dyn Fn() + Send>;
 
+/// How long a call may take here; `store_that_hangs` has the real time-outs.
+const HANGS_FOR: Duration = Duration::from_secs(3);
+
 /// As many as the SDK tries a call.
 const TRIES: u32 = 2;
 
@@ -64,11 +74,16 @@ impl Faults {
     /// `fault` meets the `nth` call from now (from 0).
     pub fn plan(&self, nth: usize, fault: Fault) {
         let times = match fault {
-            Fault::Before | Fault::Throttled => TRIES,
+            Fault::Before | Fault::Throttled | Fault::Broken | Fault::Hangs => TRIES,
             Fault::Outage => 64,
             _ => 1,
         };
         *self.plan.lock().unwrap() = Some((nth, fault, times));
+    }
+
+    /// How many calls there were since this was last asked, tries counted singly.
+    pub fn calls(&self) -> usize {
+        self.calls.swap(0, Ordering::Relaxed)
     }
 
     /// Until a call waits.
@@ -107,11 +122,14 @@ impl Faults {
         });
         let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
         let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(Duration::from_millis(1));
+        // Only a call that hangs meets it.
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(HANGS_FOR).build();
         let dynamodb = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .credentials_provider(credentials.clone())
             .retry_config(retries.clone())
+            .timeout_config(timeouts.clone())
             .http_client(client.clone())
             .endpoint_url(dynamodb_url);
         let s3 = aws_sdk_s3::Config::builder()
@@ -119,6 +137,7 @@ impl Faults {
             .region(Region::new("us-east-1"))
             .credentials_provider(credentials)
             .retry_config(retries)
+            .timeout_config(timeouts)
             .http_client(client)
             .endpoint_url(s3_url)
             .force_path_style(true);
@@ -129,6 +148,7 @@ impl Faults {
     }
 
     fn next(&self) -> Option<Fault> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let mut plan = self.plan.lock().unwrap();
         let (nth, fault, times) = (*plan)?;
         if nth > 0 {
@@ -186,6 +206,8 @@ impl HttpConnector for FaultyConnector {
                     inner.call(request).await
                 }
                 Some(Fault::Throttled) => Ok(refusal(&request, "ThrottlingException")),
+                Some(Fault::Broken) => Ok(HttpResponse::new(500.try_into().unwrap(), SdkBody::empty())),
+                Some(Fault::Hangs) => std::future::pending().await,
                 Some(Fault::Conflict) => Ok(refusal(&request, "TransactionConflictException")),
                 Some(Fault::After) => {
                     let _ = inner.call(request).await;
@@ -200,8 +222,12 @@ impl HttpConnector for FaultyConnector {
     }
 }
 
-/// What DynamoDB says when it does nothing. A transaction says of each action why.
+/// What a service says when it does nothing. A transaction says of each action why.
 fn refusal(request: &HttpRequest, kind: &str) -> HttpResponse {
+    if request.headers().get("x-amz-target").is_none() {
+        let body = "<Error><Code>SlowDown</Code><Message></Message></Error>";
+        return HttpResponse::new(503.try_into().unwrap(), SdkBody::from(body));
+    }
     let transaction =
         request.headers().get("x-amz-target").is_some_and(|target| target.ends_with("TransactWriteItems"));
     let error = |kind: &str| format!("com.amazonaws.dynamodb.v20120810#{kind}");

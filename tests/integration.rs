@@ -5,13 +5,16 @@
 mod harness;
 
 mod alarms;
+mod auth;
 mod binaries;
+
 mod bulk;
 mod directives;
 mod events;
 mod faults;
 mod host_api;
 mod import;
+mod isolation;
 mod lists;
 mod openapi;
 mod payloads;

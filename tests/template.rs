@@ -259,6 +259,7 @@ fn data_outlives_the_stack_and_schedules_are_not_retried() {
                     properties["Events"].as_mapping().unwrap().values().filter(|event| event["Type"] == "ScheduleV2")
                 {
                     assert_eq!(event["Properties"]["RetryPolicy"]["MaximumRetryAttempts"], 0, "{id}");
+                    assert_eq!(event["Properties"]["OmitName"], true, "{id}: two stacks in one account would collide");
                 }
             }
             _ => {}

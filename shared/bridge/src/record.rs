@@ -240,8 +240,17 @@ impl Record {
             fields.insert(name.to_owned(), value);
             metrics.push((name, unit));
         }
-        let metrics: Vec<Value> =
-            metrics.iter().map(|(name, unit)| json!({ "Name": name, "Unit": format!("{unit:?}") })).collect();
+        let of = |metrics: &mut dyn Iterator<Item = &(&str, Unit)>| -> Vec<Value> {
+            metrics.map(|(name, unit)| json!({ "Name": name, "Unit": format!("{unit:?}") })).collect()
+        };
+        let namespace = &lines.namespace;
+        let mut directives =
+            vec![json!({ "Namespace": namespace, "Dimensions": [["Function"]], "Metrics": of(&mut metrics.iter()) })];
+        // An alarm watches these of all functions together, so that it costs one and not nine.
+        let in_all = of(&mut metrics.iter().filter(|(name, _)| ["Failures", "AuthFailures"].contains(name)));
+        if !in_all.is_empty() {
+            directives.push(json!({ "Namespace": namespace, "Dimensions": [[]], "Metrics": in_all }));
+        }
         let timestamp = Timestamp::from_millisecond(now).map(|at| format!("{at:.3}")).unwrap_or_default();
         let mut line = Map::from_iter([
             // What Lambda's JSON log format reads.
@@ -252,8 +261,7 @@ impl Record {
             ("outcome".to_owned(), Value::from(self.outcome.as_str())),
         ]);
         line.extend(fields);
-        let directive = json!({ "Namespace": lines.namespace, "Dimensions": [["Function"]], "Metrics": metrics });
-        line.insert("_aws".to_owned(), json!({ "Timestamp": now, "CloudWatchMetrics": [directive] }));
+        line.insert("_aws".to_owned(), json!({ "Timestamp": now, "CloudWatchMetrics": directives }));
         Value::Object(line)
     }
 }
