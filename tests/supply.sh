@@ -30,7 +30,7 @@ python=$tools/supply-$(sha256sum infra/requirements-ci.txt | cut -c1-16)
 step "licences and sources of all that is built"
 cargo deny --locked check licenses sources
 step "bans in what is linked, without the tests"
-cargo deny --locked --exclude-dev check --allow unused-workspace-dependency bans
+cargo deny --locked --exclude-dev check --allow unused-workspace-dependency --deny unmatched-skip --deny unnecessary-skip bans
 step "unused dependencies"
 cargo deny --locked check --allow banned --allow duplicate bans
 cargo machete --with-metadata
