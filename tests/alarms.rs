@@ -267,6 +267,8 @@ async fn each_alarm_fires_when_what_it_is_for_happens() {
     // What can't be read is nobody's alarm.
     let garbled = watch.harness.client.post(format!("{}/validate", vendor.web_service_url)).body("{");
     garbled.send().await.unwrap();
+    vendor.publish(picture("u", "unknown", json!({})), Some(("1.jpg", PHOTO))).await.unwrap();
+    vendor.import(None).await.unwrap();
     watch.assert_on(&[]);
 
     // Guesses at a key, each on another service.

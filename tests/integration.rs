@@ -24,6 +24,7 @@ mod pulls;
 mod push_drain;
 mod push_model;
 mod results;
+mod round_trip_faults;
 mod secrets;
 mod spec_examples;
 mod streaming;
