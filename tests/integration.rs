@@ -7,6 +7,7 @@ mod harness;
 mod binaries;
 mod bulk;
 mod directives;
+mod doctor;
 mod events;
 mod faults;
 mod host_api;
