@@ -131,7 +131,7 @@ impl Service {
         }
         let next = match reply.status {
             300..=399 => "Pruvan isn't known to follow redirects: type the URL into Pruvan that this one leads to".to_owned(),
-            403 | 404 | 405 => {
+            403..=405 => {
                 "this path isn't known there: the URL must be the output WebServiceUrl as it is, with its stage (/live); if it is, deploy template.yaml anew, and look whether a firewall (WAF) is in front".to_owned()
             }
             429 => "too many requests at once: try again, and raise the parameter RequestsPerSecond if it stays so".to_owned(),
