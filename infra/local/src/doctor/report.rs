@@ -1,5 +1,6 @@
 //! What a check came to, and the table of all of them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Columns of the table; more is wrapped.
@@ -69,12 +70,18 @@ impl Report {
         let room = WIDTH.saturating_sub(first + 8).max(30);
         let mut table = String::new();
         let mut counts = [0, 0, 0];
+        let mut told: BTreeMap<&str, &str> = BTreeMap::new();
         for Row { check, outcome } in &self.rows {
             let (kind, word, code, lines) = match outcome {
                 Outcome::Pass(note) => (0, "PASS", "32", wrap(note, room, "")),
                 Outcome::Fail(Fault { seen, next }) => {
                     let mut lines = wrap(seen, room, "");
-                    lines.extend(wrap(next, room, "-> "));
+                    // One cause often fails many checks.
+                    match told.get(next.as_str()) {
+                        Some(first) => lines.extend(wrap(&format!("as for: {first}"), room, "-> ")),
+                        None => lines.extend(wrap(next, room, "-> ")),
+                    }
+                    told.entry(next).or_insert(check);
                     (1, "FAIL", "31", lines)
                 }
                 Outcome::Skip(why) => (2, "SKIP", "33", wrap(why, room, "")),
@@ -168,6 +175,15 @@ SKIP  third                     not here
             ["-> a", "   xxxxxxxxxx", "   xxxxxxxxxx", "   xxxxx"]
         );
         assert!(wrap("", 10, "").is_empty());
+    }
+
+    #[test]
+    fn a_next_step_is_told_once() {
+        let fault = || Outcome::Fail(Fault::new("HTTP 500", "look into the log"));
+        let report = Report { rows: vec![row("one", fault()), row("two", fault())] };
+        let expected =
+            "FAIL  one  HTTP 500\n           -> look into the log\nFAIL  two  HTTP 500\n           -> as for: one\n";
+        assert!(report.table(false).starts_with(expected), "{}", report.table(false));
     }
 
     #[test]
