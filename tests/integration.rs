@@ -10,6 +10,7 @@ mod binaries;
 
 mod bulk;
 mod directives;
+mod doctor;
 mod events;
 mod faults;
 mod host_api;

@@ -164,16 +164,18 @@ async fn run(harness: &Harness, case: usize, steps: &[(usize, Step)]) {
     }
     // Every row and every file is of one tenant, by its key and by what is in it.
     let all = harness.dump().await;
-    let mut texts: Vec<String> =
-        all.into_iter().filter(|(table, _)| table != "files").flat_map(|(_, rows)| rows).collect();
-    let s3 = bridge::aws::s3(&harness.system.settings).unwrap();
-    let bucket = harness.system.settings.get("FILES_BUCKET").unwrap();
-    let listed = s3.list_objects_v2().bucket(bucket).prefix(format!("c{case}-")).send().await.unwrap();
-    for object in listed.contents() {
-        let path = object.key().unwrap();
-        let bytes = s3.get_object().bucket(bucket).key(path).send().await.unwrap().body.collect().await.unwrap();
-        texts.push(format!("{path} {}", String::from_utf8_lossy(&bytes.into_bytes())));
+    let rows = all.iter().filter(|(table, _)| *table != "files").flat_map(|(_, rows)| rows);
+    let mut texts: Vec<String> = rows.cloned().collect();
+    // An object of the store: a JSON that has its path, and the bytes beside it.
+    let objects = &harness.system.stores.objects;
+    for name in all["files"].iter().filter(|name| name.ends_with(".json")) {
+        let object: Value = serde_json::from_slice(&std::fs::read(objects.join(name)).unwrap()).unwrap();
+        let bytes = std::fs::read(objects.join(object["bytes_in"].as_str().unwrap())).unwrap();
+        texts.push(format!("{object} {}", String::from_utf8_lossy(&bytes)));
     }
+    assert!(
+        texts.iter().any(|text| text.contains("JFIF")) || all["UploadsTable"].iter().all(|row| row.contains("survey"))
+    );
     for text in texts {
         let marks = tenants.iter().filter(|tenant| text.contains(&tenant.mark)).count();
         assert!(marks <= 1, "of several: {text}");

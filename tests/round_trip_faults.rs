@@ -190,7 +190,7 @@ async fn trip(harness: &Harness, faults: &Faults, username: &str, weather: Optio
     let of = |path: &str| format!("/accounts/{username}{path}");
     let held = harness.order(username, "1").await;
     assert_eq!(
-        (&held["order"]["reference"], &held["push"]["state"]),
+        (&held["workOrder"]["reference"], &held["push"]["state"]),
         (&json!("changed"), &json!("upToDate")),
         "{held}"
     );

@@ -17,9 +17,56 @@ pub struct HostClient {
     client: reqwest::Client,
 }
 
-struct Signer {
+/// Signs requests to AWS (Signature Version 4).
+pub struct Signer {
     credentials: Credentials,
     region: String,
+}
+
+impl Signer {
+    /// With an access key, for this region.
+    pub fn with_keys(id: &str, secret: &str, region: &str) -> Signer {
+        Signer { credentials: Credentials::new(id, secret, None, None, "given"), region: region.to_owned() }
+    }
+
+    /// With the credentials in the variables that all AWS tools read, and their region if none is given.
+    pub fn from_environment(region: Option<String>) -> Result<Signer, StartError> {
+        let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) else {
+            return Err(StartError(
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: eval \"$(aws configure export-credentials --format env)\""
+                    .to_owned(),
+            ));
+        };
+        let credentials = Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "environment");
+        let region = region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
+        let region = region.ok_or_else(|| StartError("AWS_REGION is not set".to_owned()))?;
+        Ok(Signer { credentials, region })
+    }
+
+    /// Adds the headers that sign a request to this AWS service, or says why not.
+    pub fn sign(&self, service: &str, request: &mut http::Request<Vec<u8>>) -> Result<(), String> {
+        let identity = self.credentials.clone().into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(service)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| error.to_string())?
+            .into();
+        let (method, url) = (request.method().to_string(), request.uri().to_string());
+        let headers = request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let signable = SignableRequest::new(&method, url, headers, SignableBody::Bytes(request.body()));
+        let signed = signable.and_then(|signable| sign(signable, &parameters)).map_err(|error| error.to_string())?;
+        signed.into_parts().0.apply_to_request_http1x(request);
+        Ok(())
+    }
+}
+
+/// An environment variable that says something.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl HostClient {
@@ -28,24 +75,13 @@ impl HostClient {
         let base = Url::parse(url.trim_end_matches('/'));
         let base =
             base.map_err(|_| StartError(format!("{url:?} is not a URL: give the output HostUrl of the stack")))?;
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let on_this_machine = base.path() == "/" && matches!(base.host_str(), Some("127.0.0.1" | "localhost"));
         let signer = if on_this_machine {
             None
         } else {
-            let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) else {
-                return Err(StartError(
-                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: eval \"$(aws configure export-credentials --format env)\""
-                        .to_owned(),
-                ));
-            };
-            let credentials = Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "environment");
             // https://{id}.execute-api.{region}.amazonaws.com/…
             let named = base.host_str().and_then(|host| host.split_once(".execute-api.")?.1.split('.').next());
-            let region = named.map(str::to_owned).or_else(|| variable("AWS_REGION"));
-            let region = region.or_else(|| variable("AWS_DEFAULT_REGION"));
-            let region = region.ok_or_else(|| StartError("AWS_REGION is not set".to_owned()))?;
-            Some(Signer { credentials, region })
+            Some(Signer::from_environment(named.map(str::to_owned))?)
         };
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build();
         let client = client.map_err(|error| StartError(format!("no HTTP client: {error}")))?;
@@ -62,41 +98,41 @@ impl HostClient {
         self.call("POST", path, body).await
     }
 
+    /// Whether calls are signed: they are, but on this machine.
+    pub fn signs(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    /// The base URL.
+    pub fn base(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
     async fn call(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Value, CallError> {
-        let failed = |status, error: &dyn std::fmt::Display| CallError {
+        match self.send(method, path, body).await? {
+            (200, body) => Ok(body),
+            (status, body) => Err(CallError::of_reply(method, path, status, &body)),
+        }
+    }
+
+    /// Makes a call and gives the status and the JSON of whatever the API says.
+    pub async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<(u16, Value), CallError> {
+        let failed = |error: &dyn std::fmt::Display| CallError {
             call: format!("{method} {path}"),
-            status,
+            status: None,
             reason: error.to_string(),
         };
-        let none = |error: &dyn std::fmt::Display| failed(None, error);
-        let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        let mut request = http::Request::builder().method(method).uri(&url).body(body).map_err(|error| none(&error))?;
-        if let Some(Signer { credentials, region }) = &self.signer {
-            let identity = credentials.clone().into();
-            let parameters = v4::SigningParams::builder()
-                .identity(&identity)
-                .region(region)
-                .name("execute-api")
-                .time(SystemTime::now())
-                .settings(SigningSettings::default())
-                .build()
-                .map_err(|error| none(&error))?
-                .into();
-            let signable = SignableRequest::new(method, &url, std::iter::empty(), SignableBody::Bytes(request.body()));
-            let signed = signable.and_then(|signable| sign(signable, &parameters)).map_err(|error| none(&error))?;
-            signed.into_parts().0.apply_to_request_http1x(&mut request);
+        let url = format!("{}{path}", self.base());
+        let mut request =
+            http::Request::builder().method(method).uri(&url).body(body).map_err(|error| failed(&error))?;
+        if let Some(signer) = &self.signer {
+            signer.sign("execute-api", &mut request).map_err(|error| failed(&error))?;
         }
-        let request = reqwest::Request::try_from(request).map_err(|error| none(&error))?;
-        let reply = self.client.execute(request).await.map_err(|error| none(&error.without_url()))?;
-        let status = reply.status();
-        let body = reply.bytes().await.map_err(|error| none(&error.without_url()))?;
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.as_u16() == 200 {
-            return Ok(body);
-        }
-        let said =
-            body["detail"].as_str().or(body["message"].as_str()).or(body["Message"].as_str()).unwrap_or_default();
-        Err(failed(Some(status.as_u16()), &format!("{status} {said}")))
+        let request = reqwest::Request::try_from(request).map_err(|error| failed(&error))?;
+        let reply = self.client.execute(request).await.map_err(|error| failed(&error.without_url()))?;
+        let status = reply.status().as_u16();
+        let body = reply.bytes().await.map_err(|error| failed(&error.without_url()))?;
+        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
     }
 }
 
@@ -111,6 +147,14 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// Of a reply that isn't the one hoped for, with what it says.
+    pub(crate) fn of_reply(method: &str, path: &str, status: u16, body: &Value) -> CallError {
+        let said =
+            body["detail"].as_str().or(body["message"].as_str()).or(body["Message"].as_str()).unwrap_or_default();
+        let named = http::StatusCode::from_u16(status).map_or_else(|_| status.to_string(), |status| status.to_string());
+        CallError { call: format!("{method} {path}"), status: Some(status), reason: format!("{named} {said}") }
+    }
+
     /// The same call would fail again.
     pub fn is_lasting(&self) -> bool {
         self.status.is_some_and(|status| status < 500 && !matches!(status, 408 | 429))

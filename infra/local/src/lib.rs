@@ -5,6 +5,7 @@
 //! and what is deployed can't drift apart. Everything binds 127.0.0.1 only.
 
 pub mod demo;
+pub mod doctor;
 pub mod download;
 pub mod functions;
 pub mod gateway;

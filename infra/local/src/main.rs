@@ -1,6 +1,6 @@
 //! `cargo run -p local`: the whole system on one machine. See the library beside it.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,6 +44,12 @@ struct Arguments {
 enum Command {
     /// Make a scripted round trip against a stand-in for Pruvan, print each step, and exit 0 only if all of it held
     Demo,
+    /// Check a deployment, or the system on this machine, from outside as Pruvan calls it, and say of each fault what to do
+    ///
+    /// Prints a table of what holds and what doesn't. It makes an account of its own, "doctor", with a key that is deleted at the end, and stores three
+    /// photos in it, the same each time. A deployment's API is called with the AWS credentials of the environment. Exits with 1 if a check failed, with 2
+    /// if there was nothing to check.
+    Doctor(local::doctor::Options),
     /// Fetch all files of an order, here or from a deployment, into folders by task and evidence type
     ///
     /// A deployed API is called with the AWS credentials of the environment. What is there already is not fetched again.
@@ -93,6 +99,11 @@ async fn main() -> ExitCode {
     tracing_subscriber::registry().with(people.with_filter(filter)).init();
     let done = match arguments.command {
         Some(Command::Demo) => local::demo::run().await.map_err(|error| (1, error.to_string())),
+        Some(Command::Doctor(options)) => match doctor(options).await {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::from(1),
+            Err(error) => Err((2, error.to_string())),
+        },
         Some(Command::Download { order, username, url, into }) => {
             download(&order, &username, &url, into).await.map_err(|error| (1, error.to_string()))
         }
@@ -155,6 +166,16 @@ fn say(line: &Value) {
         "failed" => tracing::error!("{function} {outcome} {}", told.join(" ")),
         _ => tracing::info!("{function} {outcome} {}", told.join(" ")),
     }
+}
+
+/// True if nothing is wrong.
+async fn doctor(mut options: local::doctor::Options) -> Result<bool, StartError> {
+    options.key = std::env::var("PRUVAN_KEY").ok().filter(|key| !key.is_empty()).map(Into::into);
+    let report = local::doctor::run(&options).await?;
+    let mut stdout = std::io::stdout();
+    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    write!(stdout, "{}", report.table(colour)).map_err(|error| StartError(format!("stdout: {error}")))?;
+    Ok(report.is_healthy())
 }
 
 async fn download(order: &str, username: &str, url: &str, into: Option<PathBuf>) -> Result<(), StartError> {
