@@ -118,7 +118,7 @@ async fn an_unknown_user_costs_as_many_calls_as_a_wrong_key() {
             let request =
                 lambda_http::http::Request::builder().method("POST").body(lambda_http::Body::Text(body)).unwrap();
             let (Reply::Buffered(_) | Reply::Streamed(_)) = function(request).await;
-            assert_eq!(faults.calls(), 1, "{binary} for {username:?}");
+            assert_eq!(faults.calls().len(), 1, "{binary} for {username:?}");
         }
     }
 }

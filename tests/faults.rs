@@ -1,6 +1,5 @@
 //! SDK clients whose n-th call fails before or after it took effect, or never comes back, as if the function had died there.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use bridge::World;
 use local::stores::{ACCESS_KEY, SECRET_KEY};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 /// What happens to a call.
@@ -53,7 +52,8 @@ pub struct Faults {
     paused: Arc<Notify>,
     resumed: Arc<Notify>,
     slow: Arc<Mutex<Option<MovesTheClock>>>,
-    calls: Arc<AtomicUsize>,
+    calls: Arc<Mutex<Vec<String>>>,
+    patience: Arc<Mutex<Option<Duration>>>,
 }
 
 impl std::fmt::Debug for Faults {
@@ -63,9 +63,6 @@ impl std::fmt::Debug for Faults {
 }
 
 type MovesTheClock = Box<dyn Fn() + Send>;
-
-/// How long a call may take here; `store_that_hangs` has the real time-outs.
-const HANGS_FOR: Duration = Duration::from_secs(3);
 
 /// As many as the SDK tries a call.
 const TRIES: u32 = 2;
@@ -81,9 +78,14 @@ impl Faults {
         *self.plan.lock().unwrap() = Some((nth, fault, times));
     }
 
-    /// How many calls there were since this was last asked, tries counted singly.
-    pub fn calls(&self) -> usize {
-        self.calls.swap(0, Ordering::Relaxed)
+    /// The calls since this was last asked, each by its operation and table; tries are counted singly.
+    pub fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// How long a call may take, of clients that are made from now on.
+    pub fn patience(&self, patience: Duration) {
+        *self.patience.lock().unwrap() = Some(patience);
     }
 
     /// Until a call waits.
@@ -122,8 +124,8 @@ impl Faults {
         });
         let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
         let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(Duration::from_millis(1));
-        // Only a call that hangs meets it.
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(HANGS_FOR).build();
+        let patience = *self.patience.lock().unwrap();
+        let timeouts = TimeoutConfig::builder().set_operation_attempt_timeout(patience).build();
         let dynamodb = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
@@ -147,8 +149,8 @@ impl Faults {
         )
     }
 
-    fn next(&self) -> Option<Fault> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+    fn next(&self, request: &HttpRequest) -> Option<Fault> {
+        self.calls.lock().unwrap().push(name(request));
         let mut plan = self.plan.lock().unwrap();
         let (nth, fault, times) = (*plan)?;
         if nth > 0 {
@@ -189,7 +191,7 @@ impl HttpConnector for FaultyConnector {
                 faults.died.notify_one();
                 std::future::pending().await
             };
-            match faults.next() {
+            match faults.next(&request) {
                 None => inner.call(request).await,
                 Some(Fault::Before | Fault::Outage) => broken(),
                 Some(Fault::DiesBefore) => die(&faults).await,
@@ -220,6 +222,13 @@ impl HttpConnector for FaultyConnector {
             }
         })
     }
+}
+
+/// The operation, and of DynamoDB the table.
+fn name(request: &HttpRequest) -> String {
+    let Some(target) = request.headers().get("x-amz-target") else { return format!("S3 {}", request.method()) };
+    let body: Value = request.body().bytes().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    format!("{target} {}", body["TableName"])
 }
 
 /// What a service says when it does nothing. A transaction says of each action why.
