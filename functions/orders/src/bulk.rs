@@ -34,11 +34,7 @@ pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     let out_of_time = || state.clock.now_ms() >= stop_at;
     let mut numbers = BTreeSet::new();
     let (mut given, mut read) = (Vec::new(), Vec::new());
-    let rows = rows(request)?;
-    if rows.len() > MOST {
-        return Err(Problem::bad_request(format!("these are {} orders: send at most {MOST} at a time", rows.len())));
-    }
-    for row in rows {
+    for row in rows(request)? {
         let (line, service_put_in) = (row.line, row.service_put_in);
         let number = row.number.clone();
         let judged = check(state, &account.settings, &number, row, &mut numbers).map(|(order, warnings)| {
@@ -102,7 +98,7 @@ fn rows(request: &Request) -> Result<Vec<Row>, Problem> {
     if text.trim().is_empty() {
         return Err(Problem::bad_request("the request has no body: send work orders as JSON, NDJSON or CSV"));
     }
-    let mut choices = Choices::default();
+    let mut choices = Choices { most: MOST, ..Choices::default() };
     if let Some(ignore) = host::query(request, "ignore") {
         choices.ignore = ignore.split(',').map(str::to_owned).collect();
     }
@@ -110,7 +106,7 @@ fn rows(request: &Request) -> Result<Vec<Row>, Problem> {
         choices.service = service;
     }
     import::read(format, text, &choices).map_err(|fault| {
-        let what = if fault.starts_with("is not") { "the body " } else { "" };
+        let what = if fault.starts_with("is ") || fault.starts_with("has ") { "the body " } else { "" };
         Problem::bad_request(format!("{what}{fault}"))
     })
 }

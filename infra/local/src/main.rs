@@ -108,7 +108,7 @@ async fn main() -> ExitCode {
             download(&order, &username, &url, into).await.map_err(|error| (1, error.to_string()))
         }
         Some(Command::Import { file, username, url, service, ignore }) => {
-            match import(&file, &username, &url, Choices { ignore, service }).await {
+            match import(&file, &username, &url, Choices { ignore, service, ..Choices::default() }).await {
                 Ok(true) => Ok(()),
                 Ok(false) => return ExitCode::from(1),
                 Err(error) => Err((2, error.to_string())),

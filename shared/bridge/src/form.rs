@@ -27,6 +27,12 @@ pub struct PruvanForm {
 /// More parts than any client sends; `multer` counts bytes but not parts.
 const MAX_PARTS: usize = 100;
 
+/// RFC 2046 allows 70 characters, and clients make 60 at most.
+const MAX_BOUNDARY: usize = 200;
+
+/// What a web server takes in the headers of a whole request; `multer` limits their number (32 a part) and not their length.
+const MAX_PART_HEADERS: usize = 16 * 1024;
+
 /// Lambda takes no event above 6 MB, so no body is larger; base64 makes it 4.7 MB.
 const MAX_BODY: u64 = 6_291_456;
 
@@ -39,7 +45,7 @@ pub async fn read(request: Request) -> Result<PruvanForm, PayloadError> {
         Body::Text(text) => Bytes::from(text),
         _ => Bytes::new(),
     };
-    if let Some(boundary) = boundary(header.as_deref(), &body) {
+    if let Some(boundary) = boundary(header.as_deref(), &body)? {
         return multipart(body, boundary).await;
     }
     let text = decode(&body);
@@ -58,16 +64,17 @@ fn from_payload(text: &str, file: Option<Bytes>) -> Result<PruvanForm, PayloadEr
 }
 
 /// The multipart boundary: the header's, if the body has it, or else the body's own first line.
-fn boundary(header: Option<&str>, body: &[u8]) -> Option<String> {
+fn boundary(header: Option<&str>, body: &[u8]) -> Result<Option<String>, PayloadError> {
     let named = header.and_then(|header| header.parse::<mime::Mime>().ok());
     let named = named.and_then(|mime| mime.get_param(mime::BOUNDARY).map(|boundary| boundary.as_str().to_owned()));
     let start = body.trim_ascii_start();
     let first = start.strip_prefix(b"--").and_then(|rest| rest.split(|byte| *byte == b'\r' || *byte == b'\n').next());
-    let first = first
-        .and_then(|line| std::str::from_utf8(line).ok())
-        .map(str::trim_end)
-        .filter(|line| (1..=200).contains(&line.len()));
-    match (named, first) {
+    let first =
+        first.and_then(|line| std::str::from_utf8(line).ok()).map(str::trim_end).filter(|line| !line.is_empty());
+    if first.or(named.as_deref()).is_some_and(|boundary| boundary.len() > MAX_BOUNDARY) {
+        return Err(PayloadError::LongBoundary);
+    }
+    Ok(match (named, first) {
         (Some(named), Some(first)) if first == named => Some(named),
         // A preamble may come before the first boundary.
         (Some(named), None) => {
@@ -76,7 +83,7 @@ fn boundary(header: Option<&str>, body: &[u8]) -> Option<String> {
         }
         (_, Some(first)) => Some(first.to_owned()),
         (None, None) => None,
-    }
+    })
 }
 
 async fn multipart(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadError> {
@@ -85,17 +92,21 @@ async fn multipart(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadE
     let mut parts = Multipart::with_constraints(stream, boundary, constraints);
     let (mut payload, mut named_file, mut other_file) = (None, None, None);
     for _ in 0..MAX_PARTS {
-        let Some(mut part) = parts.next_field().await.map_err(|_| PayloadError::Garbled)? else {
+        let Some(mut part) = parts.next_field().await.map_err(fault)? else {
             let payload: Bytes = payload.ok_or(PayloadError::Missing)?;
             let full = |file: Option<Bytes>| file.filter(|bytes| !bytes.is_empty());
             let file = full(named_file).or(full(other_file));
             return from_payload(&decode(&payload), file);
         };
+        let headers: usize = part.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if headers > MAX_PART_HEADERS {
+            return Err(PayloadError::LongHeaders);
+        }
         let name = part.name().unwrap_or_default().to_owned();
         let has_file_name = part.file_name().is_some();
         // The whole body is there, so a part comes in one piece, which is a slice and not a copy.
-        let mut bytes = part.chunk().await.map_err(|_| PayloadError::Garbled)?.unwrap_or_default();
-        while let Some(more) = part.chunk().await.map_err(|_| PayloadError::Garbled)? {
+        let mut bytes = part.chunk().await.map_err(fault)?.unwrap_or_default();
+        while let Some(more) = part.chunk().await.map_err(fault)? {
             bytes = [bytes, more].concat().into();
         }
         let slot = match name.as_str() {
@@ -107,6 +118,15 @@ async fn multipart(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadE
         slot.get_or_insert(bytes);
     }
     Err(PayloadError::TooManyFields)
+}
+
+fn fault(error: multer::Error) -> PayloadError {
+    match error {
+        multer::Error::ReadHeaderFailed(reason) if reason.to_string() == "too many headers" => {
+            PayloadError::LongHeaders
+        }
+        _ => PayloadError::Garbled,
+    }
 }
 
 /// UTF-8, or else Latin-1, which no bytes are wrong in: notes from the field must not keep a photo out.
@@ -173,9 +193,33 @@ mod tests {
             let error = error(whole[..end].to_vec()).await;
             assert_eq!(error, PayloadError::Garbled, "cut at {end}");
         }
-        let many: String =
-            (0..200).map(|n| format!("--X\r\nContent-Disposition: form-data; name=\"f{n}\"\r\n\r\n1\r\n")).collect();
-        assert_eq!(error(format!("{many}--X--\r\n").into_bytes()).await, PayloadError::TooManyFields);
+    }
+
+    #[tokio::test]
+    async fn limits_act_one_past_them() {
+        let read = |body: String| async { read(request(None, body)).await.map(|form| form.payload.len()) };
+        let part = |boundary: &str, headers: &str, text: &str| {
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{text}\"{headers}\r\n\r\n{{}}\r\n")
+        };
+        let payload = part("X", "", "payload");
+        let parts = |count: usize| part("X", "", "f").repeat(count - 2) + &payload + "--X--\r\n";
+        assert_eq!(read(parts(MAX_PARTS)).await, Ok(0));
+        assert_eq!(read(parts(MAX_PARTS + 1)).await, Err(PayloadError::TooManyFields));
+
+        let bounded = |length: usize| part(&"b".repeat(length), "", "payload") + "--" + &"b".repeat(length) + "--\r\n";
+        assert_eq!(read(bounded(MAX_BOUNDARY)).await, Ok(0));
+        assert_eq!(read(bounded(MAX_BOUNDARY + 1)).await, Err(PayloadError::LongBoundary));
+        let header = format!("multipart/form-data; boundary={}", "b".repeat(MAX_BOUNDARY + 1));
+        let preamble = format!("a preamble\r\n{}", bounded(MAX_BOUNDARY + 1));
+        assert_eq!(super::read(request(Some(&header), preamble)).await.unwrap_err(), PayloadError::LongBoundary);
+
+        // The part's first header has 44 bytes, and the second's name one.
+        let headed = |length: usize| part("X", &format!("\r\nx: {}", "h".repeat(length - 45)), "payload") + "--X--\r\n";
+        assert_eq!(read(headed(MAX_PART_HEADERS)).await, Ok(0));
+        assert_eq!(read(headed(MAX_PART_HEADERS + 1)).await, Err(PayloadError::LongHeaders));
+        let many = |count: usize| part("X", &"\r\nx: 1".repeat(count - 1), "payload") + "--X--\r\n";
+        assert_eq!(read(many(32)).await, Ok(0));
+        assert_eq!(read(many(33)).await, Err(PayloadError::LongHeaders));
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use lambda_http::http::StatusCode;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response};
 use percent_encoding::percent_decode_str;
+use pruvan::lenient::not_json;
 use serde_json::{Map, Value};
 
 use crate::accounts::{Account, Accounts};
@@ -77,9 +78,7 @@ pub fn json(request: &Request) -> Result<Value, Problem> {
     if body.trim_ascii().is_empty() {
         return Err(Problem::bad_request("the request has no body: send JSON"));
     }
-    serde_json::from_slice(body).map_err(|error| {
-        Problem::bad_request(format!("the body is not valid JSON (line {}, column {})", error.line(), error.column()))
-    })
+    serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body {}", not_json(&error))))
 }
 
 /// The body as a JSON object.
@@ -112,4 +111,19 @@ pub fn read_cursor(request: &Request) -> Result<Option<String>, Problem> {
 /// Where a list goes on, to be sent back as it is.
 pub fn cursor(position: &str) -> String {
     URL_SAFE_NO_PAD.encode(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::Body;
+
+    #[test]
+    fn a_body_too_deep_is_told_from_one_that_is_no_json() {
+        let error = |body: String| json(&Request::new(Body::Text(body))).unwrap_err().detail().to_owned();
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(json(&Request::new(Body::Text(nested(127)))).is_ok());
+        assert_eq!(error(nested(128)), "the body is nested too deep: at most 127 levels are read");
+        assert_eq!(error("[1".to_owned()), "the body is not valid JSON (line 1, column 2)");
+    }
 }

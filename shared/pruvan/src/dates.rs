@@ -20,6 +20,9 @@ pub enum WrittenDate {
     Offset(DateTime, Offset),
 }
 
+/// Those that can be written with four digits, and are meant.
+const YEARS: std::ops::RangeInclusive<i16> = 1900..=9999;
+
 /// What can't be read as a date.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -39,6 +42,13 @@ pub fn unix(number: i64) -> Option<Timestamp> {
 impl WrittenDate {
     /// Reads a number or a string in any of the forms that the specification and live integrations use.
     pub fn parse(value: &Value) -> Result<WrittenDate, DateError> {
+        let date = WrittenDate::read(value)?;
+        // What is outside is a slip, or nothing as a database writes it (0001-01-01). In Central Time the end of the last year is past what
+        // there is, and its days are still days.
+        if YEARS.contains(&date.day().year()) { Ok(date) } else { Err(DateError) }
+    }
+
+    fn read(value: &Value) -> Result<WrittenDate, DateError> {
         if let Some(number) = integer(value) {
             // Eight digits are a day and no time in 1970; what is shorter is neither.
             if number.unsigned_abs() < 100_000_000 {
@@ -125,7 +135,7 @@ fn parse_text(text: &str) -> Option<WrittenDate> {
 
 /// `YYYYMMDD`.
 fn compact_day(number: i64) -> Option<Date> {
-    let year = i16::try_from(number / 10_000).ok().filter(|year| (1900..=9999).contains(year))?;
+    let year = i16::try_from(number / 10_000).ok().filter(|year| YEARS.contains(year))?;
     Date::new(year, i8::try_from(number / 100 % 100).ok()?, i8::try_from(number % 100).ok()?).ok()
 }
 
@@ -271,6 +281,10 @@ mod tests {
             "2016-05-25 1200 +",
             "",
             "2016-05-25 12é0",
+            "2016-05-25 24:00",
+            "1899-12-31",
+            "0001-01-01T00:00:00",
+            "-62135596800",
         ] {
             assert_eq!(WrittenDate::parse(&json!(text)), Err(DateError), "{text}");
         }
@@ -287,6 +301,12 @@ mod tests {
         ] {
             assert_eq!(WrittenDate::parse(&value), Err(DateError), "{value}");
         }
+    }
+
+    #[test]
+    fn the_first_and_the_last_year() {
+        assert_eq!(due(json!("1900-01-01")), "1900-01-01 1200 +0");
+        assert_eq!(due(json!("9999-12-31")), "9999-12-31 1200 +0");
     }
 
     proptest! {

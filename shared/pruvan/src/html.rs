@@ -85,9 +85,7 @@ pub fn light(text: &str) -> (Cow<'_, str>, bool) {
         rest = &rest[end..];
         lost |= tag.write(&mut clean);
         if !tag.closes && WITH_CONTENT.contains(&tag.name.as_str()) {
-            let close = format!("</{}", tag.name);
-            let content = rest.to_ascii_lowercase().find(&close).unwrap_or(rest.len());
-            rest = &rest[content..];
+            rest = &rest[end_of_content(rest, &tag.name)..];
         }
     }
     clean.push_str(rest);
@@ -99,12 +97,23 @@ fn opens(bytes: &[u8]) -> bool {
     matches!(bytes, [b'<', next, ..] if next.is_ascii_alphabetic() || matches!(next, b'/' | b'!' | b'?'))
 }
 
-/// The length of the tag that begins here. A `>` in quotes ends none.
+/// Where the end tag of this name begins, or the text ends.
+fn end_of_content(text: &str, name: &str) -> usize {
+    let closes = |at: usize| {
+        let after = text.as_bytes().get(at + 2..at + 2 + name.len());
+        after.is_some_and(|after| after.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    text.match_indices("</").map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(text.len())
+}
+
+/// The length of the tag that begins here. A `>` in quotes ends none; where another begins outside of quotes, this was none, so that no text
+/// is gone over again for each of its `<`.
 fn end_of_tag(text: &str) -> Option<usize> {
     let mut quote = None;
     for (at, byte) in text.bytes().enumerate().take(LONGEST_TAG) {
         match (quote, byte) {
             (None, b'>') => return Some(at + 1),
+            (None, b'<') if at > 0 => return None,
             (None, b'"' | b'\'') => quote = Some(byte),
             (Some(open), byte) if open == byte => quote = None,
             _ => {}
@@ -217,7 +226,9 @@ mod tests {
             ("<!-- <b>note</b> -->done", "done", true),
             ("<!doctype html><?php x ?>done</br>", "done", true),
             ("<<font>script>x", "&lt;script>x", true),
-            ("<scr<font>ipt>x</b>", "ipt>x</b>", true),
+            ("<scr<font>ipt>x</b>", "&lt;script>x</b>", true),
+            ("<b title='<i>'>x", "<b>x", true),
+            ("<STYLE></sty</Style>x", "x", true),
             ("<b", "&lt;b", false),
             ("<b title='", "&lt;b title='", false),
             ("<!-- <b>note</b>", "&lt;!-- <b>note</b>", false),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::lenient::text_field;
-use crate::work_order::{SERVICE_FIELDS, WORK_ORDER_FIELDS, nearest};
+use crate::lenient::{not_json, text_field};
+use crate::work_order::{MAX_SERVICES, SERVICE_FIELDS, WORK_ORDER_FIELDS, nearest};
 
 /// How the orders are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +51,13 @@ pub struct Choices {
     pub ignore: Vec<String>,
     /// The service of an order whose CSV rows name none: Pruvan's own files have no column for it.
     pub service: String,
+    /// At most so many orders: what has more is not read to its end.
+    pub most: usize,
 }
 
 impl Default for Choices {
     fn default() -> Choices {
-        Choices { ignore: Vec::new(), service: "Task".to_owned() }
+        Choices { ignore: Vec::new(), service: "Task".to_owned(), most: usize::MAX }
     }
 }
 
@@ -64,21 +66,33 @@ pub fn read(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, S
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match format {
         Format::Json => match json(text)? {
+            Value::Array(orders) if orders.len() > choices.most => Err(too_many(choices)),
             Value::Array(orders) => Ok(orders.into_iter().map(|order| row(None, Ok(order))).collect()),
             _ => Err("the body must be a JSON array of work orders".to_owned()),
         },
         Format::Ndjson => {
             let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-            let order = |line| json(line).map_err(|_| "is not valid JSON".to_owned());
-            Ok(lines.map(|(number, line)| row(Some(number), order(line))).collect())
+            // The line is told beside it.
+            let order = |line| json(line).map_err(|fault| fault.split(" (").next().unwrap_or(&fault).to_owned());
+            let mut rows = Vec::new();
+            for (number, line) in lines {
+                if rows.len() == choices.most {
+                    return Err(too_many(choices));
+                }
+                rows.push(row(Some(number), order(line)));
+            }
+            Ok(rows)
         }
         Format::Csv => csv(text, choices),
     }
 }
 
 fn json(text: &str) -> Result<Value, String> {
-    let place = |error: &serde_json::Error| format!("line {}, column {}", error.line(), error.column());
-    serde_json::from_str(text).map_err(|error| format!("is not valid JSON ({})", place(&error)))
+    serde_json::from_str(text).map_err(|error| not_json(&error))
+}
+
+fn too_many(choices: &Choices) -> String {
+    format!("has more than {0} orders: send at most {0} at a time", choices.most)
 }
 
 fn row(line: Option<u64>, order: Result<Value, String>) -> Row {
@@ -120,6 +134,9 @@ const PRUVANS_NAMES: [(&str, Column); 7] = [
 
 /// Each field has one, and options some more; what is above that is no table of orders.
 const MOST_COLUMNS: usize = 500;
+
+/// No field takes a text as long as that; where a quotation mark is left open, a cell may hold the rest of the file.
+const LONGEST_CELL: usize = 200_000;
 
 /// Fields of a service that no order has: they need no `service.` in front.
 const OF_SERVICES_ALONE: [&str; 5] = ["serviceName", "survey", "surveyDynamic", "source_service", "source_service_id"];
@@ -216,7 +233,12 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
     }
     let mut rows: Vec<Row> = Vec::new();
     let mut by_number: BTreeMap<String, usize> = BTreeMap::new();
+    let mut last = None;
     for record in reader.records() {
+        // A row a service, and some more that are told to be too many.
+        if by_number.len() > choices.most || rows.len() > choices.most {
+            return Err(too_many(choices));
+        }
         let record = match record {
             Ok(record) => record,
             Err(error) => {
@@ -231,11 +253,20 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
             }
         };
         let line = record.position().map(|position| line_of(text, position));
+        last = record.position().map(csv::Position::byte);
         if record.iter().all(str::is_empty) {
             continue;
         }
         if record.len() > columns.len() {
             let order = Err(format!("has {} values, but there are {} columns", record.len(), columns.len()));
+            rows.push(Row { line, number: String::new(), order, service_put_in: false });
+            continue;
+        }
+        if let Some(cell) = record.iter().find(|cell| cell.len() > LONGEST_CELL) {
+            let order = Err(format!(
+                "has a cell of {} bytes: at most {LONGEST_CELL} are read; is a quotation mark left open?",
+                cell.len()
+            ));
             rows.push(Row { line, number: String::new(), order, service_put_in: false });
             continue;
         }
@@ -256,6 +287,13 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
             }
         }
     }
+    if rows.len() > choices.most {
+        return Err(too_many(choices));
+    }
+    let last = last.and_then(|at| usize::try_from(at).ok()).and_then(|at| text.get(at..)).unwrap_or_default();
+    if let Some(row) = rows.last_mut().filter(|_| ends_in_quotes(last, separator.unwrap_or(b','))) {
+        row.order = Err("has a quotation mark that is never closed, and the lines after it are in its cell".to_owned());
+    }
     for row in &mut rows {
         if let Ok(order) = &mut row.order
             && let Some(Value::Array(services)) = order.get_mut("services")
@@ -266,6 +304,19 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
         }
     }
     Ok(rows)
+}
+
+/// Whether a last record's last cell is open: a quotation mark then closes it, and else is one more sign.
+fn ends_in_quotes(record: &str, separator: u8) -> bool {
+    let read = |text: &str| {
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(separator)
+            .flexible(true)
+            .has_headers(false)
+            .from_reader(text.as_bytes());
+        reader.records().filter_map(Result::ok).collect::<Vec<_>>()
+    };
+    record.contains('"') && read(record) == read(&format!("{record}\""))
 }
 
 /// The line of a record: the reader's position is before the empty lines that it skips.
@@ -326,7 +377,10 @@ fn join(known: &mut Row, order: Map<String, Value>, service: Option<Map<String, 
             (_, value) => drop(fields.insert(name, value)),
         }
     }
-    if let (Some(service), Some(Value::Array(services))) = (service, fields.get_mut("services")) {
+    // One more than an order may have is told as too many.
+    if let (Some(service), Some(Value::Array(services))) = (service, fields.get_mut("services"))
+        && services.len() <= MAX_SERVICES
+    {
         services.push(Value::Object(service));
     }
 }
@@ -406,7 +460,8 @@ mod tests {
         assert!(fault("city\nA").contains("no column for the number"));
         assert!(fault(&(0..501).map(|n| format!("options.{n},")).collect::<String>()).contains("502 columns"));
         assert!(fault("zip,workOrderNumber,Zip Code\n").contains("twice"));
-        let choices = Choices { ignore: vec!["crew chief".to_owned()], service: "Photos".to_owned() };
+        let choices =
+            Choices { ignore: vec!["crew chief".to_owned()], service: "Photos".to_owned(), ..Choices::default() };
         let rows = read(Format::Csv, "\u{feff}Project Number\tCrew Chief\n7\tx\n", &choices).unwrap();
         assert_eq!(
             rows[0].order,
@@ -423,6 +478,67 @@ mod tests {
         assert_eq!(lines, [(Some(1), true), (Some(3), false), (Some(4), false), (Some(5), true)]);
         let rows = read(Format::Csv, "workOrderNumber,city\n1,A,too,many\n2,B\n", &Choices::default()).unwrap();
         assert_eq!((rows[0].order.is_ok(), rows[1].order.is_ok()), (false, true));
+    }
+
+    #[test]
+    fn limits_act_one_past_them() {
+        let choices = Choices { most: 3, ..Choices::default() };
+        let (line, two) = ("{\"workOrderNumber\":\"1\"}\n", "workOrderNumber\n1\n2\n");
+        let json = |orders: usize| format!("[{}]", vec![line; orders].join(","));
+        for (format, fine, too_many) in [
+            (Format::Json, json(3), json(4)),
+            (Format::Ndjson, line.repeat(3), line.repeat(4)),
+            (Format::Csv, format!("{two}3\n3\n"), format!("{two}3\n4\n")),
+        ] {
+            assert_eq!(read(format, &fine, &choices).map(|rows| rows.len()), Ok(3));
+            let fault = read(format, &too_many, &choices).unwrap_err();
+            assert_eq!(fault, "has more than 3 orders: send at most 3 at a time");
+        }
+
+        let columns = |count: usize| {
+            let names: String = (1..count).map(|n| format!(",options.{n}")).collect();
+            read(Format::Csv, &format!("workOrderNumber{names}\n1\n"), &Choices::default()).map(|rows| rows.len())
+        };
+        assert_eq!(columns(MOST_COLUMNS), Ok(1));
+        assert!(columns(MOST_COLUMNS + 1).unwrap_err().starts_with("has 501 columns"));
+
+        let cell = |length: usize| format!("workOrderNumber,city\n1,{}\n2,B\n", "x".repeat(length));
+        let orders = |text: &str| -> Vec<bool> {
+            read(Format::Csv, text, &Choices::default()).unwrap().iter().map(|row| row.order.is_ok()).collect()
+        };
+        assert_eq!(orders(&cell(LONGEST_CELL)), [true, true]);
+        assert_eq!(orders(&cell(LONGEST_CELL + 1)), [false, true]);
+
+        let text = format!("workOrderNumber,serviceName\n{}", "1,Mow\n".repeat(1_000));
+        let rows = read(Format::Csv, &text, &choices).unwrap();
+        let order = rows[0].order.clone().unwrap();
+        assert_eq!(order["services"].as_array().unwrap().len(), MAX_SERVICES + 1);
+
+        let deep = "[".repeat(200);
+        let fault = read(Format::Json, &deep, &choices).unwrap_err();
+        assert_eq!(fault, "is nested too deep: at most 127 levels are read");
+        let fault = read(Format::Ndjson, &deep, &choices).unwrap()[0].order.clone().unwrap_err();
+        assert_eq!(fault, "is nested too deep: at most 127 levels are read");
+    }
+
+    #[test]
+    fn a_quotation_mark_left_open_swallows_nothing_in_silence() {
+        for (text, fine) in [
+            ("1,\"Main\n2,Oak\n3,Elm\n", false),
+            ("1,\"Main", false),
+            ("1,\"Main\"\"", false),
+            ("1,\"Main\"", true),
+            ("1,\"Main\"\n", true),
+            ("1,5\" pipe\n", true),
+            ("1,5\"", true),
+            ("1,\"5\"\" pipe\"\n\n", true),
+            ("1,\"a\nb\"\n", true),
+        ] {
+            let rows = read(Format::Csv, &format!("workOrderNumber,address1\n{text}"), &Choices::default()).unwrap();
+            let last = rows.last().unwrap();
+            assert_eq!(last.order.is_ok(), fine, "{text}: {:?}", last.order);
+            assert!(fine || last.order.as_ref().unwrap_err().contains("never closed"), "{text}");
+        }
     }
 
     #[test]

@@ -61,12 +61,49 @@ pub fn flag(value: &Value) -> Option<bool> {
     }
 }
 
-/// An object or array, also when it comes as a JSON string, once or twice encoded.
+/// More values than any payload holds, at whatever depth: a status report of 5,000 orders has some 50,000. Parsed, an object of one field takes
+/// eighty times the room of its text, and the smallest function has 256 MB.
+pub const MAX_VALUES: usize = 200_000;
+
+/// So many levels `serde_json` goes down, and no further.
+pub const MAX_DEPTH: usize = 127;
+
+/// Whether a JSON text has more than [`MAX_VALUES`], before it is parsed: each follows a comma or opens something, at most.
+pub fn has_too_many_values(text: &str) -> bool {
+    let (mut values, mut quoted, mut escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => values += 1,
+            _ => {}
+        }
+    }
+    values > MAX_VALUES
+}
+
+/// Whether a text is no JSON for us only because it goes deeper than [`MAX_DEPTH`].
+pub fn is_too_deep(error: &serde_json::Error) -> bool {
+    // The error has no other sign of it.
+    error.is_syntax() && error.to_string().starts_with("recursion limit exceeded")
+}
+
+/// What is wrong with a text that was to be JSON, to be put behind what it is.
+pub fn not_json(error: &serde_json::Error) -> String {
+    match is_too_deep(error) {
+        true => format!("is nested too deep: at most {MAX_DEPTH} levels are read"),
+        false => format!("is not valid JSON (line {}, column {})", error.line(), error.column()),
+    }
+}
+
+/// An object or array, also when it comes as a JSON string, once or twice encoded; of at most [`MAX_VALUES`] then.
 pub fn structure(value: &Value) -> Option<Value> {
     let mut value = value.clone();
     for _ in 0..3 {
         match value {
             Value::Object(_) | Value::Array(_) => return Some(value),
+            Value::String(text) if has_too_many_values(&text) => return None,
             Value::String(text) => value = serde_json::from_str(&text).ok()?,
             _ => return None,
         }
@@ -104,6 +141,27 @@ mod tests {
         assert_eq!(flag(&json!("1")), Some(true));
         assert_eq!(flag(&json!(0)), Some(false));
         assert_eq!(flag(&json!("maybe")), None);
+    }
+
+    #[test]
+    fn values_up_to_the_limit() {
+        // The list itself is one of them, and what is in a text is none.
+        let list = |values: usize| format!("[{}\"\\\",[{{\"]", "1,".repeat(values - 1));
+        for (text, fine) in [(list(MAX_VALUES), true), (list(MAX_VALUES + 1), false)] {
+            assert_eq!(has_too_many_values(&text), !fine);
+            assert_eq!(structure(&Value::String(text)).is_some(), fine);
+        }
+    }
+
+    #[test]
+    fn depth_up_to_the_limit() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(serde_json::from_str::<Value>(&nested(MAX_DEPTH)).is_ok());
+        let error = serde_json::from_str::<Value>(&nested(MAX_DEPTH + 1)).unwrap_err();
+        assert_eq!(not_json(&error), "is nested too deep: at most 127 levels are read");
+        assert_eq!(structure(&Value::String(nested(MAX_DEPTH + 1))), None);
+        let error = serde_json::from_str::<Value>("[1 2]").unwrap_err();
+        assert_eq!(not_json(&error), "is not valid JSON (line 1, column 4)");
     }
 
     #[test]

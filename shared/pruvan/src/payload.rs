@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::lenient::{MAX_DEPTH, MAX_VALUES, has_too_many_values, is_too_deep};
+
+/// More fields than any payload has: *Available uploadPictures Object Fields* names some 80, and all that come are kept.
+pub const MAX_FIELDS: usize = 1_000;
+
 /// Why a payload could not be read. The messages are shown in Pruvan as they are (*Testing*, *General*), so each says what
 /// to do about it and none repeats what was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +36,21 @@ pub enum PayloadError {
     /// More form fields than any Pruvan client sends.
     #[error("the request has too many form fields: send payload and file only")]
     TooManyFields,
+    /// A multipart boundary longer than any client makes.
+    #[error("the request's multipart boundary is too long: send one of at most 70 characters")]
+    LongBoundary,
+    /// A part of the form has more, or longer, headers than any client sends.
+    #[error("a part of the request has too many or too long headers: send its name and file name only")]
+    LongHeaders,
+    /// Lists in lists, or objects in objects, deeper than any payload.
+    #[error("the payload is nested too deep: at most {MAX_DEPTH} levels are read")]
+    TooDeep,
+    /// More than [`MAX_FIELDS`].
+    #[error("the payload has too many fields: at most {MAX_FIELDS} are read")]
+    TooManyNames,
+    /// More than [`MAX_VALUES`].
+    #[error("the payload has too many values: at most {MAX_VALUES} are read, so send fewer work orders at a time")]
+    TooManyValues,
 }
 
 /// Reads the text of the form field `payload` as a JSON object; a JSON string that holds one is read as well.
@@ -41,15 +61,25 @@ pub fn parse(text: &str) -> Result<Map<String, Value>, PayloadError> {
     }
     let mended = without_lone_surrogates(text);
     let text = mended.as_deref().unwrap_or(text);
-    let not_json = |error: serde_json::Error| PayloadError::NotJson { line: error.line(), column: error.column() };
-    match serde_json::from_str(text).map_err(not_json)? {
+    let value = match json(text)? {
+        Value::String(inner) => json(&inner)?,
+        value => value,
+    };
+    match value {
+        Value::Object(map) if map.len() > MAX_FIELDS => Err(PayloadError::TooManyNames),
         Value::Object(map) => Ok(map),
-        Value::String(inner) => match serde_json::from_str(&inner).map_err(not_json)? {
-            Value::Object(map) => Ok(map),
-            _ => Err(PayloadError::NotAnObject),
-        },
         _ => Err(PayloadError::NotAnObject),
     }
+}
+
+fn json(text: &str) -> Result<Value, PayloadError> {
+    if has_too_many_values(text) {
+        return Err(PayloadError::TooManyValues);
+    }
+    serde_json::from_str(text).map_err(|error| match is_too_deep(&error) {
+        true => PayloadError::TooDeep,
+        false => PayloadError::NotJson { line: error.line(), column: error.column() },
+    })
 }
 
 /// The field `name` of the payload in `text` exactly as it stands there, if it is there: a survey goes back as it came, with its own order
@@ -130,7 +160,30 @@ mod tests {
         let error = parse("{\"token\": \"sesame\",").unwrap_err();
         assert!(matches!(error, PayloadError::NotJson { line: 1, .. }));
         assert!(!error.to_string().contains("sesame"));
-        let deep = "[".repeat(100_000);
-        assert!(parse(&deep).is_err());
+    }
+
+    #[test]
+    fn limits_act_one_past_them() {
+        let nested = |levels: usize| format!("{{\"survey\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(parse(&nested(MAX_DEPTH - 1)).is_ok());
+        let deeper = nested(MAX_DEPTH);
+        for deep in
+            [&deeper, &Value::from(deeper.as_str()).to_string(), &"[".repeat(100_000), &"{\"a\":".repeat(100_000)]
+        {
+            assert_eq!(parse(deep), Err(PayloadError::TooDeep));
+        }
+        assert_eq!(PayloadError::TooDeep.to_string(), "the payload is nested too deep: at most 127 levels are read");
+        let fields =
+            |count: usize| Value::Object((0..count).map(|n| (n.to_string(), Value::Null)).collect()).to_string();
+        assert_eq!(parse(&fields(MAX_FIELDS)).map(|map| map.len()), Ok(MAX_FIELDS));
+        for many in [fields(MAX_FIELDS + 1), Value::from(fields(MAX_FIELDS + 1)).to_string()] {
+            assert_eq!(parse(&many), Err(PayloadError::TooManyNames));
+        }
+        // The object and the list are two of them.
+        let values = |count: usize| format!("{{\"a\":[{}1]}}", "1,".repeat(count - 2));
+        assert!(parse(&values(MAX_VALUES)).is_ok());
+        for many in [values(MAX_VALUES + 1), Value::from(values(MAX_VALUES + 1)).to_string()] {
+            assert_eq!(parse(&many), Err(PayloadError::TooManyValues));
+        }
     }
 }

@@ -99,6 +99,8 @@ pub struct PushError {
 impl PushReply {
     /// Reads a body, whatever its content type: Pruvan sends JSON as text/html.
     pub fn parse(body: &[u8]) -> PushReply {
+        // PHP sends a byte order mark when one of its files begins with it.
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
         let Ok(Value::Object(reply)) = serde_json::from_slice(body) else { return PushReply::Unreadable };
         let (errors, error) = match reply.get("error") {
             Some(Value::Array(items)) => {
@@ -214,7 +216,9 @@ mod tests {
         assert_eq!(parse(r#"{"response":false,"error":"limit"}"#), PushReply::Refused("limit".into()));
         let error = "Hourly limit exceeded, try again later";
         assert_eq!(parse(&format!(r#"{{"response":false,"error":"{error}"}}"#)), PushReply::Later(error.into()));
-        assert_eq!(parse(r#"{"response":true,"error":"success"}"#), PushReply::BodyNotSeen);
+        for mark in ["", "\u{feff}"] {
+            assert_eq!(parse(&format!(r#"{mark}{{"response":true,"error":"success"}}"#)), PushReply::BodyNotSeen);
+        }
         for body in ["", "<html>down for maintenance</html>", "[]", "{}", r#"{"response":{"#, "null"] {
             assert_eq!(parse(body), PushReply::Unreadable, "{body}");
         }

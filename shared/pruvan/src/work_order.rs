@@ -154,6 +154,12 @@ pub const MAX_SERVICES: usize = 200;
 /// reported: an index on the row counts against the same limit.
 pub const MAX_DOCUMENT: usize = 150_000;
 
+/// So many levels may a value within an order have: beside the order's own three, the order must still be read as JSON.
+pub const MAX_VALUE_DEPTH: usize = 64;
+
+/// At most so many fields that an order doesn't have are named one by one.
+const MAX_UNKNOWN: usize = 20;
+
 /// Something about one field: an error that kept the order from being taken, or a warning beside one that was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remark {
@@ -436,7 +442,10 @@ impl Check {
                 None => {}
             }
         }
-        for unknown in body.keys() {
+        if body.len() > MAX_UNKNOWN {
+            self.error(prefix, format!("has {} more that are no fields of a {what}", body.len() - MAX_UNKNOWN));
+        }
+        for unknown in body.keys().take(MAX_UNKNOWN) {
             let pointer = format!("{prefix}/{}", unknown.replace('~', "~0").replace('/', "~1"));
             let reserved = prefix.is_empty() && (1..=6).any(|n| *unknown == format!("attribute{n}"));
             if reserved {
@@ -470,7 +479,8 @@ impl Check {
                     self.error(pointer, format!("has {} characters; at most {max} are allowed", sent.len()));
                     return None;
                 }
-                Some(Value::String(sent.into_owned()))
+                // Nothing but tags that go is the same as nothing.
+                Some(Value::from(sent.trim())).filter(|sent| !is_nothing(sent))
             }
             Kind::Status => {
                 let text = self.text(pointer, 255, &value)?;
@@ -533,6 +543,7 @@ impl Check {
             Kind::Json => match structure(&value) {
                 Some(mut json) if json.is_object() => {
                     self.transliterate(pointer, &mut json);
+                    self.depth(pointer, &json);
                     Some(json)
                 }
                 _ => {
@@ -553,7 +564,12 @@ impl Check {
             self.error(pointer, "holds a character that was lost on the way here: send UTF-8 (in Excel: CSV UTF-8)");
             return None;
         }
-        let sent = ascii(&text).into_owned();
+        // Of what nobody sees nothing may be left, or spaces.
+        let sent = ascii(&text).trim().to_owned();
+        if is_nothing(&Value::from(sent.as_str())) {
+            self.error(pointer, "holds no character that Pruvan takes");
+            return None;
+        }
         if sent != text {
             self.warn(pointer, "holds characters that Pruvan doesn't take; they were replaced by similar ASCII ones");
         }
@@ -580,6 +596,13 @@ impl Check {
         }
     }
 
+    /// A value may come as JSON in a text, and be deeper than what holds it.
+    fn depth(&mut self, pointer: &str, json: &Value) {
+        if depth(json) > MAX_VALUE_DEPTH {
+            self.error(pointer, format!("is nested too deep: at most {MAX_VALUE_DEPTH} levels are sent"));
+        }
+    }
+
     fn options(&mut self, pointer: &str, level: Level, value: Value) -> Option<Value> {
         let Some(Value::Object(options)) = structure(&value) else {
             self.error(pointer, "must be a JSON object, such as {\"photo_size\": \"1024\"}");
@@ -602,6 +625,7 @@ impl Check {
         }
         let mut options = Value::Object(options);
         self.transliterate(pointer, &mut options);
+        self.depth(pointer, &options);
         Some(options)
     }
 
@@ -633,6 +657,15 @@ impl Check {
             services.push(Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()));
         }
         Value::Array(services)
+    }
+}
+
+/// Levels of lists and objects.
+fn depth(json: &Value) -> usize {
+    match json {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -794,6 +827,10 @@ mod tests {
         let (order, warnings) = with("services", json!([{"serviceName": "S", "instructions": given}])).unwrap();
         assert_eq!(order.get("services").unwrap()[0]["instructions"], "<h1>Gate</h1>code 12");
         assert_eq!(warnings[0].field, "/services/0/instructions");
+        for nothing in ["<div></div>", "<script>x()</script> "] {
+            let (order, warnings) = with("instructions", json!(nothing)).unwrap();
+            assert_eq!((order.get("instructions"), warnings.len()), (None, 1), "{nothing}");
+        }
         // No web view.
         let (order, warnings) = with("description", json!(given)).unwrap();
         assert_eq!((order.get("description"), warnings), (Some(&json!(given)), Vec::new()));
@@ -870,6 +907,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_can_be_read_again_however_deep_it_came() {
+        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        let services = |levels: usize| json!([{"serviceName": "S", "surveyDynamic": nested(levels)}]).to_string();
+        let (order, _) = with("services", json!(services(MAX_VALUE_DEPTH))).unwrap();
+        assert!(serde_json::from_str::<Value>(&order.document()).is_ok());
+        assert_eq!(
+            faults("services", json!(services(MAX_VALUE_DEPTH + 1))),
+            ["/services/0/surveyDynamic is nested too deep: at most 64 levels are sent"]
+        );
+        assert!(with("options", json!(nested(MAX_VALUE_DEPTH))).is_ok());
+        assert_eq!(
+            faults("options", json!(nested(MAX_VALUE_DEPTH + 1))),
+            ["/options is nested too deep: at most 64 levels are sent"]
+        );
+    }
+
+    #[test]
+    fn a_flood_of_unknown_fields_is_not_told_one_by_one() {
+        let flood = |count: usize| {
+            let mut body = simple();
+            body.extend((0..count).map(|n| (format!("x{n}"), json!(1))));
+            WorkOrder::parse("Simple", body).unwrap_err()
+        };
+        assert_eq!(flood(MAX_UNKNOWN).len(), MAX_UNKNOWN);
+        let errors = flood(10_000);
+        assert_eq!(errors.len(), MAX_UNKNOWN + 1);
+        assert_eq!(errors[0].detail, "has 9980 more that are no fields of a work order");
+    }
+
+    #[test]
     fn services_complete_and_none_twice() {
         assert_eq!(faults("services", json!([])).len(), 1);
         assert_eq!(faults("services", json!("Task")).len(), 1);
@@ -890,6 +957,15 @@ mod tests {
         assert!(warnings[0].detail.contains("2016-05-25 1200 +0"));
         let (_, warnings) = with("options", json!({"newer": 1})).unwrap();
         assert_eq!(warnings[0].field, "/options/newer");
+    }
+
+    #[test]
+    fn what_is_nothing_in_ascii_is_no_value() {
+        for nothing in ["\u{200b}", "\u{feff}", "\0", "\u{a0}\u{200b}", "\u{ff4e}ull"] {
+            assert_eq!(faults("city", json!(nothing)), ["/city holds no character that Pruvan takes"], "{nothing:?}");
+        }
+        let (order, _) = with("city", json!("\u{200b}\u{a0}Ulm")).unwrap();
+        assert_eq!(order.get("city"), Some(&json!("Ulm")));
     }
 
     #[test]
