@@ -125,7 +125,7 @@ impl Faults {
         let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
         let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(Duration::from_millis(1));
         let patience = *self.patience.lock().unwrap();
-        let timeouts = TimeoutConfig::builder().set_operation_attempt_timeout(patience).build();
+        let timeouts = TimeoutConfig::builder().set_operation_attempt_timeout(patience).clone().build();
         let dynamodb = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
