@@ -85,9 +85,19 @@ pub fn counted(world: &World) -> (World, aws_sdk_dynamodb::Client, Arc<AtomicUsi
 
 /// A process of this program in another role, and the line that it says first.
 pub fn start(role: &str) -> (Child, Value) {
+    start_with(role, &[])
+}
+
+/// The same, with these environment variables.
+pub fn start_with(role: &str, environment: &[(&str, String)]) -> (Child, Value) {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    let mut child =
-        command.env("BENCH_AS", role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a child");
+    let mut child = command
+        .env("BENCH_AS", role)
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a child");
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("a line");
     (child, serde_json::from_str(&line).expect("JSON"))

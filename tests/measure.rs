@@ -2,7 +2,11 @@
 
 /// Megabytes, of this process.
 pub fn memory(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    megabytes(&std::fs::read_to_string("/proc/self/status").unwrap_or_default(), field)
+}
+
+/// A field of what `/proc` says of a process.
+pub fn megabytes(status: &str, field: &str) -> f64 {
     let line = status.lines().find(|line| line.starts_with(field)).and_then(|line| line.split_whitespace().nth(1));
     line.and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1024.0 / 1e6
 }
