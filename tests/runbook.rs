@@ -52,7 +52,8 @@ fn named() -> BTreeSet<String> {
             let name = name.as_str().unwrap();
             named.insert(name.to_owned());
             for (event, _) in of["Properties"]["Events"].as_mapping().into_iter().flatten() {
-                named.insert(format!("{name}{}", event.as_str().unwrap()));
+                let event = event.as_str().unwrap();
+                named.extend([format!("{name}{event}"), format!("{name}{event}Role")]);
             }
         }
     }
@@ -196,7 +197,7 @@ async fn what_is_named_is_there() {
         }
         if let ["ask", question, ..] = words.as_slice() {
             assert!(
-                question.parse().is_ok_and(|question: usize| (1..=10).contains(&question)) || *question == "NUMBER"
+                question.parse::<usize>().is_ok_and(|question| (1..=10).contains(&question)) || *question == "NUMBER"
             );
         }
     }
