@@ -26,6 +26,7 @@ mod push_drain;
 mod push_model;
 mod results;
 mod round_trip_faults;
+mod runbook;
 mod secrets;
 mod spec_examples;
 mod streaming;
