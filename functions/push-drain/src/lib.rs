@@ -152,7 +152,7 @@ async fn measure(tick: &Tick<'_>, record: &mut Record) -> Result<(), StoreError>
     }
     let now = state.clock.now_ms();
     let age = oldest.map_or(0, |oldest: i64| (now - oldest).max(0) / 1000);
-    record.counts([("Waiting", waiting as u64), ("Parked", parked as u64)]);
+    record.counts([("Waiting", waiting), ("Parked", parked)]);
     record.metric("OldestWaiting", Unit::Seconds, age as f64);
     Ok(())
 }

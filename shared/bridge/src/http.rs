@@ -74,7 +74,7 @@ pub struct Problem {
     errors: Vec<Remark>,
     /// What is behind it, for the log.
     #[serde(skip)]
-    behind: Option<StoreError>,
+    behind: Option<Box<StoreError>>,
 }
 
 impl Problem {
@@ -147,7 +147,7 @@ impl From<StoreError> for Problem {
                 "the database is not available at the moment: send the request again in a few seconds",
             ),
         };
-        Problem { behind: Some(error), ..Problem::new(status, detail) }
+        Problem { behind: Some(Box::new(error)), ..Problem::new(status, detail) }
     }
 }
 
