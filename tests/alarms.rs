@@ -356,6 +356,8 @@ async fn each_alarm_fires_when_what_it_is_for_happens() {
     watch.harness.put("vendor1", "bad", json!({})).await;
     for _ in 0..9 {
         watch.harness.system.tick().await;
+        // One order that is refused must not hide that the others wait.
+        assert!(!watch.on().contains("OldestPushAlarm"));
         watch.harness.advance(30 * 3600);
     }
     watch.harness.system.tick().await;

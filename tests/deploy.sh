@@ -27,7 +27,8 @@ step "tools"
 # ministack gets an environment of its own: it asks for other versions of what the SAM CLI needs.
 [ -x "$tools/sam/bin/sam" ] || { python3 -m venv "$tools/sam" && "$tools/sam/bin/pip" install -q -r infra/requirements.txt; }
 [ -x "$tools/ministack/bin/ministack" ] || { python3 -m venv "$tools/ministack" && "$tools/ministack/bin/pip" install -q 'ministack[full]==1.5.33'; }
-export PATH="$tools/sam/bin:$PATH"
+[ -x "$tools/aws/bin/aws" ] || { python3 -m venv "$tools/aws" && "$tools/aws/bin/pip" install -q 'awscli==1.46.3'; }
+export PATH="$tools/sam/bin:$tools/aws/bin:$PATH"
 
 step "sam validate --lint"
 sam validate --lint --region us-east-1
@@ -72,7 +73,7 @@ inside env BIND_HOST=127.0.0.1 GATEWAY_PORT="$port" SSL_CERT_FILE="$work/ca.pem"
 for _ in $(seq 60); do inside curl -sf -o /dev/null "http://127.0.0.1:$port/_ministack/health" && break; sleep 0.5; done
 
 deploy() {
-  inside sam deploy --stack-name bridge --template-file .aws-sam/build/ministack.yaml --resolve-s3 --capabilities CAPABILITY_IAM \
+  inside sam deploy --stack-name pruvan-bridge --template-file .aws-sam/build/ministack.yaml --resolve-s3 --capabilities CAPABILITY_IAM \
     --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides Architecture=x86_64 PushHosts=pruvan.test VideoHosts=pruvan.test "$@" \
     >"$work/deploy.log" 2>&1 || { tail -n 40 "$work/deploy.log"; exit 1; }
 }
@@ -81,7 +82,7 @@ url() {
   local api
   api=$(inside "$tools/sam/bin/python" -c "
 import boto3
-stack = boto3.client('cloudformation').describe_stacks(StackName='bridge')['Stacks'][0]
+stack = boto3.client('cloudformation').describe_stacks(StackName='pruvan-bridge')['Stacks'][0]
 print(next(o['OutputValue'] for o in stack['Outputs'] if o['OutputKey'] == '$1').split('/')[2].split('.')[0])")
   echo "http://127.0.0.1:$port/restapis/$api/live/_user_request_"
 }
@@ -100,6 +101,30 @@ kept() { python3 -c "import json; print(json.load(open('$work/kept.json'))['$1']
 inside target/debug/local download "A 1" --username "$(kept username)" --url "$host" --into "$work/files"
 [ "$(find "$work/files" -type f | wc -l)" = 7 ] || { find "$work/files" -type f; exit 1; }
 cmp "$(find "$work/files" -name '*photo-0.jpg')" tests/fixtures/photo.jpg
+
+step "the README, from a deployed stack to a first photo, command by command"
+# Its own blocks, as they stand there; only the addresses are ministack's, and Pruvan's part is done by curl.
+python3 - "http://127.0.0.1:$port" >"$work/walk.sh" <<'END'
+import re, sys
+section = re.search(r"### The first time, from an empty account\n(.*?)\n### ", open("README.md").read(), re.S).group(1)
+blocks = [re.sub(r"(?m)^ {3}", "", block) for block in re.findall(r"(?s)   ```sh\n(.*?)   ```", section)]
+outputs, account, order, photo = blocks[2:]
+here = "sed -E 's|https://([^.]*)[.][^/]*|%s/restapis/\\1|; s|$|/_user_request_|'" % sys.argv[1]
+pruvan = """pruvan() { curl -sf "$URL/$1.html" -F "payload={\\"username\\":\\"vendor1\\",\\"token\\":\\"$KEY\\",$2}" "${@:3}"; echo; }
+"""
+print("set -eo pipefail", outputs.replace("output WebServiceUrl", "URL=$(output WebServiceUrl)"),
+      f"HOST=$(echo $HOST | {here}); URL=$(echo $URL | {here})", account.replace("signed -X", "MADE=$(signed -X").rstrip() + ")",
+      "KEY=$(echo $MADE | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"apiKey\"])')", order, pruvan,
+      "pruvan validate '\"pushkey\":null'", "pruvan getWorkOrders '\"timestamp\":null'",
+      "pruvan uploadPictures '\"uuId\":\"1\",\"key2\":\"1001\",\"key4\":\"Task\",\"fileType\":\"picture\"' -F file=@tests/fixtures/photo.jpg",
+      photo, sep="\n")
+END
+inside bash "$work/walk.sh" | tee "$work/walk.log"
+grep -q '"validated":true' "$work/walk.log"; grep -q '"workOrderNumber":"1001"' "$work/walk.log"
+grep -q '"status":true' "$work/walk.log"; grep -q '"link":"http' "$work/walk.log"
+
+step "doctor"
+inside target/debug/local doctor --url "$pruvan" --host-url "$host" || true
 
 step "a changed template over it"
 deploy LogRetentionDays=14 OldVersionDays=60 RequestsPerSecond=50

@@ -687,7 +687,7 @@ async fn metrics_say_what_waits_what_is_parked_and_which_keys_are_dead() {
     let error = r#"{"response":{"created":2},"error":[{"workOrderNumber":"bad","error":"no such state"}]}"#;
     vendor.rules(|held| held.breaks_on.insert("bad".to_owned(), (200, error.to_owned())));
     harness.advance(10);
-    assert_eq!(tick().await, [1.0, 10.0, 0.0, 0.0, 2.0, 1.0]);
+    assert_eq!(tick().await, [1.0, 0.0, 0.0, 0.0, 2.0, 1.0]);
     for _ in 0..12 {
         harness.advance(30 * 3600);
         tick().await;

@@ -98,7 +98,7 @@ impl Waiting {
 pub struct Backlog {
     /// Orders that are due now or later.
     pub waiting: u64,
-    /// When the oldest of them was queued.
+    /// When the oldest of them was queued that Pruvan has not refused.
     pub oldest: Option<i64>,
     /// Orders that are sent again only when somebody steps in.
     pub parked: u64,
@@ -275,7 +275,7 @@ impl PushQueue {
             .table_name(&self.table)
             .index_name("due")
             .key_condition_expression("username = :username")
-            .projection_expression("due, queuedAt")
+            .projection_expression("due, queuedAt, attempts")
             .expression_attribute_values(":username", s(username));
         let mut items = query.into_paginator().items().send();
         let mut backlog = Backlog::default();
@@ -285,9 +285,12 @@ impl PushQueue {
                 backlog.parked += 1;
                 continue;
             }
-            let queued: Option<i64> = item.get("queuedAt").and_then(|at| at.as_n().ok()?.parse().ok());
             backlog.waiting += 1;
-            backlog.oldest = backlog.oldest.into_iter().chain(queued).min();
+            let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
+            // What Pruvan refused waits for its next try by itself: it must not hide that nothing else goes out.
+            if number("attempts").unwrap_or(0) == 0 {
+                backlog.oldest = backlog.oldest.into_iter().chain(number("queuedAt")).min();
+            }
         }
         Ok(backlog)
     }
