@@ -32,6 +32,8 @@ struct Point {
 struct Alarm {
     watches: Vec<(Metric, String)>,
     period: i64,
+    /// Periods, all of which must be over the threshold.
+    periods: i64,
     operator: String,
     threshold: f64,
     missing: String,
@@ -102,7 +104,6 @@ fn alarms() -> BTreeMap<String, Alarm> {
             }
         }
         assert_eq!(periods.len(), 1, "{id:?}");
-        assert_eq!(of["EvaluationPeriods"], 1, "{id:?}");
         for actions in ["AlarmActions", "OKActions"] {
             assert_eq!(text(&root, &of[actions][0]), "AlarmTopic", "{id:?}");
         }
@@ -111,6 +112,7 @@ fn alarms() -> BTreeMap<String, Alarm> {
         let alarm = Alarm {
             watches,
             period: periods.into_iter().next().unwrap(),
+            periods: of["EvaluationPeriods"].as_i64().unwrap(),
             operator: text(&root, &of["ComparisonOperator"]),
             threshold: text(&root, &of["Threshold"]).parse().unwrap(),
             missing: text(&root, &of["TreatMissingData"]),
@@ -122,9 +124,14 @@ fn alarms() -> BTreeMap<String, Alarm> {
 }
 
 impl Alarm {
-    /// Whether it is in alarm at `at`, in milliseconds, given these points.
+    /// Whether it is in alarm at `at`, in milliseconds, given these points. CloudWatch may take some periods more to see that there are none.
     fn fires(&self, points: &[Point], at: i64) -> bool {
-        let window = at - self.period * 1000..=at;
+        (0..self.periods).all(|before| self.is_over(points, at - before * self.period * 1000))
+    }
+
+    /// Whether the period that ends at `at` is over the threshold.
+    fn is_over(&self, points: &[Point], at: i64) -> bool {
+        let window = at - self.period * 1000 + 1..=at;
         let mut values = Vec::new();
         for (metric, statistic) in &self.watches {
             let of = points.iter().filter(|point| point.of == *metric && window.contains(&point.at));
@@ -350,6 +357,18 @@ async fn each_alarm_fires_when_what_it_is_for_happens() {
     watch.harness.system.tick().await;
     watch.quiet().await;
 
+    // Pruvan refuses all that comes, after a change on its side, say.
+    let mut errors = Vec::new();
+    for number in 0..20 {
+        watch.harness.put("vendor1", &format!("r{number}"), json!({})).await;
+        errors.push(json!({ "workOrderNumber": format!("r{number}"), "error": "no such service" }));
+    }
+    let refusal = json!({ "response": { "created": 0 }, "error": errors }).to_string();
+    vendor.forecast([Weather::Answer(200, refusal)]);
+    watch.harness.system.tick().await;
+    watch.assert_on(&["RefusedOrdersAlarm"]);
+    watch.quiet().await;
+
     // Pruvan refuses an order until it is parked.
     let error = r#"{"response":{"created":0},"error":[{"workOrderNumber":"bad","error":"no such state"}]}"#;
     vendor.rules(|held| held.breaks_on.insert("bad".to_owned(), (200, error.to_owned())));
@@ -428,8 +447,8 @@ async fn each_alarm_fires_when_what_it_is_for_happens() {
     assert!(watch.fired.contains("VideoExpiredAlarm"));
     assert!((20..22).contains(&ends_soon.unwrap()), "{ends_soon:?}");
 
-    // More orders than Pruvan includes: as many as a parameter says. There are three.
-    watch.alarms.get_mut("ActiveOrdersAlarm").unwrap().threshold = 3.0;
+    // More orders than Pruvan includes: as many as a parameter says. There are twenty-three.
+    watch.alarms.get_mut("ActiveOrdersAlarm").unwrap().threshold = 23.0;
     let Function::Schedule(count) = watch.harness.system.function("count-orders").unwrap().clone() else { panic!() };
     let counted = async |watch: &mut Watch| {
         watch.harness.advance(86_401);

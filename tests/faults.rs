@@ -44,6 +44,17 @@ pub enum Fault {
     Slow,
 }
 
+impl Fault {
+    /// How many calls in a row it meets.
+    fn times(self) -> u32 {
+        match self {
+            Fault::Before | Fault::Throttled | Fault::Broken | Fault::Hangs => TRIES,
+            Fault::Outage => 64,
+            _ => 1,
+        }
+    }
+}
+
 /// Which of the calls to come is met by which fault.
 #[derive(Clone, Default)]
 pub struct Faults {
@@ -70,12 +81,7 @@ const TRIES: u32 = 2;
 impl Faults {
     /// `fault` meets the `nth` call from now (from 0).
     pub fn plan(&self, nth: usize, fault: Fault) {
-        let times = match fault {
-            Fault::Before | Fault::Throttled | Fault::Broken | Fault::Hangs => TRIES,
-            Fault::Outage => 64,
-            _ => 1,
-        };
-        *self.plan.lock().unwrap() = Some((nth, fault, times));
+        *self.plan.lock().unwrap() = Some((nth, fault, fault.times()));
     }
 
     /// The calls since this was last asked, each by its operation and table; tries are counted singly.
@@ -103,9 +109,12 @@ impl Faults {
         *self.slow.lock().unwrap() = Some(Box::new(moves_the_clock));
     }
 
-    /// No fault any more.
-    pub fn end(&self) {
-        *self.plan.lock().unwrap() = None;
+    /// No fault any more. Whether the planned one has met a call.
+    pub fn end(&self) -> bool {
+        match self.plan.lock().unwrap().take() {
+            None => true,
+            Some((nth, fault, times)) => nth == 0 && times < fault.times(),
+        }
     }
 
     /// Runs `function` to its end, or to its death: then `None`.

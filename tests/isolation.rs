@@ -4,7 +4,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use local::stand_in::Integration;
+use local::stand_in::{Integration, MP4_HEAD, VideoReply};
+use local::template::{Route, TEMPLATE, Template};
 use proptest::prelude::*;
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
@@ -94,7 +95,11 @@ async fn run(harness: &Harness, case: usize, steps: &[(usize, Step)]) {
             }
             Step::Delete(number) => host("DELETE", of(&format!("/orders/{number}")), None).await,
             Step::Publish(number, item) => {
-                let item = picture(&format!("item-{item}"), &number.to_string(), json!({ "notes": mark }));
+                // One of them has a video, too.
+                let film = [MP4_HEAD, mark.as_bytes()].concat();
+                let link = (*item == 2).then(|| harness.pruvan.video(mark, [VideoReply::Bytes(film)]));
+                let more = json!({ "notes": mark, "videoUri": link, "timestamp": harness.now() });
+                let item = picture(&format!("item-{item}"), &number.to_string(), more);
                 let file = [PHOTO, mark.as_bytes()].concat();
                 seen(who, "an upload", &vendor.publish(item, Some(("1.jpg", &file))).await.unwrap().body);
             }
@@ -154,6 +159,27 @@ async fn run(harness: &Harness, case: usize, steps: &[(usize, Step)]) {
                 seen(who, &path, &reply.text().await.unwrap());
             }
             Step::Tick => harness.system.tick().await,
+        }
+    }
+    harness.system.tick().await;
+    // Whatever the steps were: each route of the template, as each of them.
+    let routes = Template::parse(TEMPLATE).unwrap().functions.into_values().flat_map(|function| function.routes);
+    let routes: Vec<Route> =
+        routes.filter(|route| route.api == "HostApi" && route.path.contains("{username}")).collect();
+    for (who, tenant) in tenants.iter().enumerate() {
+        for route in &routes {
+            let path = route.path.replace("{username}", &tenant.username).replace("{workOrderNumber}", "1");
+            let path = path.replace("{uuId}", "item-0").replace("{id}", "00000000");
+            let body = match route.path.as_str() {
+                "/accounts/{username}" => json!({ "statusMap": { &tenant.mark: "rush" } }),
+                path if path.ends_with("assign") => json!({ "workOrderNumber": "1" }),
+                _ => order(json!({ "reference": tenant.mark })),
+            };
+            let body = if route.method == "GET" { String::new() } else { body.to_string() };
+            let url = format!("{}{path}", harness.system.gateway_url);
+            let reply = harness.client.request(route.method.parse().unwrap(), url).body(body).send().await.unwrap();
+            assert!(reply.status().as_u16() < 500, "{} {path}", route.method);
+            seen(who, &path, &reply.text().await.unwrap());
         }
     }
     harness.system.tick().await;

@@ -137,6 +137,9 @@ impl Recorder {
     }
 }
 
+/// Characters.
+const MAX_TEXT: usize = 200;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Request,
@@ -156,17 +159,23 @@ pub struct Record {
 impl Record {
     /// Whose request it is, or says it is.
     pub fn account(&mut self, username: &str) {
-        self.note("account", short(username));
+        self.note("account", username);
     }
 
     /// The one order that it is about.
     pub fn order(&mut self, number: &str) {
-        self.note("order", short(number));
+        self.note("order", number);
     }
 
-    /// Whatever else is worth looking for. Never a secret, and nothing long.
+    /// Whatever else is worth looking for; never a secret. A text is cut where it gets long, since callers send what they like.
     pub fn note(&mut self, name: &str, value: impl Into<Value>) {
-        self.fields.insert(name.to_owned(), value.into());
+        let value = match value.into() {
+            Value::String(text) if text.len() > MAX_TEXT => {
+                Value::from(text.chars().take(MAX_TEXT).collect::<String>())
+            }
+            value => value,
+        };
+        self.fields.insert(name.to_owned(), value);
     }
 
     /// A metric, under the dimension `Function`.
@@ -277,11 +286,6 @@ impl Drop for Record {
 #[derive(Debug, Clone, Default)]
 pub struct Notes(pub Vec<(&'static str, Value)>);
 
-/// As it came, but for its length.
-fn short(text: &str) -> String {
-    text.chars().take(100).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, channel};
@@ -336,6 +340,10 @@ mod tests {
         let line = lines.recv().unwrap();
         assert_eq!((&line["outcome"], &line["Failures"], &line["Requests"]), (&json!("failed"), &json!(1), &json!(1)));
         assert!(lines.try_recv().is_err());
+        let mut record = recorder.request(&Request::default());
+        record.order(&"\u{e9}".repeat(100_000));
+        drop(record);
+        assert_eq!(lines.recv().unwrap()["order"], "\u{e9}".repeat(200));
         let mut record = recorder.request(&Request::default());
         assert_eq!(record.denied("invalid username or password"), "invalid username or password");
         drop(record);
