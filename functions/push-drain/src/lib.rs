@@ -138,10 +138,14 @@ async fn measure(tick: &Tick<'_>, record: &mut Record) -> Result<(), StoreError>
     let census = state.accounts.census().await?;
     record.counts([("DeadPushKeys", census.dead as u64), ("RefusedPushKeys", census.refused as u64)]);
     let (mut waiting, mut parked, mut oldest) = (0, 0, None);
-    for username in census.working.iter().chain(&census.parked) {
-        // What was counted until then is at least true, and an alarm must not fall silent because there is too much to count.
+    for (counted, username) in census.working.iter().chain(&census.parked).enumerate() {
+        // What was counted until then is at least so much, and an alarm must not fall silent because there is too much to count. Of
+        // nothing counted nothing is said: a zero would be wrong.
         if !tick.has(COUNTING) {
-            record.note("counted", "in part");
+            record.note("counted", counted);
+            if counted == 0 {
+                return Ok(());
+            }
             break;
         }
         let backlog = state.queue.backlog(username).await?;
