@@ -4,7 +4,9 @@
 //! Routes, schedules, environment variables, tables and gateway responses are read from template.yaml, so that what runs here
 //! and what is deployed can't drift apart. Everything binds 127.0.0.1 only.
 
+pub mod console;
 pub mod demo;
+pub mod desk;
 pub mod doctor;
 pub mod download;
 pub mod functions;
@@ -17,5 +19,6 @@ pub mod stand_in;
 pub mod stores;
 pub mod system;
 pub mod template;
+pub mod wire;
 
 pub use system::{Options, System};

@@ -129,7 +129,7 @@ async fn main() -> ExitCode {
 async fn serve(arguments: Arguments) -> Result<(), StartError> {
     let data = (!arguments.memory).then_some(arguments.data);
     let system = System::start(Options {
-        port: arguments.port,
+        listener: Some(local::stores::listen(arguments.port).await?),
         data: data.clone(),
         tick: Some(Duration::from_secs(arguments.tick)),
         time_scale: arguments.time_scale,

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use pruvan::dates::WrittenDate;
 use pruvan::integration::IntegrationType;
 use pruvan::work_order::{SERVICE_FIELDS, SERVICES, Updatable, WORK_ORDER_FIELDS};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 const HOUR_MS: i64 = 3_600_000;
 
 /// The projects of an integration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Projects {
     /// Who owns the crews.
     pub kind: IntegrationType,

@@ -12,6 +12,8 @@ use bridge::record::Lines;
 use bridge::run::Deadline;
 use bridge::settings::Settings;
 use bridge::time::{Clock, Random, Waits};
+use axum::Router;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -22,8 +24,10 @@ use crate::template::{TEMPLATE, Template};
 
 /// How to run it.
 pub struct Options {
-    /// The gateway's port; 0 picks one.
-    pub port: u16,
+    /// What the gateway listens with, and its URL; without it, a free port is picked.
+    pub listener: Option<(TcpListener, String)>,
+    /// Pages beside the two APIs.
+    pub pages: Router,
     /// Where data is kept between runs; without it nothing is.
     pub data: Option<PathBuf>,
     /// How often the schedules fire; without it they fire when told, by [`System::tick`].
@@ -40,8 +44,16 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        let (clock, environment, lines) = (Clock::system(), Vec::new(), Lines::none());
-        Options { port: 0, data: None, tick: None, time_scale: 1, clock, environment, lines }
+        Options {
+            listener: None,
+            pages: Router::new(),
+            data: None,
+            tick: None,
+            time_scale: 1,
+            clock: Clock::system(),
+            environment: Vec::new(),
+            lines: Lines::none(),
+        }
     }
 }
 
@@ -70,8 +82,10 @@ impl System {
     pub async fn start(options: Options) -> Result<System, StartError> {
         let template = Template::parse(TEMPLATE).map_err(|error| StartError(error.to_string()))?;
         let (stop, stopping) = watch::channel(false);
-        // The port first: if it is taken, nothing else is begun.
-        let (listener, gateway_url) = listen(options.port).await?;
+        let (listener, gateway_url) = match options.listener {
+            Some(listener) => listener,
+            None => listen(0).await?,
+        };
         let temporary = match options.data {
             Some(_) => None,
             None => Some(tempfile::tempdir().map_err(|error| StartError(format!("no temporary folder: {error}")))?),
@@ -116,7 +130,7 @@ impl System {
         }
         let schedules = Arc::new(Schedules { all, clock: options.clock, minutes: AtomicU64::new(0) });
         let gateway = Gateway::new(routes, template.apis);
-        let app = axum::Router::new().fallback(Gateway::answer).with_state(gateway);
+        let app = Router::new().fallback(Gateway::answer).with_state(gateway).merge(options.pages);
         let stopped = until(stopping.clone());
         let mut servers = vec![tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stopped).await {

@@ -1,0 +1,226 @@
+//! What the page's buttons do. Each comes back to the view that it was pressed in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest as _, Multipart, Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use bridge::time::Random;
+use jiff::Timestamp;
+use pruvan::integration::IntegrationType;
+use serde_json::{Map, Value, json};
+
+use super::our_side::{order_path, path};
+use super::page::segment;
+use super::{Console, view::View};
+use crate::desk::{Account, Desk, Sky};
+use crate::host_client::HostClient;
+use crate::items::Job;
+use crate::stand_in::VideoReply;
+
+/// The crew that makes things here.
+const CREW: &str = "crew1";
+
+/// What a form brought.
+#[derive(Default)]
+struct Form {
+    fields: BTreeMap<String, String>,
+    file: Option<(String, Vec<u8>)>,
+}
+
+impl Form {
+    fn get(&self, name: &str) -> &str {
+        self.fields.get(name).map(|value| value.trim()).unwrap_or_default()
+    }
+
+    async fn read(request: Request) -> Result<Form, String> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !content_type.is_some_and(|value| value.starts_with("multipart/form-data")) {
+            let body = axum::body::Bytes::from_request(request, &()).await.map_err(|error| error.to_string())?;
+            return Ok(Form { fields: form_urlencoded::parse(&body).into_owned().collect(), file: None });
+        }
+        let mut parts = Multipart::from_request(request, &()).await.map_err(|error| error.to_string())?;
+        let mut form = Form::default();
+        while let Some(part) = parts.next_field().await.map_err(|error| error.to_string())? {
+            let name = part.name().unwrap_or_default().to_owned();
+            match part.file_name().map(str::to_owned) {
+                Some(file_name) => {
+                    let bytes = part.bytes().await.map_err(|error| error.to_string())?;
+                    form.file = (!bytes.is_empty()).then(|| (file_name, bytes.to_vec()));
+                }
+                None => drop(form.fields.insert(name, part.text().await.map_err(|error| error.to_string())?)),
+            }
+        }
+        Ok(form)
+    }
+}
+
+/// Does what the form says.
+pub async fn act(State(console): State<Arc<Console>>, Path(action): Path<String>, request: Request) -> Response {
+    let form = match Form::read(request).await {
+        Ok(form) => form,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("the form can't be read: {error}\n")).into_response(),
+    };
+    let mut view: View = serde_urlencoded::from_str(form.get("back")).unwrap_or_default();
+    form.get("account").clone_into(&mut view.account);
+    form.get("order").clone_into(&mut view.order);
+    let account = console.desk.as_ref().and_then(|desk| desk.account(&view.account));
+    let done = match (action.as_str(), &console.desk, account, &console.host) {
+        ("integrate", Some(desk), _, _) => {
+            view = view.account(&form.get("username").to_lowercase());
+            integrate(&console, desk, &form).await
+        }
+        ("assign" | "push" | "retry" | "retry-parked", _, account, Some(host)) => {
+            let done = ours(host, &action, &view, &form).await;
+            match (account, done) {
+                // Where both sides are shown there is one place that says what came of it.
+                (Some(account), Ok(text)) => Ok(account.tell(true, text, None)),
+                (Some(account), Err(error)) => Ok(account.tell(false, error, None)),
+                (None, done) => done.map(drop),
+            }
+        }
+        (_, Some(desk), Some(account), _) => pruvan(desk, &account, &action, &view, &form).await,
+        _ => Err(format!("there is nothing here that does {action:?}")),
+    };
+    match done {
+        Ok(()) => Redirect::to(&view.url()).into_response(),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn pruvan(desk: &Desk, account: &Account, action: &str, view: &View, form: &Form) -> Result<(), String> {
+    match action {
+        "validate" => account.validate().await,
+        "import" => account.import(false).await,
+        "refresh" => account.import(true).await,
+        "weather" => account.set_sky(Sky::named(form.get("sky")).ok_or("there is no such weather")?),
+        "edit" => {
+            let fields = ["status", "fieldStatus", "dueDate"].into_iter().filter(|name| !form.get(name).is_empty());
+            let value = |name| match name {
+                // As the day is shown wherever one looks.
+                "dueDate" => format!("{} 1200 +0", form.get(name)),
+                name => form.get(name).to_owned(),
+            };
+            account.edit(&view.order, fields.map(|name| (name.to_owned(), Value::from(value(name)))).collect()).await;
+        }
+        "photo" => make(account, view, |job| {
+            let mut item = job.picture(form.get("service"), form.get("evidence"), form.file.clone());
+            if !form.get("notes").is_empty() {
+                item.fields.insert("notes".to_owned(), Value::from(form.get("notes")));
+            }
+            item
+        })
+        .await?,
+        "item" => {
+            let service = form.get("service");
+            let pictures: Vec<(String, String)> = account
+                .items(Some(&view.order))
+                .iter()
+                .filter(|made| made.text("fileType") == "picture" && made.text("key4") == service)
+                .map(|made| (made.text("uuId").to_owned(), made.text("fileName").to_owned()))
+                .collect();
+            let count = account.items(Some(&view.order)).len();
+            match form.get("what") {
+                "survey" => make(account, view, |job| job.survey(service, &pictures)).await?,
+                "check-in" => make(account, view, |job| job.check_in()).await?,
+                "csr" => make(account, view, |job| job.csr(count)).await?,
+                "video" => {
+                    let name = bridge::secrets::hex(&Random::system().bytes::<8>());
+                    let link = desk.stand_in.video(&name, [VideoReply::Made(2_000_000)]);
+                    make(account, view, |job| job.video(service, "during", &link)).await?;
+                }
+                other => return Err(format!("a crew can't make {other:?}")),
+            }
+        }
+        "again" => account.publish_again(form.get("uuId")).await,
+        _ => return Err(format!("there is nothing here that does {action:?}")),
+    }
+    Ok(())
+}
+
+/// Lets the crew make an item of the project that is looked at.
+async fn make(
+    account: &Account,
+    view: &View,
+    item: impl FnOnce(&Job) -> crate::items::Item,
+) -> Result<(), String> {
+    let project = account.integration.project(&view.order);
+    let project = project.ok_or_else(|| format!("Pruvan has no project {:?}", view.order))?;
+    let seed = u64::from_be_bytes(Random::system().bytes::<8>());
+    let job = Job {
+        project: &project,
+        number: &view.order,
+        client_code: &account.integration.client_code,
+        username: &account.integration.username,
+        crew: CREW,
+        at: Timestamp::now(),
+        seed,
+    };
+    let item = item(&job);
+    account.begin(&view.order).await;
+    account.publish(item).await;
+    Ok(())
+}
+
+/// Sets an integration up. Where our side is at hand it gets the account, and a key.
+async fn integrate(console: &Console, desk: &Desk, form: &Form) -> Result<(), String> {
+    let username = form.get("username").to_lowercase();
+    let auto_admin = form.get("autoAdmin") == "true";
+    let kind = if form.get("kind") == "internal" { IntegrationType::Internal } else { IntegrationType::External };
+    let (url, token) = match &console.host {
+        Some(host) => (console.web_service_url.clone(), key(host, &username, kind, auto_admin).await?),
+        None => (form.get("url").trim_end_matches('/').to_owned(), form.get("token").to_owned()),
+    };
+    let integration = desk.stand_in.integrate(&url, form.get("extension"), &username, &token, kind, auto_admin);
+    desk.add(integration).tell(true, "The integration is set up. Press Validate to hand its push key over.", None);
+    Ok(())
+}
+
+/// A key for an account, which is made if need be. The oldest key goes if there is no room for another.
+async fn key(host: &HostClient, username: &str, kind: IntegrationType, auto_admin: bool) -> Result<String, String> {
+    let failed = |error: &dyn std::fmt::Display| error.to_string();
+    let path = format!("/accounts/{}", segment(username));
+    let settings = json!({ "integration": kind, "autoAdmin": auto_admin, "clientCode": "SMC" });
+    let (status, made) = host.send("PUT", &path, settings.to_string().into()).await.map_err(|error| failed(&error))?;
+    if let (201, Some(key)) = (status, made["apiKey"].as_str()) {
+        return Ok(key.to_owned());
+    }
+    if status != 200 {
+        return Err(made["detail"].as_str().unwrap_or("the account could not be made").to_owned());
+    }
+    let keys = made["keys"].as_array().cloned().unwrap_or_default();
+    if let (2.., Some(oldest)) = (keys.len(), keys.iter().min_by_key(|key| key["made"].as_str().unwrap_or_default().to_owned())) {
+        let id = segment(oldest["id"].as_str().unwrap_or_default());
+        host.send("DELETE", &format!("{path}/keys/{id}"), Vec::new()).await.map_err(|error| failed(&error))?;
+    }
+    let (_, made) = host.send("POST", &format!("{path}/keys"), Vec::new()).await.map_err(|error| failed(&error))?;
+    made["apiKey"].as_str().map(str::to_owned).ok_or_else(|| "the account got no key".to_owned())
+}
+
+/// What is done on our side, through the host's API.
+async fn ours(host: &HostClient, action: &str, view: &View, form: &Form) -> Result<String, String> {
+    let number = form.get("number");
+    let (path, body, done) = match action {
+        "push" => (order_path(view, "/push"), Map::new(), format!("{} goes with the next tick.", view.order)),
+        "retry" => (
+            path(view, &format!("/push-queue/{}/retry", segment(number))),
+            Map::new(),
+            format!("{number} goes with the next tick."),
+        ),
+        "retry-parked" => {
+            (path(view, "/push-queue/retry"), Map::new(), "All that was parked goes with the next tick.".to_owned())
+        }
+        _ => (
+            path(view, &format!("/unmatched/{}/assign", segment(form.get("uuId")))),
+            Map::from_iter([("workOrderNumber".to_owned(), Value::from(number))]),
+            format!("The item belongs to {number} from now on."),
+        ),
+    };
+    let body = if body.is_empty() { Vec::new() } else { Value::Object(body).to_string().into_bytes() };
+    let (status, reply) = host.send("POST", &path, body).await.map_err(|error| error.to_string())?;
+    match status {
+        200..300 => Ok(done),
+        _ => Err(reply["detail"].as_str().unwrap_or("our side refused it").to_owned()),
+    }
+}

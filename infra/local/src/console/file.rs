@@ -1,0 +1,101 @@
+//! Files of both sides, through this server: the page loads nothing from elsewhere, and shows no signed link.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
+
+use super::page::segment;
+use super::{Console, view::View};
+
+/// Links work for an hour.
+const FRESH: Duration = Duration::from_secs(50 * 60);
+
+/// Links that are remembered.
+const REMEMBERED: usize = 20_000;
+
+/// What may be shown: the rest is only to be saved.
+const SHOWN: [&str; 6] = ["image/jpeg", "image/png", "image/gif", "image/webp", "application/pdf", "video/mp4"];
+
+fn key(username: &str, id: &str, part: &str) -> String {
+    format!("{username}\n{id}\n{part}")
+}
+
+impl Console {
+    /// Remembers the links of an item that the host's API gave.
+    pub fn note_links(&self, view: &View, item: &Value) {
+        let Some(id) = item["uuId"].as_str() else { return };
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if links.len() > REMEMBERED {
+            links.clear();
+        }
+        for (part, link) in [("file", &item["link"]), ("video", &item["video"]["link"])] {
+            if let Some(link) = link.as_str() {
+                links.insert(key(&view.account, id, part), (link.to_owned(), Instant::now()));
+            }
+        }
+    }
+
+    fn link(&self, username: &str, id: &str, part: &str) -> Option<String> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let (link, since) = links.get(&key(username, id, part))?;
+        (since.elapsed() < FRESH).then(|| link.clone())
+    }
+}
+
+/// A file of an item on our side.
+pub async fn file(
+    State(console): State<Arc<Console>>,
+    Path((username, id, part)): Path<(String, String, String)>,
+) -> Response {
+    let missing = || (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
+    let Some(host) = &console.host else { return missing() };
+    let mut link = console.link(&username, &id, &part);
+    if link.is_none() {
+        let path = format!("/accounts/{}/uploads/{}", segment(&username), segment(&id));
+        if let Ok(item) = host.get(&path).await {
+            console.note_links(&View::default().account(&username), &item);
+            link = console.link(&username, &id, &part);
+        }
+    }
+    let Some(link) = link else { return missing() };
+    let reply = match console.client.get(link).send().await {
+        Ok(reply) if reply.status().is_success() => reply,
+        _ => return (StatusCode::BAD_GATEWAY, "the file could not be fetched from S3\n").into_response(),
+    };
+    let content_type = reply.headers().get(header::CONTENT_TYPE).cloned();
+    match reply.bytes().await {
+        Ok(bytes) => untrusted(bytes, content_type),
+        Err(_) => (StatusCode::BAD_GATEWAY, "the file broke off on its way from S3\n").into_response(),
+    }
+}
+
+/// A file of an item on Pruvan's side.
+pub async fn item(State(console): State<Arc<Console>>, Path((username, id)): Path<(String, String)>) -> Response {
+    let account = console.desk.as_ref().and_then(|desk| desk.account(&username));
+    let made = account.as_ref().and_then(|account| account.items(None).into_iter().find(|made| made.text("uuId") == id));
+    let file = account.zip(made).and_then(|(account, made)| account.file(&made).ok().flatten());
+    match file {
+        Some(file) => untrusted(file.into(), None),
+        None => (StatusCode::NOT_FOUND, "there is no such file\n").into_response(),
+    }
+}
+
+/// Bytes that came from outside: shown only if they are of a kind that can do nothing, told by what they begin with if nobody says it.
+pub fn untrusted(bytes: Bytes, content_type: Option<HeaderValue>) -> Response {
+    let said = content_type.as_ref().and_then(|value| value.to_str().ok());
+    let kind = said.unwrap_or_else(|| bridge::files::sniff(&bytes).content_type);
+    let shown = SHOWN.iter().find(|shown| kind.starts_with(**shown));
+    let mut headers = HeaderMap::new();
+    let kind = shown.copied().unwrap_or("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=600"));
+    if shown.is_none() {
+        headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    }
+    (headers, Body::from(bytes)).into_response()
+}

@@ -1,0 +1,312 @@
+//! An integration: what its user can do in Pruvan, and what Pruvan holds for it.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use bridge::secrets::hex;
+use bridge::time::Random;
+use pruvan::dates::WrittenDate;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha1::{Digest as _, Sha1};
+
+use super::{Exchange, Held, Kept, Weather, World, lock};
+use crate::projects::Projects;
+use crate::spec::{self, Service};
+use crate::wire::{Direction, Sent, masked, without};
+
+/// How long Pruvan waits for an answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What its user has typed, and the push key.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Connection {
+    /// What the user typed as the web service URL.
+    pub web_service_url: String,
+    /// What the user typed as the extension: empty or such as `html`.
+    pub extension: String,
+    /// The user name at the host.
+    pub username: String,
+    /// The API key.
+    pub token: String,
+    /// Pruvan's client code, which stands before the numbers that it shows.
+    pub client_code: String,
+    /// The secret in the push key.
+    pub(super) secret: String,
+}
+
+/// An integration as its Pruvan user has set it up.
+#[derive(Clone)]
+pub struct Integration {
+    connection: Connection,
+    stand_in_url: String,
+    state: Arc<Mutex<World>>,
+    client: reqwest::Client,
+}
+
+impl Deref for Integration {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// A call that got no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{url} could not be called: {reason}")]
+pub struct CallError {
+    url: String,
+    reason: String,
+}
+
+impl Integration {
+    pub(super) fn new(connection: Connection, stand_in_url: &str, state: Arc<Mutex<World>>) -> Integration {
+        Integration { connection, stand_in_url: stand_in_url.to_owned(), state, client: reqwest::Client::new() }
+    }
+
+    /// The push key: a secret URL.
+    pub fn push_key(&self) -> String {
+        format!("{}/api/?apiKey={}", self.stand_in_url, self.secret)
+    }
+
+    /// The Validate button.
+    pub async fn validate(&self) -> Result<Exchange, CallError> {
+        self.call("validate", json!({ "pushkey": self.push_key() }), None).await
+    }
+
+    /// The Import button (`since` in UNIX seconds), or Full Refresh without it. What comes is taken as Pruvan takes it.
+    pub async fn import(&self, since: Option<i64>) -> Result<Exchange, CallError> {
+        let began = lock(&self.state).clock.now_ms() / 1000;
+        let exchange = self.call("getWorkOrders", json!({ "timestamp": since }), None).await?;
+        if let Some(Value::Array(orders)) = exchange.reply().get("workOrders") {
+            self.held(|held| {
+                held.projects.take(orders);
+                held.imported = Some(began);
+            });
+        }
+        Ok(exchange)
+    }
+
+    /// The Import button: all that has changed since the last import that succeeded.
+    pub async fn import_changes(&self) -> Result<Exchange, CallError> {
+        let since = self.held(|held| held.imported);
+        self.import(since).await
+    }
+
+    /// When the last import that succeeded began, in UNIX seconds.
+    pub fn imported(&self) -> Option<i64> {
+        self.held(|held| held.imported)
+    }
+
+    /// Publishes an item.
+    pub async fn publish(&self, fields: Value, file: Option<(&str, &[u8])>) -> Result<Exchange, CallError> {
+        self.call("uploadPictures", fields, file).await
+    }
+
+    /// Pruvan's people or crews change a project's status, and Pruvan reports it. A field status of `complete` makes the office
+    /// status so.
+    pub async fn change_status(&self, number: &str, status: &str, field_status: &str) -> Result<Exchange, CallError> {
+        self.edit(number, json!({ "status": status, "fieldStatus": field_status })).await
+    }
+
+    /// Pruvan's people or crews change fields of a project (`status`, `fieldStatus`, `dueDate`), and Pruvan reports how it stands.
+    pub async fn edit(&self, number: &str, fields: Value) -> Result<Exchange, CallError> {
+        let report = self.held(|held| {
+            let project = held.projects.by_number.entry(number.to_owned()).or_default();
+            if let Value::Object(fields) = fields {
+                project.extend(fields);
+            }
+            let field = |name: &str| project.get(name).cloned().unwrap_or_default();
+            let due = WrittenDate::parse(&field("dueDate")).ok().and_then(|date| date.instant().ok());
+            json!({
+                "workOrderNumber": format!("{}::{number}", self.client_code),
+                "clientStatus": field("clientStatus"),
+                "status": field("status"),
+                "fieldStatus": field("fieldStatus"),
+                "dueDate": due.map(|at| at.as_second()),
+            })
+        });
+        self.call("status", json!({ "workOrders": [report] }), None).await
+    }
+
+    /// What Pruvan holds of a work order.
+    pub fn project(&self, number: &str) -> Option<Map<String, Value>> {
+        self.held(|held| held.projects.by_number.get(number).cloned())
+    }
+
+    /// How many work orders Pruvan holds.
+    pub fn projects(&self) -> usize {
+        self.held(|held| held.projects.by_number.len())
+    }
+
+    /// The projects, and the rules by which they are held, to look at and to change.
+    pub fn rules<T>(&self, of: impl FnOnce(&mut Projects) -> T) -> T {
+        self.held(|held| of(&mut held.projects))
+    }
+
+    /// Pushes to come with this key get this, one after another.
+    pub fn forecast(&self, weather: impl IntoIterator<Item = Weather>) {
+        self.held(|held| held.weather.extend(weather));
+    }
+
+    /// All pushes to come with this key get this, after what was forecast. [`Weather::Slow`] slows Pruvan's own calls, too, and after
+    /// [`Weather::Lost`] their answers get lost.
+    pub fn settle(&self, climate: Weather) {
+        self.held(|held| held.climate = climate);
+    }
+
+    /// Forgets what was forecast.
+    pub fn clear_sky(&self) {
+        self.held(|held| held.weather.clear());
+    }
+
+    /// How many calls that were cut off are still to take effect.
+    pub fn late_effects(&self) -> usize {
+        self.held(|held| held.late.len())
+    }
+
+    /// The pushes that came, as JSON, oldest first.
+    pub fn pushes(&self) -> Vec<Value> {
+        self.held(|held| held.pushes.clone())
+    }
+
+    /// The integration is deleted in Pruvan, and its push key with it.
+    pub fn kill_push_key(&self) {
+        self.held(|held| held.dead = true);
+    }
+
+    /// The last exchange of this integration, on the wire.
+    pub fn last_exchange(&self) -> Option<u64> {
+        let wire = lock(&self.state).wire.clone();
+        wire.last(1, |exchange| exchange.username == self.username).first().map(|exchange| exchange.id)
+    }
+
+    /// Whether its push key is no longer one that Pruvan knows.
+    pub fn is_dead(&self) -> bool {
+        self.held(|held| held.dead)
+    }
+
+    /// What is to be kept of it between runs.
+    pub fn keep(&self) -> Kept {
+        self.held(|held| Kept {
+            connection: self.connection.clone(),
+            dead: held.dead,
+            imported: held.imported,
+            projects: held.projects.clone(),
+        })
+    }
+
+    fn held<T>(&self, of: impl FnOnce(&mut Held) -> T) -> T {
+        let mut world = lock(&self.state);
+        let now = world.clock.now_ms();
+        let held = world.integrations.entry(self.secret.clone()).or_default();
+        held.catch_up(now);
+        of(held)
+    }
+
+    /// Calls a web service with these fields beside the credentials.
+    pub async fn call(&self, service: &str, fields: Value, file: Option<(&str, &[u8])>) -> Result<Exchange, CallError> {
+        let dot = if self.extension.is_empty() { "" } else { "." };
+        let url = format!("{}/{service}{dot}{}", self.web_service_url, self.extension);
+        let password = hex(&Sha1::digest(self.token.as_bytes()));
+        let mut payload = json!({ "username": self.username, "password": password, "token": self.token });
+        if let (Value::Object(payload), Value::Object(fields)) = (&mut payload, fields) {
+            payload.extend(fields);
+        }
+        let (climate, wire, at) = {
+            let world = lock(&self.state);
+            let held = world.integrations.get(&self.secret);
+            let climate = held.map(|held| held.climate.clone()).unwrap_or_default();
+            (climate, world.wire.clone(), world.clock.now_ms())
+        };
+        let sent = payload.to_string();
+        let (content_type, body) = multipart(&sent, file);
+        let since = Instant::now();
+        if let Weather::Slow(wait) = climate {
+            tokio::time::sleep(wait).await;
+        }
+        let answer = self.post(&url, &content_type, body).await;
+        let mut exchange = Exchange {
+            id: 0,
+            at,
+            took_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            direction: Direction::ToHost,
+            username: self.username.clone(),
+            service: service.to_owned(),
+            method: "POST",
+            url: url.clone(),
+            content_type: content_type.split(';').next().unwrap_or_default().to_owned(),
+            payload: masked(&payload),
+            file: file.map(|(name, bytes)| (name.to_owned(), bytes.len())),
+            status: 0,
+            reply_type: String::new(),
+            body: String::new(),
+            error: None,
+            breaches: Vec::new(),
+            sent: Sent {
+                url: url.clone().into(),
+                payload: sent.into(),
+                file: file.map(|(_, bytes)| Bytes::copy_from_slice(bytes)),
+            },
+        };
+        match answer {
+            Ok(_) if matches!(climate, Weather::Lost(_)) => {
+                exchange.error = Some("the answer was lost; what was asked for has been done".to_owned());
+            }
+            Ok((status, reply_type, body)) => {
+                let service = Service::ALL.into_iter().find(|known| known.name() == service);
+                if let Some(service) = service {
+                    exchange.breaches = spec::reply(service, status, Some(&reply_type), &body);
+                }
+                let body = String::from_utf8_lossy(&body);
+                exchange.body = without(&body, &[&self.token, &password, &self.secret]);
+                (exchange.status, exchange.reply_type) = (status, reply_type);
+            }
+            Err(reason) => exchange.error = Some(reason),
+        }
+        let exchange = wire.put(exchange);
+        match exchange.error {
+            Some(reason) => Err(CallError { url, reason }),
+            None => Ok(exchange),
+        }
+    }
+
+    async fn post(&self, url: &str, content_type: &str, body: Vec<u8>) -> Result<(u16, String, Bytes), String> {
+        let failed = |error: reqwest::Error| reason(&error.without_url());
+        let request = self.client.post(url).header("content-type", content_type).timeout(TIMEOUT).body(body);
+        let reply = request.send().await.map_err(failed)?;
+        let status = reply.status().as_u16();
+        let reply_type = reply.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let reply_type = reply_type.unwrap_or_default().to_owned();
+        Ok((status, reply_type, reply.bytes().await.map_err(failed)?))
+    }
+}
+
+/// The innermost reason, which says most.
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// A body as Pruvan sends it: multipart, under the specification's own spelling of the header.
+pub fn multipart(payload: &str, file: Option<(&str, &[u8])>) -> (String, Vec<u8>) {
+    let boundary = format!("----Pruvan{}", hex(&Random::system().bytes::<12>()));
+    let mut body =
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{payload}\r\n").into_bytes();
+    if let Some((name, bytes)) = file {
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    (format!("Mulipart/Form-Data; boundary={boundary}"), body)
+}
