@@ -21,9 +21,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::host_client::{CallError, HostClient, Signer, segment, variable};
+use crate::spec::Service;
 use crate::stand_in::multipart;
 use crate::system::StartError;
-use replies::{NO_ORDER, Reply, Service, is_general_refusal, taken_anyway};
+use replies::{NO_ORDER, Reply, is_general_refusal, taken_anyway};
 pub use report::{Fault, Outcome, Report, Row};
 
 /// The account that is made for it. Nobody else uses it.

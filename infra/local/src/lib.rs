@@ -15,6 +15,7 @@ pub mod host_client;
 pub mod import;
 pub mod projects;
 pub mod s3_store;
+pub mod spec;
 pub mod stand_in;
 pub mod stores;
 pub mod system;

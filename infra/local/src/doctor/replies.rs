@@ -1,39 +1,14 @@
 //! The replies that the specification documents, and what to do about others.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::report::Fault;
+use crate::spec::{Service, is_documented, is_documented_refusal};
 
 /// The order that no account has.
 pub const NO_ORDER: &str = "doctor-no-such-order";
 
-/// One of the four web services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
-    /// *The validate Web Service*.
-    Validate,
-    /// *The getWorkOrders Web Service*.
-    GetWorkOrders,
-    /// *The uploadPictures Web Service*.
-    UploadPictures,
-    /// *The status Web Service*.
-    Status,
-}
-
 impl Service {
-    /// All four, as the specification has them.
-    pub const ALL: [Service; 4] = [Service::Validate, Service::GetWorkOrders, Service::UploadPictures, Service::Status];
-
-    /// As it stands in the URL.
-    pub fn name(self) -> &'static str {
-        match self {
-            Service::Validate => "validate",
-            Service::GetWorkOrders => "getWorkOrders",
-            Service::UploadPictures => "uploadPictures",
-            Service::Status => "status",
-        }
-    }
-
     /// As it is called in the template.
     fn function(self) -> &'static str {
         match self {
@@ -45,59 +20,50 @@ impl Service {
     }
 
     /// The reply to a call with the right key; of `status`, to a report of [`NO_ORDER`].
-    fn documented(self) -> &'static str {
-        match self {
-            Service::Validate => r#"{"error":"","validated":true}"#,
-            Service::GetWorkOrders => r#"{"workOrders":[...],"error":""}"#,
-            Service::UploadPictures => r#"{"status":true,"error":null}"#,
-            Service::Status => r#"{"status":false,"error":[{"workOrderNumber":"...","error":"..."}]}"#,
-        }
+    fn due(self) -> &'static str {
+        if self == Service::Status { self.documented_refusal() } else { self.documented() }
     }
 
     /// The reply to a call with a wrong key.
-    fn documented_refusal(self) -> &'static str {
+    fn due_refusal(self) -> &'static str {
         match self {
             Service::Validate => r#"{"error":"invalid username or password","validated":false}"#,
-            Service::GetWorkOrders => r#"{"error":"..."}"#,
-            Service::UploadPictures => r#"{"status":false,"error":"..."}"#,
-            Service::Status => Service::Status.documented(),
+            _ => self.documented_refusal(),
         }
     }
 
-    fn is_documented(self, reply: &Value) -> bool {
+    fn is_due(self, reply: &Value) -> bool {
         match self {
-            Service::Validate => *reply == json!({ "error": "", "validated": true }),
             Service::GetWorkOrders => {
                 let numbered = |order: &Value| order["workOrderNumber"].is_string();
-                let orders = reply["workOrders"].as_array();
-                reply["error"] == "" && orders.is_some_and(|orders| orders.iter().all(numbered))
+                is_documented(self, reply)
+                    && reply["workOrders"].as_array().is_some_and(|orders| orders.iter().all(numbered))
             }
-            Service::UploadPictures => *reply == json!({ "status": true, "error": null }),
             Service::Status => {
-                let reason = &reply["error"][0]["error"];
-                let record = json!([{ "workOrderNumber": NO_ORDER, "error": reason }]);
-                is_text(reason) && *reply == json!({ "status": false, "error": record })
+                let records = reply["error"].as_array();
+                let only = records
+                    .is_some_and(|records| matches!(records.as_slice(), [one] if one["workOrderNumber"] == NO_ORDER));
+                is_documented_refusal(self, reply) && only
             }
+            _ => is_documented(self, reply),
         }
     }
 
-    fn is_documented_refusal(self, reply: &Value) -> bool {
-        let reason = &reply["error"];
+    fn is_due_refusal(self, reply: &Value) -> bool {
         match self {
-            Service::Validate => *reply == json!({ "error": "invalid username or password", "validated": false }),
-            Service::GetWorkOrders => is_text(reason) && *reply == json!({ "error": reason }),
-            Service::UploadPictures => is_text(reason) && *reply == json!({ "status": false, "error": reason }),
-            Service::Status => Service::Status.is_documented(reply),
+            Service::Validate => is_documented_refusal(self, reply) && reply["error"] == "invalid username or password",
+            Service::Status => self.is_due(reply),
+            _ => is_documented_refusal(self, reply),
         }
     }
 
     /// Whether a reply to the right key is the documented one.
-    pub fn judge(self, reply: &Reply) -> Result<(), Fault> {
+    pub(super) fn judge(self, reply: &Reply) -> Result<(), Fault> {
         let body = self.json_of(reply)?;
         let said = body["error"].as_str().or(body["error"][0]["error"].as_str()).unwrap_or_default();
         let not_taken = said.contains("invalid username or password");
         // A refusal of status has the shape of what it says of an unknown order.
-        if self.is_documented(&body) && !not_taken {
+        if self.is_due(&body) && !not_taken {
             return Ok(());
         }
         let next = if said.contains("not available") {
@@ -105,15 +71,15 @@ impl Service {
         } else if not_taken {
             "the key that this run made or was given was refused: look whether other services took it; if they did, deploy anew".to_owned()
         } else {
-            format!("documented is {}: see that the latest version is deployed at this URL", self.documented())
+            format!("documented is {}: see that the latest version is deployed at this URL", self.due())
         };
         Err(Fault::new(reply.seen(), next))
     }
 
     /// Whether a reply to a wrong key refuses it as documented.
-    pub fn judge_refusal(self, reply: &Reply) -> Result<(), Fault> {
+    pub(super) fn judge_refusal(self, reply: &Reply) -> Result<(), Fault> {
         let body = self.json_of(reply)?;
-        if self.is_documented_refusal(&body) {
+        if self.is_due_refusal(&body) {
             return Ok(());
         }
         let taken = match self {
@@ -121,7 +87,7 @@ impl Service {
             Service::GetWorkOrders => body["workOrders"].is_array(),
             Service::UploadPictures | Service::Status => body["status"] == true,
         };
-        let next = if taken { taken_anyway(self) } else { format!("documented is {}", self.documented_refusal()) };
+        let next = if taken { taken_anyway(self) } else { format!("documented is {}", self.due_refusal()) };
         Err(Fault::new(reply.seen(), next))
     }
 
@@ -202,6 +168,8 @@ pub fn is_general_refusal(reply: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn reply(status: u16, content_type: &str, text: &str) -> Reply {
@@ -240,7 +208,7 @@ mod tests {
         ];
         for (service, text) in bad {
             let fault = service.judge(&json_reply(text)).unwrap_err();
-            assert!(fault.next.starts_with(&format!("documented is {}", service.documented())), "{fault:?}");
+            assert!(fault.next.starts_with(&format!("documented is {}", service.due())), "{fault:?}");
         }
     }
 
