@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -94,6 +94,17 @@ impl Console {
         desk + self.activity.as_ref().map_or(0, |count| count.load(std::sync::atomic::Ordering::Relaxed))
     }
 
+    /// Why a request is not answered, if it isn't.
+    fn why_not(&self, method: &Method, headers: &HeaderMap) -> Option<&'static str> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !self.is_ours(text("host")) {
+            return Some("the console answers only under its own address");
+        }
+        let origin = text("origin").trim_start_matches("http://");
+        let elsewhere = matches!(text("sec-fetch-site"), "cross-site" | "same-site") || !(origin.is_empty() || self.is_ours(origin));
+        (elsewhere && method != Method::GET).then_some("the console takes nothing from other pages")
+    }
+
     /// The address of the server itself, as browsers send it.
     fn is_ours(&self, authority: &str) -> bool {
         let port = Url::parse(&self.url).ok().and_then(|url| url.port_or_known_default());
@@ -105,16 +116,8 @@ impl Console {
 /// The console shows keys to whoever asks, so other pages in the same browser must not be able to: neither by a name of theirs that leads
 /// here, nor by a form of theirs that is sent here.
 async fn guard(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
-    let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let refused = |why: &str| (StatusCode::FORBIDDEN, format!("{why}: open {}/console\n", console.url)).into_response();
-    if !console.is_ours(text(header::HOST)) {
-        return refused("the console answers only under its own address");
-    }
-    let from = text(HeaderName::from_static("sec-fetch-site"));
-    let origin = text(header::ORIGIN).trim_start_matches("http://");
-    let elsewhere = matches!(from, "cross-site" | "same-site") || !(origin.is_empty() || console.is_ours(origin));
-    if elsewhere && request.method() != Method::GET {
-        return refused("the console takes nothing from other pages");
+    if let Some(why) = console.why_not(request.method(), request.headers()) {
+        return (StatusCode::FORBIDDEN, format!("{why}: open {}/console\n", console.url)).into_response();
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -101,18 +101,7 @@ pub async fn run(options: &Options) -> Result<Report, StartError> {
 /// The web service URL, and the host's API if it is at hand.
 async fn find(options: &Options) -> Result<(Url, Option<HostClient>), StartError> {
     if let Some(stack) = &options.stack {
-        let region = options.region.clone().or_else(|| variable("AWS_REGION"));
-        let region = region.or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned());
-        let signer = Signer::from_environment(Some(region.clone()))?;
-        let mut outputs = stack::outputs(&stack::endpoint(&region), &signer, &region, stack).await?;
-        let mut output = |name: &str| {
-            outputs.remove(name).ok_or_else(|| {
-                StartError(format!(
-                    "stack {stack:?} has no output {name}: it is another system's, or still being made; aws cloudformation describe-stacks --stack-name {stack} --region {region} tells"
-                ))
-            })
-        };
-        let (url, host) = (output("WebServiceUrl")?, output("HostUrl")?);
+        let (url, host) = urls_of(stack, options.region.as_deref()).await?;
         return Ok((web_service_url(&url)?, Some(HostClient::new(&host)?)));
     }
     let url = web_service_url(options.url.as_deref().unwrap_or_default())?;
@@ -125,8 +114,24 @@ async fn find(options: &Options) -> Result<(Url, Option<HostClient>), StartError
     Ok((url, host.map(|host| HostClient::new(&host)).transpose()?))
 }
 
+/// The outputs `WebServiceUrl` and `HostUrl` of a deployed stack.
+pub(crate) async fn urls_of(stack: &str, region: Option<&str>) -> Result<(String, String), StartError> {
+    let region = region.map(str::to_owned).or_else(|| variable("AWS_REGION"));
+    let region = region.or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned());
+    let signer = Signer::from_environment(Some(region.clone()))?;
+    let mut outputs = stack::outputs(&stack::endpoint(&region), &signer, &region, stack).await?;
+    let mut output = |name: &str| {
+        outputs.remove(name).ok_or_else(|| {
+            StartError(format!(
+                "stack {stack:?} has no output {name}: it is another system's, or still being made; aws cloudformation describe-stacks --stack-name {stack} --region {region} tells"
+            ))
+        })
+    };
+    Ok((output("WebServiceUrl")?, output("HostUrl")?))
+}
+
 /// Reads the URL that is typed into Pruvan. Only on this machine may it be one without TLS: a key would go over the net in the clear.
-fn web_service_url(text: &str) -> Result<Url, StartError> {
+pub(crate) fn web_service_url(text: &str) -> Result<Url, StartError> {
     let url = Url::parse(text.trim().trim_end_matches('/'));
     let url = url.ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
     let url = url.ok_or_else(|| {

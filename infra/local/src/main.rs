@@ -3,13 +3,22 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bridge::record::Lines;
 use bridge::settings::Settings;
+use bridge::time::Clock;
 use clap::{Parser, Subcommand};
+use local::console::Console;
+use local::desk::Desk;
+use local::host_client::HostClient;
+use local::stand_in::StandIn;
 use local::{Options, System, system::StartError};
 use pruvan::import::Choices;
+use pruvan::integration::IntegrationType;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -36,12 +45,19 @@ struct Arguments {
     /// Divide the long waits (backoff, the hourly window) by this; never leases or network time-outs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     time_scale: u32,
+    /// Fill it with sample data: three accounts, 200 orders around one town, photos, surveys and a few failures
+    #[arg(long)]
+    sample: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show our side of a deployed stack on a page on this machine, with the AWS credentials of the environment
+    Console(local::serve::ConsoleOptions),
+    /// Play Pruvan alone, on a page on this machine, against any implementation of the four web services
+    Pruvan(local::serve::PruvanOptions),
     /// Make a scripted round trip against a stand-in for Pruvan, print each step, and exit 0 only if all of it held
     Demo,
     /// Check a deployment, or the system on this machine, from outside as Pruvan calls it, and say of each fault what to do
@@ -99,6 +115,11 @@ async fn main() -> ExitCode {
     let filter = bridge::log::filter(ours, LevelFilter::ERROR);
     tracing_subscriber::registry().with(people.with_filter(filter)).init();
     let done = match arguments.command {
+        Some(Command::Console(options)) => page(local::serve::console(&options).await).await,
+        Some(Command::Pruvan(mut options)) => {
+            options.key = pruvan_key();
+            page(local::serve::pruvan(&options).await).await
+        }
         Some(Command::Demo) => local::demo::run().await.map_err(|error| (1, error.to_string())),
         Some(Command::Doctor(options)) => match doctor(options).await {
             Ok(true) => Ok(()),
@@ -128,16 +149,32 @@ async fn main() -> ExitCode {
 
 async fn serve(arguments: Arguments) -> Result<(), StartError> {
     let data = (!arguments.memory).then_some(arguments.data);
+    let (listener, url) = local::stores::listen(arguments.port).await?;
+    let activity = Arc::new(AtomicU64::new(0));
+    let desk = Desk::open(data.as_ref().map(|data| data.join("pruvan")).as_deref(), StandIn::at(&url, Clock::system()))?;
+    let mut console = Console::new(&url, "on this machine", Some(desk.clone()), Some(HostClient::new(&url)?));
+    console.activity = Some(activity.clone());
+    let pages = desk.stand_in.routes().merge(console.routes());
+    let lines = Lines::new("PruvanBridge/local", move |line| {
+        if say(line) {
+            activity.fetch_add(1, Ordering::Relaxed);
+        }
+    });
     let system = System::start(Options {
-        listener: Some(local::stores::listen(arguments.port).await?),
+        listener: Some((listener, url)),
+        pages,
         data: data.clone(),
         tick: Some(Duration::from_secs(arguments.tick)),
         time_scale: arguments.time_scale,
-        lines: Lines::new("PruvanBridge/local", say),
+        lines,
         ..Options::default()
     })
     .await?;
     let key = example_key(&system, data.as_deref()).await?;
+    if let (Some(key), None) = (&key, desk.account("example")) {
+        let url = &system.gateway_url;
+        desk.add(desk.stand_in.integrate(url, "html", "example", key, IntegrationType::External, false));
+    }
     welcome(&system, key.as_deref());
     let ready =
         json!({ "gateway": system.gateway_url, "dynamodb": system.stores.dynamodb_url, "s3": system.stores.s3_url });
@@ -148,15 +185,15 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
     interrupted().await;
     eprintln!("stopping");
     system.stop().await;
-    Ok(())
+    desk.save()
 }
 
-/// A line about a request or a tick, for people. Ticks that found nothing to do are not worth one.
-fn say(line: &Value) {
+/// Tells people of a request or a tick, and whether it did: ticks that found nothing to do are not worth a line.
+fn say(line: &Value) -> bool {
     let idle =
         ["Pushed", "Refused", "Fetched", "Expired"].iter().all(|count| line[*count].as_f64().unwrap_or(0.0) == 0.0);
     if line["message"] == "tick.done" && line["outcome"] == "ok" && idle {
-        return;
+        return false;
     }
     let left_out =
         ["timestamp", "level", "message", "Function", "outcome", "_aws", "requestId", "gatewayRequestId", "Requests"];
@@ -168,11 +205,26 @@ fn say(line: &Value) {
         "failed" => tracing::error!("{function} {outcome} {}", told.join(" ")),
         _ => tracing::info!("{function} {outcome} {}", told.join(" ")),
     }
+    true
+}
+
+/// A key that isn't given on the command line, where others would see it.
+fn pruvan_key() -> Option<SecretString> {
+    std::env::var("PRUVAN_KEY").ok().filter(|key| !key.is_empty()).map(Into::into)
+}
+
+/// Serves a page until it is interrupted.
+async fn page(page: Result<local::serve::Page, StartError>) -> Result<(), (u8, String)> {
+    let failed = |error: StartError| (2, error.to_string());
+    let page = page.map_err(failed)?;
+    eprintln!("{}\n\n  {}\n\nCtrl-C stops it.", page.about, page.url);
+    interrupted().await;
+    page.stop().map_err(failed)
 }
 
 /// True if nothing is wrong.
 async fn doctor(mut options: local::doctor::Options) -> Result<bool, StartError> {
-    options.key = std::env::var("PRUVAN_KEY").ok().filter(|key| !key.is_empty()).map(Into::into);
+    options.key = pruvan_key();
     let report = local::doctor::run(&options).await?;
     let mut stdout = std::io::stdout();
     let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -244,6 +296,7 @@ fn welcome(system: &System, key: Option<&str>) {
     let order = r#"{"address1":"110 East Main Street","city":"Round Rock","state":"TX","zip":"78664","services":[{"serviceName":"Task"}]}"#;
     eprintln!(
         "Pruvan Bridge is running on this machine. Ctrl-C stops it.\n\n\
+         A page that plays Pruvan and shows our side and the wire between them:\n\n  {url}/console\n\n\
          To type into Pruvan (Integrations, New, Pruvan APIv2; Pruvan itself needs a public https address):\n  \
            URL        {url}\n  \
            Extension  html   (or none, php, svc, aspx)\n  \

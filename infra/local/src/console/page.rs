@@ -116,9 +116,8 @@ pub fn text(value: &Value) -> String {
 
 /// An instant, short, in UTC: the time of today, or the day with it.
 pub fn time(at: Timestamp) -> Markup {
-    let utc = at.to_zoned(jiff::tz::TimeZone::UTC);
-    let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() == utc.date();
-    let shown = utc.strftime(if today { "%H:%M:%S" } else { "%b %-d, %H:%M" }).to_string();
+    let date = |at: Timestamp| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+    let shown = at.strftime(if date(Timestamp::now()) == date(at) { "%H:%M:%S" } else { "%b %-d, %H:%M" }).to_string();
     html! { time datetime=(at.to_string()) title={ (at.to_string()) } { (shown) } }
 }
 

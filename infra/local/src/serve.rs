@@ -1,0 +1,139 @@
+//! Pages without a system on this machine: our side of a deployed stack, and Pruvan alone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bridge::time::Clock;
+use pruvan::integration::IntegrationType;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::task::JoinHandle;
+
+use crate::console::Console;
+use crate::desk::Desk;
+use crate::doctor;
+use crate::host_client::HostClient;
+use crate::stand_in::StandIn;
+use crate::stores::listen;
+use crate::system::StartError;
+
+/// A page that is served.
+pub struct Page {
+    /// Where it is.
+    pub url: String,
+    /// What it shows.
+    pub about: String,
+    desk: Option<Arc<Desk>>,
+    server: JoinHandle<()>,
+}
+
+impl Page {
+    /// Stops it and keeps what is to be kept.
+    pub fn stop(self) -> Result<(), StartError> {
+        self.server.abort();
+        self.desk.map_or(Ok(()), |desk| desk.save())
+    }
+}
+
+/// Our side of a deployed stack.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConsoleOptions {
+    /// Name of the stack
+    #[arg(long, value_name = "NAME", required_unless_present = "host_url")]
+    pub stack: Option<String>,
+    /// Region of the stack [default: AWS_REGION, AWS_DEFAULT_REGION or us-east-1]
+    #[arg(long, requires = "stack")]
+    pub region: Option<String>,
+    /// Base URL of the host's API, instead of a stack's name: its output HostUrl
+    #[arg(long, conflicts_with = "stack")]
+    pub host_url: Option<String>,
+    /// Port of the page on 127.0.0.1; 0 picks a free one
+    #[arg(long, default_value_t = 9001)]
+    pub port: u16,
+}
+
+/// Pruvan alone.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PruvanOptions {
+    /// Web service URL of the implementation, as it is typed into Pruvan
+    #[arg(long)]
+    pub url: String,
+    /// Extension of the web services: html, php, svc, aspx or empty
+    #[arg(long, default_value = "html")]
+    pub extension: String,
+    /// The user name there
+    #[arg(long)]
+    pub username: String,
+    /// The API key. Others on this machine can see command lines: the environment variable PRUVAN_KEY is safer
+    #[arg(long)]
+    pub token: Option<SecretString>,
+    /// What PRUVAN_KEY holds.
+    #[arg(skip)]
+    pub key: Option<SecretString>,
+    /// The host's own users (internal), rather than a vendor's (external)
+    #[arg(long)]
+    pub internal: bool,
+    /// The option auto_admin of an external integration
+    #[arg(long, conflicts_with = "internal")]
+    pub auto_admin: bool,
+    /// Where the implementation reaches this machine, such as the https address of a tunnel to --port: push keys begin with it
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Port on 127.0.0.1; 0 picks a free one
+    #[arg(long, default_value_t = 9001)]
+    pub port: u16,
+    /// Folder for what Pruvan holds, kept between runs; nothing is kept without it
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// Serves our side of a stack.
+pub async fn console(options: &ConsoleOptions) -> Result<Page, StartError> {
+    let (host, place) = match (&options.host_url, &options.stack) {
+        (Some(url), _) => (HostClient::new(url)?, url.clone()),
+        (None, stack) => {
+            let stack = stack.as_deref().unwrap_or_default();
+            let (_, host_url) = doctor::urls_of(stack, options.region.as_deref()).await?;
+            (HostClient::new(&host_url)?, format!("stack {stack}"))
+        }
+    };
+    // Before a page is opened that could only say so.
+    host.get("/accounts").await?;
+    let (listener, url) = listen(options.port).await?;
+    let console = Console::new(&url, &place, None, Some(host));
+    Ok(Page { about: format!("Our side, {place}:"), url: format!("{url}/console"), desk: None, server: serve(listener, console.routes()) })
+}
+
+/// Serves a Pruvan with one integration.
+pub async fn pruvan(options: &PruvanOptions) -> Result<Page, StartError> {
+    let token = options.token.as_ref().or(options.key.as_ref()).ok_or_else(|| {
+        StartError("give the API key, in the environment variable PRUVAN_KEY or with --token".to_owned())
+    })?;
+    let web_service_url = doctor::web_service_url(&options.url)?;
+    let web_service_url = web_service_url.as_str().trim_end_matches('/');
+    let (listener, url) = listen(options.port).await?;
+    let reached = options.public_url.as_deref().unwrap_or(&url).trim_end_matches('/').to_owned();
+    let desk = Desk::open(options.data.as_deref(), StandIn::at(&reached, Clock::system()))?;
+    let kind = if options.internal { IntegrationType::Internal } else { IntegrationType::External };
+    let username = options.username.trim();
+    let known = desk.account(username).is_some_and(|account| {
+        account.integration.web_service_url == web_service_url && account.integration.token == token.expose_secret()
+    });
+    if !known {
+        let token = token.expose_secret();
+        let extension = options.extension.trim_start_matches('.');
+        desk.add(desk.stand_in.integrate(web_service_url, extension, username, token, kind, options.auto_admin));
+    }
+    let mut console = Console::new(&url, &format!("Pruvan for {web_service_url}"), Some(desk.clone()), None);
+    web_service_url.clone_into(&mut console.web_service_url);
+    let routes = desk.stand_in.routes().merge(console.routes());
+    let about = format!("A Pruvan for {web_service_url}, whose push keys begin with {reached}:");
+    Ok(Page { about, url: format!("{url}/console"), desk: Some(desk), server: serve(listener, routes) })
+}
+
+fn serve(listener: tokio::net::TcpListener, routes: axum::Router) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, routes).await {
+            tracing::error!(%error, "page.stopped");
+        }
+    })
+}
