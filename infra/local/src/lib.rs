@@ -24,4 +24,5 @@ pub mod system;
 pub mod template;
 pub mod wire;
 
+pub use pictures as picture;
 pub use system::{Options, System};
