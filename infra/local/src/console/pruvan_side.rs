@@ -1,7 +1,7 @@
 //! Pruvan's side: the accounts' integrations, the projects as Pruvan holds them, and what its people and crews can do.
 
 use jiff::Timestamp;
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use pruvan::integration::IntegrationType;
 use pruvan::status::{FieldStatus, OfficeStatus};
 use serde_json::{Map, Value};
@@ -203,7 +203,7 @@ fn whole(account: &Account, project: &Map<String, Value>, view: &View) -> Markup
             ("Assigned to", shown("assignedTo")),
             ("Client status", shown("clientStatus")),
             ("Info", shown("workOrderInfo")),
-            ("Instructions", shown("instructions")),
+            ("Instructions", webview(&field("instructions"))),
             ("Client instructions", shown("clientInstructions")),
         ]))
         table {
@@ -211,7 +211,7 @@ fn whole(account: &Account, project: &Map<String, Value>, view: &View) -> Markup
             thead { tr { th scope="col" { "Name" } th scope="col" { "Survey" } th scope="col" { "Instructions" } } }
             tbody {
                 @for service in &services {
-                    tr { th scope="row" { (plain(&service["serviceName"])) } td { (plain(&service["survey"])) } td { (plain(&service["instructions"])) } }
+                    tr { th scope="row" { (plain(&service["serviceName"])) } td { (plain(&service["survey"])) } td { (webview(&text(&service["instructions"]))) } }
                 }
             }
         }
@@ -219,6 +219,11 @@ fn whole(account: &Account, project: &Map<String, Value>, view: &View) -> Markup
         (crew(&services, view))
         (items(account, view))
     }
+}
+
+/// Instructions as the device shows them.
+fn webview(instructions: &str) -> Markup {
+    html! { @if !instructions.is_empty() { div.webview hx-ignore { (PreEscaped(pruvan::html::light(instructions).0)) } } }
 }
 
 fn office(project: &Map<String, Value>, view: &View) -> Markup {

@@ -104,10 +104,7 @@ pub async fn whole(State(console): State<Arc<Console>>, Path(id): Path<u64>) -> 
         Value::String(text) => text.clone(),
         json => pretty(json),
     };
-    let body = match serde_json::from_str::<Value>(&exchange.body) {
-        Ok(json) => pretty(&json),
-        Err(_) => exchange.body.clone(),
-    };
+    let body = in_order(&exchange.body).unwrap_or_else(|| exchange.body.clone());
     html! {
         div.exchange {
             @if !exchange.breaches.is_empty() {
@@ -133,6 +130,14 @@ pub async fn whole(State(console): State<Arc<Console>>, Path(id): Path<u64>) -> 
     .into_response()
 }
 
+/// JSON for people, its fields in the order that they came in; `None` if it is none.
+fn in_order(json: &str) -> Option<String> {
+    let (mut text, mut read) = (Vec::new(), serde_json::Deserializer::from_str(json));
+    serde_transcode::transcode(&mut read, &mut serde_json::Serializer::pretty(&mut text)).ok()?;
+    read.end().ok()?;
+    String::from_utf8(text).ok()
+}
+
 fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}\n\u{2026} and {} more", &text[..end], size(text.len() - end)),
@@ -152,5 +157,16 @@ pub async fn part(State(console): State<Arc<Console>>, Path((id, part)): Path<(u
             None => gone(),
         },
         _ => gone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_keeps_its_order() {
+        assert_eq!(in_order(r#"{"b":1.50,"a":[]}"#).as_deref(), Some("{\n  \"b\": 1.5,\n  \"a\": []\n}"));
+        assert_eq!((in_order("<html>"), in_order("{} {}")), (None, None));
     }
 }
