@@ -13,7 +13,6 @@ pub mod functions;
 pub mod gateway;
 pub mod host_client;
 pub mod import;
-pub mod items;
 pub mod projects;
 pub mod s3_store;
 pub mod serve;
