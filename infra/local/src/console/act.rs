@@ -14,9 +14,10 @@ use serde_json::{Map, Value, json};
 use super::our_side::{order_path, path};
 use super::page::segment;
 use super::{Console, view::View};
-use crate::desk::{Account, Desk, Sky};
+use crate::desk::{Account, Desk, Made, Sky};
 use crate::host_client::HostClient;
-use crate::items::Job;
+use crate::items::{Item, Job, Taken};
+use crate::questions::{INSPECTION, inspection};
 use crate::stand_in::VideoReply;
 
 /// The crew that makes things here.
@@ -105,7 +106,8 @@ async fn pruvan(desk: &Desk, account: &Account, action: &str, view: &View, form:
             account.edit(&view.order, fields.map(|name| (name.to_owned(), Value::from(value(name)))).collect()).await;
         }
         "photo" => make(account, view, |job| {
-            let mut item = job.picture(form.get("service"), form.get("evidence"), form.file.clone());
+            let file = form.file.as_ref().map(|(name, bytes)| (name.as_str(), bytes.clone()));
+            let mut item = job.picture(form.get("service"), form.get("evidence"), file);
             if !form.get("notes").is_empty() {
                 item.fields.insert("notes".to_owned(), Value::from(form.get("notes")));
             }
@@ -114,17 +116,14 @@ async fn pruvan(desk: &Desk, account: &Account, action: &str, view: &View, form:
         .await?,
         "item" => {
             let service = form.get("service");
-            let pictures: Vec<(String, String)> = account
-                .items(Some(&view.order))
-                .iter()
-                .filter(|made| made.text("fileType") == "picture" && made.text("key4") == service)
-                .map(|made| (made.text("uuId").to_owned(), made.text("fileName").to_owned()))
-                .collect();
-            let count = account.items(Some(&view.order)).len();
             match form.get("what") {
-                "survey" => make(account, view, |job| job.survey(service, &pictures)).await?,
-                "check-in" => make(account, view, |job| job.check_in()).await?,
-                "csr" => make(account, view, |job| job.csr(count)).await?,
+                "survey" => submit_survey(account, view, service).await?,
+                "check-in" => make(account, view, |job| job.check_in("pcn")).await?,
+                "csr" => {
+                    let count = photos(account, view, |_| true).len();
+                    let count = u32::try_from(count).unwrap_or(u32::MAX);
+                    make(account, view, |job| job.csr(count)).await?;
+                }
                 "video" => {
                     let name = bridge::secrets::hex(&Random::system().bytes::<8>());
                     let link = desk.stand_in.video(&name, [VideoReply::Made(2_000_000)]);
@@ -139,11 +138,32 @@ async fn pruvan(desk: &Desk, account: &Account, action: &str, view: &View, form:
     Ok(())
 }
 
+/// The photos of the project that is looked at, which `wanted` wants, oldest first.
+fn photos(account: &Account, view: &View, wanted: impl Fn(&Made) -> bool) -> Vec<Taken> {
+    let items = account.items(Some(&view.order));
+    let photos = items.iter().rev().filter(|made| made.text("fileType") == "picture" && wanted(made));
+    let taken = |made: &Made| Taken {
+        uu_id: made.text("uuId").to_owned(),
+        file_name: made.text("fileName").to_owned(),
+    };
+    photos.map(taken).collect()
+}
+
+/// The crew answers the survey of a task, with the photos that it has taken of it.
+async fn submit_survey(account: &Account, view: &View, service: &str) -> Result<(), String> {
+    let project = account.integration.project(&view.order).unwrap_or_default();
+    let services = project.get("services").and_then(Value::as_array).into_iter().flatten();
+    let template = services.filter(|known| known["serviceName"] == service).find_map(|known| known["survey"].as_str());
+    let template = template.unwrap_or(INSPECTION).to_owned();
+    let pictures = photos(account, view, |made| made.text("key4") == service);
+    make(account, view, |job| job.survey(service, &template, &inspection(job.seed, &pictures))).await
+}
+
 /// Lets the crew make an item of the project that is looked at.
 async fn make(
     account: &Account,
     view: &View,
-    item: impl FnOnce(&Job) -> crate::items::Item,
+    item: impl FnOnce(&Job) -> Item,
 ) -> Result<(), String> {
     let project = account.integration.project(&view.order);
     let project = project.ok_or_else(|| format!("Pruvan has no project {:?}", view.order))?;
