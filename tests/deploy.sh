@@ -130,6 +130,14 @@ inside target/debug/local doctor --url "$pruvan" --host-url "$host" | tee "$work
 grep '^FAIL' "$work/doctor.log" | cut -c7-50 | sed 's/ *$//' | diff - <(printf '%s\n' "an unknown path gets Pruvan's JSON" "a photo of 5 MB gets Pruvan's JSON")
 grep -q '^15 passed, 2 failed, 1 skipped' "$work/doctor.log"
 
+step "the console of the deployment"
+inside target/debug/local console --host-url "$host" --port 0 2>"$work/console.log" &
+for _ in $(seq 50); do grep -q '/console$' "$work/console.log" && break; sleep 0.1; done
+page="$(sed -n 's/^ *//; /\/console$/p' "$work/console.log")"
+inside curl -sf "$page?account=vendor1&order=1001&tab=photos" >"$work/page.html"
+inside curl -sf "${page%/console}$(grep -o '/console/file/[^"]*' "$work/page.html" | head -1)" | cmp - tests/fixtures/photo.jpg
+if grep -q 'X-Amz-' "$work/page.html"; then echo "a signed link is on the page" >&2; exit 1; fi
+
 step "a changed template over it"
 deploy LogRetentionDays=14 OldVersionDays=60 RequestsPerSecond=50
 trip --again

@@ -9,6 +9,7 @@ mod auth;
 mod binaries;
 
 mod bulk;
+mod console;
 mod directives;
 mod doctor;
 mod events;

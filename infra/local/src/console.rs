@@ -101,7 +101,8 @@ impl Console {
             return Some("the console answers only under its own address");
         }
         let origin = text("origin").trim_start_matches("http://");
-        let elsewhere = matches!(text("sec-fetch-site"), "cross-site" | "same-site") || !(origin.is_empty() || self.is_ours(origin));
+        let elsewhere = matches!(text("sec-fetch-site"), "cross-site" | "same-site")
+            || !(origin.is_empty() || self.is_ours(origin));
         (elsewhere && method != Method::GET).then_some("the console takes nothing from other pages")
     }
 

@@ -152,7 +152,9 @@ impl Sky {
             Sky::Maintenance => "Pushes get status 503 and a page for people, as on Sunday nights.",
             Sky::BadKey => "Pushes get \"invalid clientCode\": press Validate again when it is over.",
             Sky::SlowNetwork => "Every call takes five seconds longer, in both directions.",
-            Sky::LateEffects => "Pushes are cut off and take effect 20 seconds later; the answers to Pruvan's own calls get lost.",
+            Sky::LateEffects => {
+                "Pushes are cut off and take effect 20 seconds later; the answers to Pruvan's own calls get lost."
+            }
             Sky::HourlyLimit => "Pushes are refused: this hour's 5,000 orders have been used up.",
         }
     }

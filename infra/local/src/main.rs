@@ -151,7 +151,8 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
     let data = (!arguments.memory).then_some(arguments.data);
     let (listener, url) = local::stores::listen(arguments.port).await?;
     let activity = Arc::new(AtomicU64::new(0));
-    let desk = Desk::open(data.as_ref().map(|data| data.join("pruvan")).as_deref(), StandIn::at(&url, Clock::system()))?;
+    let desk =
+        Desk::open(data.as_ref().map(|data| data.join("pruvan")).as_deref(), StandIn::at(&url, Clock::system()))?;
     let mut console = Console::new(&url, "on this machine", Some(desk.clone()), Some(HostClient::new(&url)?));
     console.activity = Some(activity.clone());
     let pages = desk.stand_in.routes().merge(console.routes());

@@ -75,9 +75,9 @@ pub struct PruvanOptions {
     /// The option auto_admin of an external integration
     #[arg(long, conflicts_with = "internal")]
     pub auto_admin: bool,
-    /// Where the implementation reaches this machine, such as the https address of a tunnel to --port: push keys begin with it
+    /// Public URL that leads to --port on this machine, such as a tunnel's: push keys begin with it; not needed for an implementation on this machine
     #[arg(long, value_name = "URL")]
-    pub public_url: Option<String>,
+    pub push_url: Option<String>,
     /// Port on 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 9001)]
     pub port: u16,
@@ -100,7 +100,12 @@ pub async fn console(options: &ConsoleOptions) -> Result<Page, StartError> {
     host.get("/accounts").await?;
     let (listener, url) = listen(options.port).await?;
     let console = Console::new(&url, &place, None, Some(host));
-    Ok(Page { about: format!("Our side, {place}:"), url: format!("{url}/console"), desk: None, server: serve(listener, console.routes()) })
+    Ok(Page {
+        about: format!("Our side, {place}:"),
+        url: format!("{url}/console"),
+        desk: None,
+        server: serve(listener, console.routes()),
+    })
 }
 
 /// Serves a Pruvan with one integration.
@@ -111,7 +116,7 @@ pub async fn pruvan(options: &PruvanOptions) -> Result<Page, StartError> {
     let web_service_url = doctor::web_service_url(&options.url)?;
     let web_service_url = web_service_url.as_str().trim_end_matches('/');
     let (listener, url) = listen(options.port).await?;
-    let reached = options.public_url.as_deref().unwrap_or(&url).trim_end_matches('/').to_owned();
+    let reached = options.push_url.as_deref().unwrap_or(&url).trim_end_matches('/').to_owned();
     let desk = Desk::open(options.data.as_deref(), StandIn::at(&reached, Clock::system()))?;
     let kind = if options.internal { IntegrationType::Internal } else { IntegrationType::External };
     let username = options.username.trim();

@@ -21,8 +21,8 @@ use tokio::task::JoinHandle;
 use crate::projects::Projects;
 use crate::stores::listen;
 use crate::system::StartError;
-use crate::wire::Wire;
 pub use crate::wire::Exchange;
+use crate::wire::Wire;
 pub use integration::{CallError, Connection, Integration, multipart};
 pub use video::VideoReply;
 

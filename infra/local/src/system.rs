@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use bridge::World;
 use bridge::outbound::Outbound;
 use bridge::record::Lines;
 use bridge::run::Deadline;
 use bridge::settings::Settings;
 use bridge::time::{Clock, Random, Waits};
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -155,7 +155,8 @@ pub fn masked(value: &Value) -> Value {
         Value::Object(map) => map
             .iter()
             .map(|(name, value)| {
-                let secret = SECRET_FIELDS.contains(&name.as_str()) && value.as_str().is_some_and(|text| !text.is_empty());
+                let secret =
+                    SECRET_FIELDS.contains(&name.as_str()) && value.as_str().is_some_and(|text| !text.is_empty());
                 (name.clone(), if secret { Value::from(MASK) } else { masked(value) })
             })
             .collect(),

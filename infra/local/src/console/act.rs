@@ -96,24 +96,18 @@ async fn pruvan(desk: &Desk, account: &Account, action: &str, view: &View, form:
         "import" => account.import(false).await,
         "refresh" => account.import(true).await,
         "weather" => account.set_sky(Sky::named(form.get("sky")).ok_or("there is no such weather")?),
-        "edit" => {
-            let fields = ["status", "fieldStatus", "dueDate"].into_iter().filter(|name| !form.get(name).is_empty());
-            let value = |name| match name {
-                // As the day is shown wherever one looks.
-                "dueDate" => format!("{} 1200 +0", form.get(name)),
-                name => form.get(name).to_owned(),
-            };
-            account.edit(&view.order, fields.map(|name| (name.to_owned(), Value::from(value(name)))).collect()).await;
+        "edit" => account.edit(&view.order, changed(account, view, form)).await,
+        "photo" => {
+            make(account, view, |job| {
+                let file = form.file.as_ref().map(|(name, bytes)| (name.as_str(), bytes.clone()));
+                let mut item = job.picture(form.get("service"), form.get("evidence"), file);
+                if !form.get("notes").is_empty() {
+                    item.fields.insert("notes".to_owned(), Value::from(form.get("notes")));
+                }
+                item
+            })
+            .await?
         }
-        "photo" => make(account, view, |job| {
-            let file = form.file.as_ref().map(|(name, bytes)| (name.as_str(), bytes.clone()));
-            let mut item = job.picture(form.get("service"), form.get("evidence"), file);
-            if !form.get("notes").is_empty() {
-                item.fields.insert("notes".to_owned(), Value::from(form.get("notes")));
-            }
-            item
-        })
-        .await?,
         "item" => {
             let service = form.get("service");
             match form.get("what") {
@@ -138,14 +132,30 @@ async fn pruvan(desk: &Desk, account: &Account, action: &str, view: &View, form:
     Ok(())
 }
 
+/// What the form says otherwise than Pruvan has it.
+fn changed(account: &Account, view: &View, form: &Form) -> Map<String, Value> {
+    let project = account.integration.project(&view.order).unwrap_or_default();
+    let mut changed = Map::new();
+    for name in ["status", "fieldStatus", "dueDate"] {
+        let value = match form.get(name) {
+            "" => continue,
+            // Noon UTC, so that the day is shown wherever one looks.
+            day if name == "dueDate" => format!("{day} 1200 +0"),
+            text => text.to_owned(),
+        };
+        if project.get(name).and_then(Value::as_str) != Some(&value) {
+            changed.insert(name.to_owned(), Value::from(value));
+        }
+    }
+    changed
+}
+
 /// The photos of the project that is looked at, which `wanted` wants, oldest first.
 fn photos(account: &Account, view: &View, wanted: impl Fn(&Made) -> bool) -> Vec<Taken> {
     let items = account.items(Some(&view.order));
     let photos = items.iter().rev().filter(|made| made.text("fileType") == "picture" && wanted(made));
-    let taken = |made: &Made| Taken {
-        uu_id: made.text("uuId").to_owned(),
-        file_name: made.text("fileName").to_owned(),
-    };
+    let taken =
+        |made: &Made| Taken { uu_id: made.text("uuId").to_owned(), file_name: made.text("fileName").to_owned() };
     photos.map(taken).collect()
 }
 
@@ -160,11 +170,7 @@ async fn submit_survey(account: &Account, view: &View, service: &str) -> Result<
 }
 
 /// Lets the crew make an item of the project that is looked at.
-async fn make(
-    account: &Account,
-    view: &View,
-    item: impl FnOnce(&Job) -> Item,
-) -> Result<(), String> {
+async fn make(account: &Account, view: &View, item: impl FnOnce(&Job) -> Item) -> Result<(), String> {
     let project = account.integration.project(&view.order);
     let project = project.ok_or_else(|| format!("Pruvan has no project {:?}", view.order))?;
     let seed = u64::from_be_bytes(Random::system().bytes::<8>());
@@ -210,7 +216,9 @@ async fn key(host: &HostClient, username: &str, kind: IntegrationType, auto_admi
         return Err(made["detail"].as_str().unwrap_or("the account could not be made").to_owned());
     }
     let keys = made["keys"].as_array().cloned().unwrap_or_default();
-    if let (2.., Some(oldest)) = (keys.len(), keys.iter().min_by_key(|key| key["made"].as_str().unwrap_or_default().to_owned())) {
+    if let (2.., Some(oldest)) =
+        (keys.len(), keys.iter().min_by_key(|key| key["made"].as_str().unwrap_or_default().to_owned()))
+    {
         let id = segment(oldest["id"].as_str().unwrap_or_default());
         host.send("DELETE", &format!("{path}/keys/{id}"), Vec::new()).await.map_err(|error| failed(&error))?;
     }

@@ -42,7 +42,7 @@ pub async fn page(console: &Console, view: &View) -> Markup {
                             @if console.desk.is_some() { a href="#wire" { "The wire" } }
                         }
                     }
-                    main #panels .panels .alone[console.desk.is_none() || ours.is_none()] {
+                    main #panels .panels .alone[console.desk.is_none()] {
                         @if let Some(desk) = &console.desk { (pruvan_side::panel(console, desk, view)) }
                         @if let Some(ours) = ours { (ours) }
                         @if let Some(desk) = &console.desk { (wire_side::panel(desk, view)) }
@@ -63,7 +63,8 @@ async fn with_account(console: &Console, view: &View) -> View {
     if !view.account.is_empty() {
         return view.clone();
     }
-    let first = console.desk.as_ref().and_then(|desk| desk.accounts().first().map(|it| it.integration.username.clone()));
+    let first =
+        console.desk.as_ref().and_then(|desk| desk.accounts().first().map(|it| it.integration.username.clone()));
     let first = match (first, &console.host) {
         (Some(first), _) => Some(first),
         (None, Some(host)) => our_side::usernames(host).await.ok().and_then(|names| names.into_iter().next()),
@@ -86,7 +87,9 @@ pub fn badge(text: &str) -> Markup {
     let tone = match text {
         "complete" | "upToDate" | "live" | "stored" | "published" | "invoiced" | "submitted" | "closed" => "good",
         "rush" | "rework" | "waiting" | "due" | "updated" | "refused" | "pending" => "warm",
-        "parked" | "dead" | "rejected" | "canceled" | "deleted" | "field-rejected" | "failed" | "error" | "expired" => "bad",
+        "parked" | "dead" | "rejected" | "canceled" | "deleted" | "field-rejected" | "failed" | "error" | "expired" => {
+            "bad"
+        }
         "assigned" | "accepted" | "in-process" | "viewed" | "field-accepted" => "cool",
         _ => "",
     };
@@ -141,6 +144,12 @@ pub fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, Markup)>) -> Markup {
 /// A text as markup.
 pub fn plain(value: &Value) -> Markup {
     html! { (text(value)) }
+}
+
+/// Those that say something.
+pub fn listed(texts: impl IntoIterator<Item = String>) -> String {
+    let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+    texts.join(" \u{b7} ")
 }
 
 /// Bytes as people say them.

@@ -75,7 +75,7 @@ pub async fn positions(host: &HostClient, view: &View) -> Result<Markup, StartEr
             }
             div.scroll tabindex="0" role="region" aria-label="Positions" {
                 table {
-                    thead { tr { th scope="col" { "Item" } th scope="col" { "Task" } th scope="col" { "Taken" } th scope="col" { "Distance" } th scope="col" { "Accuracy" } } }
+                    thead { tr { th scope="col" { "Item" } th scope="col" { "Task" } th scope="col" { "Taken" } th.number scope="col" { "Distance" } th.number scope="col" { "Accuracy" } } }
                     tbody {
                         @for item in &items {
                             @let upload = item.upload;

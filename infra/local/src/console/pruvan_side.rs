@@ -6,7 +6,7 @@ use pruvan::integration::IntegrationType;
 use pruvan::status::{FieldStatus, OfficeStatus};
 use serde_json::{Map, Value};
 
-use super::page::{badge, facts, hidden, plain, segment, text, time};
+use super::page::{badge, facts, hidden, listed, plain, segment, text, time};
 use super::{Console, view::View};
 use crate::desk::{Account, Desk, Made, Sky, kind};
 
@@ -30,7 +30,7 @@ pub fn panel(console: &Console, desk: &Desk, view: &View) -> Markup {
             }
             @if let Some(account) = &account {
                 (integration(account, view))
-                (told(account, view))
+                (told(account))
                 @match chosen(account, view) {
                     Some(project) => (whole(account, &project, view)),
                     None => (projects(account, view)),
@@ -46,14 +46,14 @@ pub fn panel(console: &Console, desk: &Desk, view: &View) -> Markup {
 }
 
 /// What came of the last button.
-fn told(account: &Account, view: &View) -> Markup {
+fn told(account: &Account) -> Markup {
     html! {
         div #told role="status" {
             @if let Some(told) = account.told() {
                 p .told .(if told.ok { "good" } else { "bad" }) {
                     (if told.ok { "\u{2713} " } else { "\u{2717} " }) (told.text)
                     @if let Some(id) = told.exchange {
-                        " " a href={ (view.url()) "#x" (id) } hx-boost="false" { "exchange " (id) }
+                        " " a href={ "#x" (id) } { "exchange " (id) }
                     }
                 }
             }
@@ -298,7 +298,7 @@ fn item(account: &Account, made: &Made, view: &View) -> Markup {
                 @if is_picture { img src=(picture) alt="" loading="lazy" width="88" height="66"; } @else { span.kind { (kind(what)) } }
             }
             div {
-                (made.text("key4")) " \u{b7} " (made.text("evidenceType"))
+                (listed([made.text("key4"), made.text("evidenceType")].map(str::to_owned)))
                 br;
                 @if let Some(failed) = &made.failed { (badge("failed")) " " span.wrong { (failed) } }
                 @else { (badge("published")) @if made.published > 1 { " " (made.published) " times" } }
@@ -333,4 +333,3 @@ fn new(console: &Console, view: &View, open: bool) -> Markup {
         }
     }
 }
-

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::our_side::{order_path, pages, paging, path};
-use super::page::{badge, hidden, plain, segment, size, text, time_of};
+use super::page::{badge, hidden, listed, plain, segment, size, text, time_of};
 use super::{Console, view::View};
 use crate::host_client::HostClient;
 use crate::system::StartError;
@@ -64,8 +64,10 @@ fn sorted<'a>(photos: &Photos<'a>) -> (Vec<(String, Vec<&'a Value>)>, Vec<(Strin
         (name.to_owned(), photos)
     };
     let any = SIDES.iter().any(|side| photos.contains_key(*side));
-    let sides = SIDES.iter().filter(|_| any).map(|side| of(side, photos.get(*side).map_or(&[], Vec::as_slice))).collect();
-    let others = photos.iter().filter(|(name, _)| !SIDES.contains(&name.as_str())).map(|(name, photos)| of(name, photos));
+    let sides =
+        SIDES.iter().filter(|_| any).map(|side| of(side, photos.get(*side).map_or(&[], Vec::as_slice))).collect();
+    let others =
+        photos.iter().filter(|(name, _)| !SIDES.contains(&name.as_str())).map(|(name, photos)| of(name, photos));
     (sides, others.collect())
 }
 
@@ -149,7 +151,7 @@ fn row(answer: &Value, view: &View) -> Markup {
         tr {
             th scope="row" { (plain(&answer["question"])) span.id { (plain(&answer["questionId"])) } }
             td { (given.iter().map(shown).collect::<Vec<String>>().join(", ")) }
-            td.thumbs {
+            td { div.thumbs {
                 @for picture in answer["pictures"].as_array().into_iter().flatten() {
                     @let id = text(&picture["uuId"]);
                     @if picture["link"].is_string() {
@@ -158,7 +160,7 @@ fn row(answer: &Value, view: &View) -> Markup {
                         }
                     } @else { span.hint { "photo not here yet" } }
                 }
-            }
+            } }
         }
     }
 }
@@ -182,7 +184,7 @@ pub async fn unmatched(console: &Console, host: &HostClient, view: &View) -> Res
                             } @else { span.kind { (plain(&upload["fileType"])) } }
                         }
                         div {
-                            b { (plain(&upload["published"])) } " \u{b7} " (plain(&upload["service"])) " \u{b7} " (plain(&upload["evidenceType"]))
+                            b { (plain(&upload["published"])) } " \u{b7} " (listed([text(&upload["service"]), text(&upload["evidenceType"])]))
                             br;
                             "received " (time_of(&upload["received"])) ", " (size(usize::try_from(upload["size"].as_u64().unwrap_or(0)).unwrap_or(0)))
                         }

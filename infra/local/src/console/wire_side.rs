@@ -22,8 +22,12 @@ const LISTED: usize = 40;
 const SHOWN: usize = 200_000;
 
 /// Which exchanges can be asked for.
-const KINDS: [(&str, &str); 4] =
-    [("", "All"), ("host", "Pruvan \u{2192} us"), ("pruvan", "Us \u{2192} Pruvan"), ("breaches", "Breaking the spec")];
+const KINDS: [(&str, &str); 4] = [
+    ("", "All"),
+    ("host", "Pruvan \u{2192} host"),
+    ("pruvan", "Host \u{2192} Pruvan"),
+    ("breaches", "Breaking the spec"),
+];
 
 pub fn panel(desk: &Desk, view: &View) -> Markup {
     let exchanges = desk.stand_in.wire.last(LISTED, |exchange| match view.wire.as_str() {
@@ -58,7 +62,7 @@ fn line(exchange: &Exchange) -> Markup {
                 summary {
                     span.number { (exchange.id) }
                     (time(at))
-                    span.way .to-host[to_host] { (if to_host { "Pruvan \u{2192} us" } else { "us \u{2192} Pruvan" }) }
+                    span.way .to-host[to_host] { (if to_host { "Pruvan \u{2192} host" } else { "host \u{2192} Pruvan" }) }
                     b { (exchange.service) }
                     span.who { (exchange.username) }
                     @if let Some(error) = &exchange.error { span.wrong { (error) } } @else { (outcome(exchange)) }

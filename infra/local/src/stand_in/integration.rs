@@ -1,6 +1,6 @@
 //! An integration: what its user can do in Pruvan, and what Pruvan holds for it.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,13 @@ impl Deref for Integration {
 
     fn deref(&self) -> &Connection {
         &self.connection
+    }
+}
+
+/// The user types something else.
+impl DerefMut for Integration {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 }
 

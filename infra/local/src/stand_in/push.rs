@@ -41,7 +41,8 @@ pub async fn push(
     exchange.method = "POST";
     exchange.content_type = content_type.split(';').next().unwrap_or_default().to_owned();
     let orders = orders.unwrap_or_default();
-    exchange.payload = serde_json::from_str(&orders).map_or_else(|_| Value::from(orders.as_str()), |orders| masked(&orders));
+    exchange.payload =
+        serde_json::from_str(&orders).map_or_else(|_| Value::from(orders.as_str()), |orders| masked(&orders));
     exchange.sent.payload = orders.clone().into();
     exchange.breaches = spec::push(Some(content_type), &body);
     let request = serde_json::from_str(&orders).unwrap_or_default();

@@ -82,4 +82,3 @@ fn made(size: u64) -> impl futures_util::Stream<Item = std::io::Result<axum::bod
         }
     })
 }
-
