@@ -28,6 +28,7 @@ mod push_model;
 mod results;
 mod round_trip_faults;
 mod runbook;
+mod sample;
 mod secrets;
 mod spec_examples;
 mod streaming;

@@ -1,0 +1,73 @@
+//! The sample that `cargo run -p local -- --sample` makes, on a smaller share.
+
+use local::sample::{Counts, Known, Size, fill};
+use serde_json::Value;
+
+use crate::harness::{Harness, encode};
+
+const SIZE: Size = Size { orders: 40, photos: 120 };
+
+async fn numbers(at: &Harness, username: &str) -> Vec<String> {
+    let (status, page) = at.host("GET", &format!("/accounts/{username}/orders?limit=500"), None).await;
+    assert_eq!(status, 200, "{page}");
+    page["orders"].as_array().unwrap().iter().map(|one| one["workOrderNumber"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_arrives_what_goes_wrong_does_and_a_second_time_adds_nothing() {
+    let at = Harness::start().await;
+    let url = at.system.gateway_url.clone();
+    let made = fill(&url, &at.pruvan, &at.clock(), SIZE, None, &|_| {}).await.unwrap();
+    assert_eq!(made.counts.orders, SIZE.orders);
+    assert!((SIZE.photos * 8 / 10..SIZE.photos * 13 / 10).contains(&made.counts.photos), "{:?}", made.counts);
+    assert!(made.counts.surveys > 0 && made.counts.reports > SIZE.orders / 3, "{:?}", made.counts);
+
+    let (mut orders, mut uploads, mut kinds, mut complete) = (0, 0, std::collections::BTreeSet::new(), 0);
+    for account in &made.accounts {
+        for number in numbers(&at, account.username).await {
+            orders += 1;
+            let order = at.order(account.username, &number).await;
+            complete += usize::from(order["reported"]["fieldStatus"] == "complete");
+            let path = format!("/accounts/{}/orders/{}/uploads?limit=500", account.username, encode(&number));
+            for upload in at.host("GET", &path, None).await.1["uploads"].as_array().unwrap() {
+                uploads += 1;
+                kinds.insert(upload["fileType"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    let (_, unmatched) = at.host("GET", "/accounts/patchwork-vendor/unmatched", None).await;
+    assert_eq!(unmatched["uploads"].as_array().unwrap().len(), made.counts.unmatched);
+    assert_eq!((orders, uploads), (SIZE.orders, made.counts.items - made.counts.unmatched));
+    assert!(["picture", "survey", "check-in", "csr"].iter().all(|kind| kinds.contains(*kind)), "{kinds:?}");
+    assert!(complete > 5, "{complete}");
+
+    let dump = at.dump().await;
+    let again = fill(&url, &at.pruvan, &at.clock(), SIZE, Some(made.known.clone()), &|_| {}).await.unwrap();
+    assert_eq!((again.counts, &again.known), (Counts::default(), &made.known));
+    // Published once more from the start, as if the first run had been broken off.
+    let broken_off = Known { complete: false, ..made.known };
+    fill(&url, &at.pruvan, &at.clock(), SIZE, Some(broken_off), &|_| {}).await.unwrap();
+    let after = at.dump().await;
+    for table in ["UploadsTable", "files"] {
+        assert_eq!(dump[table].len(), after[table].len(), "{table}");
+    }
+    assert_eq!(dump["OrdersTable"].len(), after["OrdersTable"].len());
+
+    // Refused orders are tried for some days, and then parked.
+    for _ in 0..40 {
+        at.system.tick().await;
+        at.advance(3 * 3600);
+    }
+    let (_, queue) = at.host("GET", "/accounts/patchwork-vendor/push-queue", None).await;
+    let waiting = queue["waiting"].as_array().unwrap();
+    assert_eq!(waiting.len(), 4, "{queue}");
+    assert!(waiting.iter().all(|row| row["state"] == "parked" && row["lastError"].is_string()), "{queue}");
+    let states: Vec<Value> =
+        futures_util::future::join_all(["hillside-field", "lapsed-vendor"].map(async |username| {
+            at.host("GET", &format!("/accounts/{username}"), None).await.1["pushKey"]["state"].clone()
+        }))
+        .await;
+    assert_eq!(states, ["live", "dead"]);
+    let (_, queue) = at.host("GET", "/accounts/hillside-field/push-queue", None).await;
+    assert_eq!(queue["waiting"].as_array().unwrap().len(), 0, "{queue}");
+}
