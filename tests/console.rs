@@ -171,6 +171,8 @@ async fn each_weather_is_seen_by_the_queue_and_over_when_it_is_over() {
         assert_ne!(held(), sky.name(), "{sky:?}");
         let queue = room.get("/console?account=vendor1&tab=queue").await;
         assert!(queue.contains(if sky == Sky::BadKey { "no longer knows the push key" } else { "waiting" }), "{queue}");
+        let (_, waits) = room.harness.host("GET", "/accounts/vendor1/push-queue", None).await;
+        assert_eq!(waits["backoff"]["failures"].as_u64(), (sky != Sky::BadKey).then_some(1), "{sky:?}: {waits}");
         let seen = room.desk.stand_in.wire.last(1, |exchange| exchange.service == "push");
         let said = format!("{} {} {:?}", seen[0].status, seen[0].body, seen[0].error);
         assert!(expected == "broke" && seen[0].error.is_some() || said.contains(expected), "{said}");

@@ -205,7 +205,12 @@ async fn push_queue(state: &AccountsApi, request: &Request) -> Result<Response<B
     let rows: Vec<Value> = rows.iter().map(|row| show::waiting(row, now)).collect();
     Ok(to_host(
         StatusCode::OK,
-        &json!({ "pushKey": show::push_key(&account), "waiting": rows, "next": next.as_deref().map(host::cursor) }),
+        &json!({
+            "pushKey": show::push_key(&account),
+            "backoff": show::backoff(&account, now),
+            "waiting": rows,
+            "next": next.as_deref().map(host::cursor),
+        }),
     ))
 }
 

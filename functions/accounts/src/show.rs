@@ -30,6 +30,12 @@ pub fn push_key(account: &Account) -> Value {
     json!({ "state": account.push_key_state, "since": since })
 }
 
+/// How long nothing goes out, if Pruvan failed with whole calls.
+pub fn backoff(account: &Account, now: i64) -> Option<Value> {
+    let rests = account.failures > 0 && account.backoff_until > now;
+    rests.then(|| json!({ "failures": account.failures, "until": display(account.backoff_until) }))
+}
+
 pub fn waiting(row: &Waiting, now: i64) -> Value {
     json!({
         "workOrderNumber": row.work_order_number,

@@ -230,15 +230,11 @@ async fn key(host: &HostClient, username: &str, kind: IntegrationType, auto_admi
 async fn ours(host: &HostClient, action: &str, view: &View, form: &Form) -> Result<String, String> {
     let number = form.get("number");
     let (path, body, done) = match action {
-        "push" => (order_path(view, "/push"), Map::new(), format!("{} goes with the next tick.", view.order)),
-        "retry" => (
-            path(view, &format!("/push-queue/{}/retry", segment(number))),
-            Map::new(),
-            format!("{number} goes with the next tick."),
-        ),
-        "retry-parked" => {
-            (path(view, "/push-queue/retry"), Map::new(), "All that was parked goes with the next tick.".to_owned())
+        "push" => (order_path(view, "/push"), Map::new(), format!("{} goes next.", view.order)),
+        "retry" => {
+            (path(view, &format!("/push-queue/{}/retry", segment(number))), Map::new(), format!("{number} goes next."))
         }
+        "retry-parked" => (path(view, "/push-queue/retry"), Map::new(), "All that was parked goes next.".to_owned()),
         _ => (
             path(view, &format!("/unmatched/{}/assign", segment(form.get("uuId")))),
             Map::from_iter([("workOrderNumber".to_owned(), Value::from(number))]),

@@ -219,6 +219,12 @@ async fn queue(host: &HostClient, view: &View) -> Result<Markup, StartError> {
             "refused" => p.hint { "The push key is at a host that is not allowed." },
             _ => {},
         }
+        @if reply["backoff"].is_object() {
+            p.hint.wrong { "Pruvan failed " (reply["backoff"]["failures"]) " times in a row. Nothing goes out until " (time_of(&reply["backoff"]["until"])) "." }
+        }
+        @if rows.iter().any(|row| row["state"] == "waiting" && row["lastError"].is_null()) {
+            p.hint { "Waiting without an error: Pruvan may take an earlier push of it late, so it goes once more." }
+        }
         @if parked {
             form method="post" action="/console/do/retry-parked" { (hidden(view)) button #do-retry-parked type="submit" { "Retry all that is parked" } }
         }
