@@ -1,6 +1,9 @@
 //! The sample that `cargo run -p local -- --sample` makes, on a smaller share.
 
-use local::sample::{Counts, Known, Size, fill};
+use local::desk::Desk;
+use local::sample::{Counts, Size, fill};
+use local::stand_in::StandIn;
+use local::stores::listen;
 use serde_json::Value;
 
 use crate::harness::{Harness, encode};
@@ -17,18 +20,23 @@ async fn numbers(at: &Harness, username: &str) -> Vec<String> {
 async fn all_arrives_what_goes_wrong_does_and_a_second_time_adds_nothing() {
     let at = Harness::start().await;
     let url = at.system.gateway_url.clone();
-    let made = fill(&url, &at.pruvan, &at.clock(), SIZE, None, &|_| {}).await.unwrap();
-    assert_eq!(made.counts.orders, SIZE.orders);
-    assert!((SIZE.photos * 8 / 10..SIZE.photos * 13 / 10).contains(&made.counts.photos), "{:?}", made.counts);
-    assert!(made.counts.surveys > 0 && made.counts.reports > SIZE.orders / 3, "{:?}", made.counts);
+    let (listener, stand_in_url) = listen(0).await.unwrap();
+    let desk = Desk::open(None, StandIn::at(&stand_in_url, at.clock())).unwrap();
+    let routes = desk.stand_in.routes();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let made = fill(&url, &desk, &at.clock(), SIZE, &|_| {}).await.unwrap();
+    assert_eq!(made.orders, SIZE.orders);
+    assert!((SIZE.photos * 8 / 10..SIZE.photos * 13 / 10).contains(&made.photos), "{:?}", made);
+    assert!(made.surveys > 0 && made.reports > SIZE.orders / 3, "{:?}", made);
 
     let (mut orders, mut uploads, mut kinds, mut complete) = (0, 0, std::collections::BTreeSet::new(), 0);
-    for account in &made.accounts {
-        for number in numbers(&at, account.username).await {
+    for account in desk.accounts() {
+        let username = &account.integration.username;
+        for number in numbers(&at, username).await {
             orders += 1;
-            let order = at.order(account.username, &number).await;
+            let order = at.order(username, &number).await;
             complete += usize::from(order["reported"]["fieldStatus"] == "complete");
-            let path = format!("/accounts/{}/orders/{}/uploads?limit=500", account.username, encode(&number));
+            let path = format!("/accounts/{username}/orders/{}/uploads?limit=500", encode(&number));
             for upload in at.host("GET", &path, None).await.1["uploads"].as_array().unwrap() {
                 uploads += 1;
                 kinds.insert(upload["fileType"].as_str().unwrap().to_owned());
@@ -36,17 +44,19 @@ async fn all_arrives_what_goes_wrong_does_and_a_second_time_adds_nothing() {
         }
     }
     let (_, unmatched) = at.host("GET", "/accounts/patchwork-vendor/unmatched", None).await;
-    assert_eq!(unmatched["uploads"].as_array().unwrap().len(), made.counts.unmatched);
-    assert_eq!((orders, uploads), (SIZE.orders, made.counts.items - made.counts.unmatched));
+    assert_eq!(unmatched["uploads"].as_array().unwrap().len(), made.unmatched);
+    assert_eq!((orders, uploads), (SIZE.orders, made.items - made.unmatched));
     assert!(["picture", "survey", "check-in", "csr"].iter().all(|kind| kinds.contains(*kind)), "{kinds:?}");
     assert!(complete > 5, "{complete}");
 
     let dump = at.dump().await;
-    let again = fill(&url, &at.pruvan, &at.clock(), SIZE, Some(made.known.clone()), &|_| {}).await.unwrap();
-    assert_eq!((again.counts, &again.known), (Counts::default(), &made.known));
+    assert_eq!(fill(&url, &desk, &at.clock(), SIZE, &|_| {}).await.unwrap(), Counts::default());
     // Published once more from the start, as if the first run had been broken off.
-    let broken_off = Known { complete: false, ..made.known };
-    fill(&url, &at.pruvan, &at.clock(), SIZE, Some(broken_off), &|_| {}).await.unwrap();
+    let file = desk.folder().join("sample.json");
+    let broken_off = std::fs::read_to_string(&file).unwrap().replace("true", "false");
+    std::fs::write(&file, broken_off).unwrap();
+    let again = fill(&url, &desk, &at.clock(), SIZE, &|_| {}).await.unwrap();
+    assert_eq!((again.orders, again.items), (0, made.items));
     let after = at.dump().await;
     for table in ["UploadsTable", "files"] {
         assert_eq!(dump[table].len(), after[table].len(), "{table}");

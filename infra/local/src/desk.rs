@@ -235,6 +235,11 @@ impl Desk {
         self.folder.join("pruvan.json")
     }
 
+    /// Where it is kept.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Writes down what is held.
     pub fn save(&self) -> Result<(), StartError> {
         let accounts = self.accounts();
@@ -400,50 +405,56 @@ impl Account {
 
     /// A crew has made an item; it is published at once, as with the option `auto_relay`.
     pub async fn publish(&self, item: Item) {
-        let Item { fields, file_name, file } = item;
-        let hash = (!file.is_empty()).then(|| sha256_hex(&file));
-        if let Some(hash) = &hash {
-            let path = self.folder.join(hash);
-            if let Err(error) = if path.exists() { Ok(()) } else { fs::write(path, &file) } {
-                return self.tell(false, format!("The file can't be kept: {error}"), None);
-            }
+        match self.take(item) {
+            Ok(uu_id) => self.publish_again(&uu_id).await,
+            Err(error) => self.tell(false, error, None),
         }
-        let made = Made { fields, file_name, file: hash, published: 0, failed: None };
-        let id = made.text("uuId").to_owned();
-        {
-            let mut inner = self.inner();
-            inner.items.retain(|known| known.text("uuId") != id);
-            inner.items.push(made);
-        }
-        self.publish_again(&id).await;
     }
 
     /// Publishes an item that is there.
     pub async fn publish_again(&self, uu_id: &str) {
         let made = self.inner().items.iter().find(|made| made.text("uuId") == uu_id).cloned();
-        let Some(made) = made else { return self.tell(false, "There is no such item any more.", None) };
-        let file = match self.file(&made) {
-            Ok(file) => file,
-            Err(error) => return self.tell(false, format!("The file can't be read: {error}"), None),
-        };
-        let file = file.as_deref().map(|file| (made.file_name.as_str(), file));
-        let (failed, exchange) = match self.integration.publish(Value::Object(made.fields.clone()), file).await {
-            Ok(exchange) if exchange.reply()["status"] == true => (None, Some(exchange.id)),
-            Ok(exchange) => (Some(said(&exchange)), Some(exchange.id)),
-            Err(error) => (Some(error.to_string()), None),
-        };
-        {
-            let mut inner = self.inner();
-            if let Some(made) = inner.items.iter_mut().find(|made| made.text("uuId") == uu_id) {
-                made.published += u32::from(failed.is_none());
-                made.failed.clone_from(&failed);
+        let what =
+            made.map_or_else(String::new, |made| format!("{} for {}", kind(made.text("fileType")), made.text("key2")));
+        match self.relay(uu_id).await {
+            Ok(exchange) => self.tell(true, format!("{what}: published."), Some(exchange)),
+            Err(error) => {
+                self.tell(false, format!("{what}: publishing failed: {error}"), self.integration.last_exchange())
             }
         }
-        let what = format!("{} for {}", kind(made.text("fileType")), made.text("key2"));
-        match failed {
-            None => self.tell(true, format!("{what}: published."), exchange),
-            Some(error) => self.tell(false, format!("{what}: publishing failed: {error}"), exchange),
+    }
+
+    /// Keeps an item that a crew has made, in place of one with the same `uuId`, and gives that.
+    pub fn take(&self, item: Item) -> Result<String, String> {
+        let Item { fields, file_name, file } = item;
+        let hash = (!file.is_empty()).then(|| sha256_hex(&file));
+        if let Some(path) = hash.as_ref().map(|hash| self.folder.join(hash)).filter(|path| !path.exists()) {
+            fs::write(path, &file).map_err(|error| format!("the file can't be kept: {error}"))?;
         }
+        let made = Made { fields, file_name, file: hash, published: 0, failed: None };
+        let uu_id = made.text("uuId").to_owned();
+        let mut inner = self.inner();
+        inner.items.retain(|known| known.text("uuId") != uu_id);
+        inner.items.push(made);
+        Ok(uu_id)
+    }
+
+    /// Relays an item to the host, and gives the exchange; or why it failed, as Pruvan shows it.
+    pub async fn relay(&self, uu_id: &str) -> Result<u64, String> {
+        let made = self.inner().items.iter().find(|made| made.text("uuId") == uu_id).cloned();
+        let made = made.ok_or("there is no such item")?;
+        let file = self.file(&made).map_err(|error| format!("the file can't be read: {error}"))?;
+        let file = file.as_deref().map(|file| (made.file_name.as_str(), file));
+        let done = match self.integration.publish(Value::Object(made.fields.clone()), file).await {
+            Ok(exchange) if exchange.reply()["status"] == true => Ok(exchange.id),
+            Ok(exchange) => Err(said(&exchange)),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Some(made) = self.inner().items.iter_mut().find(|made| made.text("uuId") == uu_id) {
+            made.published += u32::from(done.is_ok());
+            made.failed = done.as_ref().err().cloned();
+        }
+        done
     }
 
     /// The crew has begun: the first item that it makes says so.
@@ -457,12 +468,7 @@ impl Account {
     }
 
     fn not_called(&self, error: &CallError) {
-        let last = self.last_exchange();
-        self.tell(false, error.to_string(), last);
-    }
-
-    fn last_exchange(&self) -> Option<u64> {
-        self.integration.last_exchange()
+        self.tell(false, error.to_string(), self.integration.last_exchange());
     }
 }
 

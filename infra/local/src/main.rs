@@ -4,16 +4,18 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bridge::record::Lines;
 use bridge::settings::Settings;
 use bridge::time::Clock;
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use local::console::Console;
 use local::desk::Desk;
 use local::host_client::HostClient;
+use local::sample::{Progress, Size, fill};
 use local::stand_in::StandIn;
 use local::{Options, System, system::StartError};
 use pruvan::import::Choices;
@@ -156,8 +158,12 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
     let mut console = Console::new(&url, "on this machine", Some(desk.clone()), Some(HostClient::new(&url)?));
     console.activity = Some(activity.clone());
     let pages = desk.stand_in.routes().merge(console.routes());
+    // While the sample is made there is a line for each of its thousands of calls.
+    let filling = Arc::new(AtomicBool::new(arguments.sample));
+    let fills = filling.clone();
     let lines = Lines::new("PruvanBridge/local", move |line| {
-        if say(line) {
+        let quiet = fills.load(Ordering::Relaxed) && line["outcome"] == "ok";
+        if quiet || say(line) {
             activity.fetch_add(1, Ordering::Relaxed);
         }
     });
@@ -177,6 +183,10 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
         desk.add(desk.stand_in.integrate(url, "html", "example", key, IntegrationType::External, false));
     }
     welcome(&system, key.as_deref());
+    if arguments.sample {
+        sample(&system, &desk).await?;
+        filling.store(false, Ordering::Relaxed);
+    }
     let ready =
         json!({ "gateway": system.gateway_url, "dynamodb": system.stores.dynamodb_url, "s3": system.stores.s3_url });
     let mut stdout = std::io::stdout();
@@ -187,6 +197,30 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
     eprintln!("stopping");
     system.stop().await;
     desk.save()
+}
+
+/// Fills it with sample data, once.
+async fn sample(system: &System, desk: &Desk) -> Result<(), StartError> {
+    let bar = ProgressBar::new(0).with_style(
+        ProgressStyle::with_template("sample [{bar:40}] {pos} of {len}  {msg}")
+            .map_err(|error| StartError(error.to_string()))?
+            .progress_chars("=> "),
+    );
+    let progress = |so_far: Progress| {
+        bar.set_length(so_far.of as u64);
+        bar.set_position(so_far.done as u64);
+        bar.set_message(so_far.what);
+    };
+    let made = fill(&system.gateway_url, desk, &Clock::system(), Size::default(), &progress).await?;
+    bar.finish_and_clear();
+    match made.items {
+        0 => eprintln!("The sample is there already.\n"),
+        _ => eprintln!(
+            "The sample: {} orders, {} photos, {} surveys, {} status reports, {} items for orders that nobody knows.\n",
+            made.orders, made.photos, made.surveys, made.reports, made.unmatched
+        ),
+    }
+    Ok(())
 }
 
 /// Tells people of a request or a tick, and whether it did: ticks that found nothing to do are not worth a line.

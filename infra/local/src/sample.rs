@@ -2,6 +2,7 @@
 //! Pruvan use. Some things go wrong on purpose: orders that Pruvan refuses, a push key that dies, photos of orders that nobody knows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bridge::time::Clock;
@@ -11,10 +12,11 @@ use pruvan::integration::IntegrationType::{self, External, Internal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::desk::{Account, Desk};
 use crate::host_client::{HostClient, segment};
 use crate::items::Item;
 use crate::shift::{Step, Work, standing};
-use crate::stand_in::{Integration, MP4_HEAD, StandIn, VideoReply};
+use crate::stand_in::{MP4_HEAD, StandIn, VideoReply};
 use crate::system::StartError;
 use crate::town::{Client, Lots, order};
 
@@ -39,15 +41,13 @@ impl Default for Size {
     }
 }
 
-/// What must be kept beside the data, so that another run adds nothing: keys are shown once, and dates are reckoned from the first run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// When the sample was made, in milliseconds.
-    pub began: i64,
-    /// API keys by account.
-    pub tokens: BTreeMap<String, String>,
+/// What is kept beside the data, so that another run adds nothing.
+#[derive(Default, Serialize, Deserialize)]
+struct Known {
+    /// When the sample was made, in milliseconds: dates are reckoned from then.
+    began: i64,
     /// Whether all of it was published.
-    pub complete: bool,
+    complete: bool,
 }
 
 /// How far it is.
@@ -59,18 +59,6 @@ pub struct Progress {
     pub done: usize,
     /// So many there are.
     pub of: usize,
-}
-
-/// An account of the sample, and its integration in Pruvan.
-pub struct Account {
-    /// The user name at the host.
-    pub username: &'static str,
-    /// For people.
-    pub title: &'static str,
-    /// Its API key.
-    pub token: String,
-    /// Its integration on the stand-in, validated.
-    pub integration: Integration,
 }
 
 /// How much was made by this run.
@@ -90,19 +78,8 @@ pub struct Counts {
     pub reports: usize,
 }
 
-/// What there is now.
-pub struct Filled {
-    /// The accounts.
-    pub accounts: Vec<Account>,
-    /// What this run made.
-    pub counts: Counts,
-    /// To be kept for the next run.
-    pub known: Known,
-}
-
 struct Plan {
     username: &'static str,
-    title: &'static str,
     kind: IntegrationType,
     auto_admin: bool,
     client_code: &'static str,
@@ -122,7 +99,7 @@ const fn client(prefix: &'static str, first: usize, directs: bool) -> Client {
 const PLANS: [Plan; 4] = [
     Plan {
         username: "hillside-field",
-        title: "Hillside Field Services: crews of its own (internal)",
+        // Hillside Field Services: crews of its own (internal).
         kind: Internal,
         auto_admin: true,
         client_code: "HFS",
@@ -132,7 +109,7 @@ const PLANS: [Plan; 4] = [
     },
     Plan {
         username: "sunrise-preservation",
-        title: "Sunrise Preservation: a vendor (external)",
+        // Sunrise Preservation: a vendor (external).
         kind: External,
         auto_admin: false,
         client_code: "SUN",
@@ -142,7 +119,7 @@ const PLANS: [Plan; 4] = [
     },
     Plan {
         username: "patchwork-vendor",
-        title: "Patchwork Repairs: a vendor, some of whose orders Pruvan refuses",
+        // Patchwork Repairs: a vendor, some of whose orders Pruvan refuses.
         kind: External,
         auto_admin: true,
         client_code: "PAT",
@@ -152,7 +129,7 @@ const PLANS: [Plan; 4] = [
     },
     Plan {
         username: "lapsed-vendor",
-        title: "Lapsed Lawns: a vendor whose push key is dead",
+        // Lapsed Lawns: a vendor whose push key is dead.
         kind: External,
         auto_admin: false,
         client_code: "LAP",
@@ -173,65 +150,64 @@ const REFUSALS: [&str; 4] = [
 const REFUSING: &str = "patchwork-vendor";
 const LAPSED: &str = "lapsed-vendor";
 
-/// Makes the sample, or what is missing of it; with what an earlier run left known, and complete, only the integrations are made anew.
+/// Makes the sample, or what is missing of it.
 pub async fn fill(
     gateway_url: &str,
-    pruvan: &StandIn,
+    desk: &Desk,
     clock: &Clock,
     size: Size,
-    known: Option<Known>,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Filled, StartError> {
+) -> Result<Counts, StartError> {
     let host = HostClient::new(gateway_url)?;
-    let mut known = known.unwrap_or_default();
+    let file = desk.folder().join("sample.json");
+    let known = std::fs::read(&file).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let mut known: Known = known.unwrap_or_default();
+    let mut counts = Counts::default();
+    if known.complete && PLANS.iter().all(|plan| desk.account(plan.username).is_some()) {
+        return Ok(counts);
+    }
+    let keep = |known: &Known| {
+        let written =
+            serde_json::to_vec(known).map_err(std::io::Error::from).and_then(|json| std::fs::write(&file, json));
+        written.map_err(|error| StartError(format!("{} can't be written: {error}", file.display())))
+    };
     if known.began == 0 {
         known.began = clock.now_ms();
+        keep(&known)?;
     }
     let began = Timestamp::from_millisecond(known.began).map_err(|error| StartError(error.to_string()))?;
-    let mut counts = Counts::default();
     let (mut accounts, mut works, mut reports) = (Vec::new(), Vec::new(), Vec::new());
     let shares = shares(size.orders);
     let photos = photos(size, &shares);
     for (at, (plan, orders)) in PLANS.iter().zip(shares).enumerate() {
         progress(Progress { what: "accounts and their orders", done: at, of: PLANS.len() });
-        let token = token(&host, plan, &mut known).await?;
+        let token = token(&host, plan, desk).await?;
         counts.orders += put_orders(&host, plan, orders, began).await?;
-        let integration = integrate(gateway_url, pruvan, plan, &token).await?;
+        let account = integrate(gateway_url, desk, plan, &token).await?;
         for n in 0..orders {
             let number = plan.client.number(n);
-            let Some(project) = integration.project(&number) else { continue };
+            let Some(project) = account.integration.project(&number) else { continue };
             let seed = SEED ^ (at as u64) << 16 ^ (n as u64) << 4;
             let photos = photos.get(&(at, n)).copied().unwrap_or(0);
             if let Some(stands) = standing(seed, photos > 0, plan.client.directs) {
                 reports.push((accounts.len(), number.clone(), stands));
             }
             if photos > 0 {
-                works.push((accounts.len(), work(plan, project, number, photos, seed, began, pruvan)));
+                works.push((accounts.len(), work(plan, project, number, photos, seed, began, &desk.stand_in)));
             }
         }
-        accounts.push(Account { username: plan.username, title: plan.title, token, integration });
+        accounts.push(account);
     }
-    if known.complete {
-        // Pruvan reported all this in the first run, and stands as it did.
-        for (account, number, (status, field_status)) in reports {
-            accounts[account].integration.rules(|held| {
-                if let Some(project) = held.by_number.get_mut(&number) {
-                    project.insert("status".to_owned(), Value::from(status));
-                    project.insert("fieldStatus".to_owned(), Value::from(field_status));
-                }
-            });
-        }
-    } else {
-        publish(&accounts, &works, &mut counts, progress).await?;
-        stray(&accounts, &works, &mut counts).await?;
-        report(&accounts, reports, &mut counts, progress).await?;
-        known.complete = true;
+    publish(&accounts, &works, &mut counts, progress).await?;
+    stray(&accounts, &works, &mut counts).await?;
+    report(&accounts, reports, &mut counts, progress).await?;
+    if let Some(lapsed) = desk.account(LAPSED) {
+        lapsed.integration.kill_push_key();
     }
-    accounts
-        .iter()
-        .filter(|account| account.username == LAPSED)
-        .for_each(|account| account.integration.kill_push_key());
-    Ok(Filled { accounts, counts, known })
+    desk.save()?;
+    known.complete = true;
+    keep(&known)?;
+    Ok(counts)
 }
 
 /// How many orders each account has.
@@ -261,7 +237,7 @@ fn photos(size: Size, shares: &[usize; PLANS.len()]) -> BTreeMap<(usize, usize),
 }
 
 /// The account's key. One that is lost is replaced.
-async fn token(host: &HostClient, plan: &Plan, known: &mut Known) -> Result<String, StartError> {
+async fn token(host: &HostClient, plan: &Plan, desk: &Desk) -> Result<String, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError(format!("account {}: {error}", plan.username));
     let path = format!("/accounts/{}", plan.username);
     let settings = json!({ "integration": plan.kind, "autoAdmin": plan.auto_admin, "clientCode": plan.client_code });
@@ -270,12 +246,13 @@ async fn token(host: &HostClient, plan: &Plan, known: &mut Known) -> Result<Stri
     };
     let (status, made) = call("PUT", &path, settings.to_string().into_bytes()).await?;
     if let Some(key) = made["apiKey"].as_str() {
-        known.tokens.insert(plan.username.to_owned(), key.to_owned());
-    } else if status != 200 {
+        return Ok(key.to_owned());
+    }
+    if status != 200 {
         return Err(failed(&made));
     }
-    if let Some(key) = known.tokens.get(plan.username) {
-        return Ok(key.clone());
+    if let Some(account) = desk.account(plan.username) {
+        return Ok(account.integration.token.clone());
     }
     let keys = format!("{path}/keys");
     let (mut status, mut added) = call("POST", &keys, Vec::new()).await?;
@@ -286,7 +263,6 @@ async fn token(host: &HostClient, plan: &Plan, known: &mut Known) -> Result<Stri
         (status, added) = call("POST", &keys, Vec::new()).await?;
     }
     let key = added["apiKey"].as_str().filter(|_| status == 201).ok_or_else(|| failed(&added))?;
-    known.tokens.insert(plan.username.to_owned(), key.to_owned());
     Ok(key.to_owned())
 }
 
@@ -305,10 +281,18 @@ async fn put_orders(host: &HostClient, plan: &Plan, orders: usize, began: Timest
 }
 
 /// Sets the integration up in Pruvan, validates it and pulls all orders.
-async fn integrate(gateway_url: &str, pruvan: &StandIn, plan: &Plan, token: &str) -> Result<Integration, StartError> {
+async fn integrate(gateway_url: &str, desk: &Desk, plan: &Plan, token: &str) -> Result<Arc<Account>, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError(format!("integration of {}: {error}", plan.username));
-    let mut integration = pruvan.integrate(gateway_url, "html", plan.username, token, plan.kind, plan.auto_admin);
-    integration.client_code = plan.client_code.to_owned();
+    let account = match desk.account(plan.username) {
+        Some(account) if account.integration.token == token => account,
+        _ => {
+            let stand_in = &desk.stand_in;
+            let mut made = stand_in.integrate(gateway_url, "html", plan.username, token, plan.kind, plan.auto_admin);
+            plan.client_code.clone_into(&mut made.client_code);
+            desk.add(made)
+        }
+    };
+    let integration = &account.integration;
     let refusals = REFUSALS.iter().enumerate().filter(|_| plan.username == REFUSING);
     let refusals: BTreeMap<String, (u16, String)> = refusals
         .map(|(n, error)| {
@@ -329,7 +313,7 @@ async fn integrate(gateway_url: &str, pruvan: &StandIn, plan: &Plan, token: &str
     }
     // What Pruvan refuses when it is pushed, it doesn't take when it is pulled.
     integration.rules(|held| held.by_number.retain(|number, _| !refusals.contains_key(number)));
-    Ok(integration)
+    Ok(account)
 }
 
 /// What a crew did of this order, some time in the last days.
@@ -357,7 +341,7 @@ fn work(
 
 /// Publishes all items, several at a time.
 async fn publish(
-    accounts: &[Account],
+    accounts: &[Arc<Account>],
     works: &[(usize, Work)],
     counts: &mut Counts,
     progress: &(dyn Fn(Progress) + Sync),
@@ -371,10 +355,10 @@ async fn publish(
     counts.surveys += all.iter().filter(|(.., step)| matches!(step, Step::Survey(_))).count();
     let (of, done) = (all.len(), AtomicUsize::new(0));
     let published = all.into_iter().map(|(account, work, step)| {
-        let (integration, done) = (&accounts[account].integration, &done);
+        let (account, done) = (&accounts[account], &done);
         async move {
             let item = tokio::task::spawn_blocking(move || work.item(&step)).await;
-            send(integration, item.map_err(|error| StartError(error.to_string()))?).await?;
+            send(account, item.map_err(|error| StartError(error.to_string()))?).await?;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             progress(Progress { what: "photos, surveys and the like", done, of });
             Ok(())
@@ -383,38 +367,34 @@ async fn publish(
     futures_util::stream::iter(published).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-async fn send(integration: &Integration, item: Item) -> Result<(), StartError> {
-    let Item { fields, file_name, file } = item;
-    let exchange = integration.publish(Value::Object(fields), Some((&file_name, &file))).await;
-    let exchange = exchange.map_err(|error| StartError(error.to_string()))?;
-    match exchange.reply()["status"] == true {
-        true => Ok(()),
-        false => Err(StartError(format!("uploadPictures answered {}: {}", exchange.status, exchange.body))),
-    }
+async fn send(account: &Account, item: Item) -> Result<(), StartError> {
+    let failed = |error: String| StartError(format!("uploadPictures of {}: {error}", account.integration.username));
+    let uu_id = account.take(item).map_err(failed)?;
+    account.relay(&uu_id).await.map_err(failed).map(drop)
 }
 
 /// Photos of orders that the host doesn't know, and one that isn't what it says.
-async fn stray(accounts: &[Account], works: &[(usize, Work)], counts: &mut Counts) -> Result<(), StartError> {
-    let account = accounts.iter().position(|account| account.username == REFUSING);
+async fn stray(accounts: &[Arc<Account>], works: &[(usize, Work)], counts: &mut Counts) -> Result<(), StartError> {
+    let account = accounts.iter().position(|account| account.integration.username == REFUSING);
     let of = works.iter().find(|(at, _)| Some(*at) == account).or(works.last());
     let Some((at, work)) = of else { return Ok(()) };
-    let integration = &accounts[*at].integration;
+    let account = &accounts[*at];
     for (n, number) in ["TX/33-0801", "TX/33-810b", "33-815", "HOUSE KEYS", "TX/34-812"].into_iter().enumerate() {
         let lost = Work { number: number.to_owned(), seed: SEED ^ 0xf00 ^ n as u64, ..work.clone() };
-        send(integration, lost.item(&Step::Photo(n % work.photos))).await?;
+        send(account, lost.item(&Step::Photo(n % work.photos))).await?;
         counts.unmatched += 1;
     }
     let odd = Work { seed: SEED ^ 0xfff, ..work.clone() };
     let mut odd = odd.item(&Step::Photo(0));
     odd.file = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n".to_vec();
-    send(integration, odd).await?;
+    send(account, odd).await?;
     counts.items += counts.unmatched + 1;
     Ok(())
 }
 
 /// Pruvan reports how the orders stand.
 async fn report(
-    accounts: &[Account],
+    accounts: &[Arc<Account>],
     reports: Vec<(usize, String, (&'static str, &'static str))>,
     counts: &mut Counts,
     progress: &(dyn Fn(Progress) + Sync),
