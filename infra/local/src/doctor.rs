@@ -4,7 +4,6 @@
 //! second run stores nothing new.
 
 mod replies;
-mod report;
 pub mod stack;
 
 use std::collections::BTreeSet;
@@ -24,8 +23,11 @@ use crate::host_client::{CallError, HostClient, Signer, segment, variable};
 use crate::spec::Service;
 use crate::stand_in::multipart;
 use crate::system::StartError;
-use replies::{NO_ORDER, Reply, is_general_refusal, taken_anyway};
-pub use report::{Fault, Outcome, Report, Row};
+use replies::{NO_ORDER, is_general_refusal, taken_anyway};
+
+pub(crate) use replies::Reply;
+
+pub use crate::report::{Fault, Outcome, Report, Row};
 
 /// The account that is made for it. Nobody else uses it.
 const ACCOUNT: &str = "doctor";
@@ -154,7 +156,7 @@ pub(crate) fn web_service_url(text: &str) -> Result<Url, StartError> {
     Ok(url)
 }
 
-fn is_local(url: &Url) -> bool {
+pub(crate) fn is_local(url: &Url) -> bool {
     matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
@@ -218,7 +220,7 @@ impl Checks {
 
     /// Takes what a check came to into the report.
     fn note(&mut self, check: &str, outcome: impl Into<Outcome>) {
-        self.report.rows.push(Row { check: check.to_owned(), outcome: outcome.into() });
+        self.report.rows.push(Row { section: None, check: check.to_owned(), outcome: outcome.into() });
         self.bar.inc(1);
     }
 

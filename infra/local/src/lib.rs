@@ -4,6 +4,7 @@
 //! Routes, schedules, environment variables, tables and gateway responses are read from template.yaml, so that what runs here
 //! and what is deployed can't drift apart. Everything binds 127.0.0.1 only.
 
+pub mod conformance;
 pub mod console;
 pub mod demo;
 pub mod desk;
@@ -16,6 +17,7 @@ pub mod import;
 pub mod items;
 pub mod projects;
 pub mod questions;
+pub mod report;
 pub mod s3_store;
 pub mod sample;
 pub mod serve;

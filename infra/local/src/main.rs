@@ -68,6 +68,17 @@ enum Command {
     /// photos in it, the same each time. A deployment's API is called with the AWS credentials of the environment. Exits with 1 if a check failed, with 2
     /// if there was nothing to check.
     Doctor(local::doctor::Options),
+    /// Check any implementation of the four web services against the specification, playing Pruvan
+    ///
+    /// Prints a table of what holds and what doesn't, by the sections of the specification. The key is best put into the environment variable PRUVAN_KEY:
+    /// a command line is seen by others. Exits with 1 if a check failed, with 2 if there was nothing to check.
+    ///
+    /// Use an account made for it, with a work order or two. What it leaves behind can't be taken back: reports of many statuses on one order (--order, or
+    /// the one with the lowest number), the last of them "complete"; some thirty small uploads, most to that order and one to an order that isn't there; and
+    /// its own push key in the place of the account's, which only Validate in Pruvan brings back. No push key is sent where pushes can't reach this
+    /// machine. Pushes are taken on 127.0.0.1 only, and the first three are answered with an error, a maintenance page and a broken answer, to see them
+    /// come again.
+    Conformance(local::conformance::Options),
     /// Fetch all files of an order, here or from a deployment, into folders by task and evidence type
     ///
     /// A deployed API is called with the AWS credentials of the environment. What is there already is not fetched again.
@@ -124,6 +135,11 @@ async fn main() -> ExitCode {
         }
         Some(Command::Demo) => local::demo::run().await.map_err(|error| (1, error.to_string())),
         Some(Command::Doctor(options)) => match doctor(options).await {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::from(1),
+            Err(error) => Err((2, error.to_string())),
+        },
+        Some(Command::Conformance(options)) => match conformance(options).await {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::from(1),
             Err(error) => Err((2, error.to_string())),
@@ -264,6 +280,18 @@ async fn doctor(mut options: local::doctor::Options) -> Result<bool, StartError>
     let mut stdout = std::io::stdout();
     let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     write!(stdout, "{}", report.table(colour)).map_err(|error| StartError(format!("stdout: {error}")))?;
+    Ok(report.is_healthy())
+}
+
+/// True if nothing failed.
+async fn conformance(mut options: local::conformance::Options) -> Result<bool, StartError> {
+    let key = std::env::var("PRUVAN_KEY").ok().filter(|key| !key.is_empty());
+    options.token = options.token.or(key.map(Into::into));
+    let report = local::conformance::run(&options).await?;
+    let mut stdout = std::io::stdout();
+    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let printed = options.format.print(&report, colour);
+    write!(stdout, "{printed}").map_err(|error| StartError(format!("stdout: {error}")))?;
     Ok(report.is_healthy())
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::report::Fault;
+use crate::report::Fault;
 use crate::spec::{Service, is_documented, is_documented_refusal};
 
 /// The order that no account has.

@@ -1,4 +1,6 @@
-//! What a check came to, and the table of all of them.
+//! What checks came to: a table for people, JSON and JUnit for machines.
+
+mod formats;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,6 +11,8 @@ const WIDTH: usize = 112;
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
+    /// The section of the specification that asks for it, if one does.
+    pub section: Option<&'static str>,
     /// What was checked.
     pub check: String,
     /// What it came to.
@@ -42,6 +46,16 @@ impl Fault {
     }
 }
 
+impl Outcome {
+    fn kind(&self) -> usize {
+        match self {
+            Outcome::Pass(_) => 0,
+            Outcome::Fail(_) => 1,
+            Outcome::Skip(_) => 2,
+        }
+    }
+}
+
 impl From<Result<String, Fault>> for Outcome {
     fn from(result: Result<String, Fault>) -> Outcome {
         match result {
@@ -64,16 +78,29 @@ impl Report {
         !self.rows.iter().any(|row| matches!(row.outcome, Outcome::Fail(_)))
     }
 
-    /// The table, and a last line that counts. `colour` is for terminals.
+    /// How many passed, failed and were skipped.
+    pub fn counts(&self) -> [usize; 3] {
+        let mut counts = [0, 0, 0];
+        for row in &self.rows {
+            counts[row.outcome.kind()] += 1;
+        }
+        counts
+    }
+
+    /// The table, and a last line that counts. Sections are headings. `colour` is for terminals.
     pub fn table(&self, colour: bool) -> String {
         let first = self.rows.iter().map(|row| row.check.chars().count()).max().unwrap_or(0);
         let room = WIDTH.saturating_sub(first + 8).max(30);
         let mut table = String::new();
-        let mut counts = [0, 0, 0];
         let mut told: BTreeMap<&str, &str> = BTreeMap::new();
-        for Row { check, outcome } in &self.rows {
-            let (kind, word, code, lines) = match outcome {
-                Outcome::Pass(note) => (0, "PASS", "32", wrap(note, room, "")),
+        let mut heading = None;
+        for Row { section, check, outcome } in &self.rows {
+            if let Some(section) = section.filter(|section| heading != Some(*section)) {
+                let _ = writeln!(table, "{}{section}", if heading.is_some() { "\n" } else { "" });
+                heading = Some(section);
+            }
+            let (word, code, lines) = match outcome {
+                Outcome::Pass(note) => ("PASS", "32", wrap(note, room, "")),
                 Outcome::Fail(Fault { seen, next }) => {
                     let mut lines = wrap(seen, room, "");
                     // One cause often fails many checks.
@@ -82,11 +109,10 @@ impl Report {
                         None => lines.extend(wrap(next, room, "-> ")),
                     }
                     told.entry(next).or_insert(check);
-                    (1, "FAIL", "31", lines)
+                    ("FAIL", "31", lines)
                 }
-                Outcome::Skip(why) => (2, "SKIP", "33", wrap(why, room, "")),
+                Outcome::Skip(why) => ("SKIP", "33", wrap(why, room, "")),
             };
-            counts[kind] += 1;
             let word = if colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() };
             let pad = first - check.chars().count();
             let mut lines = lines.iter();
@@ -96,7 +122,7 @@ impl Report {
                 let _ = writeln!(table, "{:1$}{line}", "", first + 8);
             }
         }
-        let [passed, failed, skipped] = counts;
+        let [passed, failed, skipped] = self.counts();
         let _ = writeln!(table, "\n{passed} passed, {failed} failed, {skipped} skipped");
         table
     }
@@ -134,7 +160,7 @@ mod tests {
     use super::*;
 
     fn row(check: &str, outcome: Outcome) -> Row {
-        Row { check: check.to_owned(), outcome }
+        Row { section: None, check: check.to_owned(), outcome }
     }
 
     #[test]
@@ -166,6 +192,13 @@ SKIP  third                     not here
         assert!(!report.is_healthy());
         let coloured = report.table(true);
         assert!(coloured.starts_with("\x1b[32mPASS\x1b[0m  short\n"), "{coloured}");
+    }
+
+    #[test]
+    fn sections_are_headings() {
+        let of = |section, check: &str| Row { section: Some(section), ..row(check, Outcome::Pass(String::new())) };
+        let report = Report { rows: vec![of("A", "one"), of("A", "two"), of("B", "three")] };
+        assert_eq!(report.table(false), "A\nPASS  one\nPASS  two\n\nB\nPASS  three\n\n3 passed, 0 failed, 0 skipped\n");
     }
 
     #[test]
