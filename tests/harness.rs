@@ -35,6 +35,16 @@ impl Harness {
         Harness::with_environment(Vec::new()).await
     }
 
+    /// By the real clock, with schedules that fire by themselves and waits that are short.
+    pub async fn with_real_time() -> Harness {
+        let clock = Clock::system();
+        let tick = Some(std::time::Duration::from_millis(50));
+        let options = Options { clock: clock.clone(), tick, time_scale: 100, ..Options::default() };
+        let system = System::start(options).await.unwrap();
+        let pruvan = StandIn::with_clock(clock.clone()).await.unwrap();
+        Harness { system, pruvan, client: reqwest::Client::new(), clock, now: Arc::default(), lines: Arc::default() }
+    }
+
     pub async fn with_environment(environment: Vec<(String, String)>) -> Harness {
         let now = Arc::new(AtomicI64::new(START_MS));
         let told = now.clone();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect must fail")]
 
+mod broken_host;
 mod harness;
 
 mod alarms;
@@ -9,6 +10,7 @@ mod auth;
 mod binaries;
 
 mod bulk;
+mod conformance;
 mod console;
 mod directives;
 mod doctor;

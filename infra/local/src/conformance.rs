@@ -148,7 +148,7 @@ pub async fn run(options: &Options) -> Result<Report, StartError> {
 }
 
 /// Headings of the specification, in its order.
-const SECTIONS: [&str; 19] = [
+const SECTIONS: [&str; 18] = [
     crate::spec::URL_FORMAT,
     "The validate Web Service",
     "Authentication",
@@ -162,7 +162,6 @@ const SECTIONS: [&str; 19] = [
     "The uploadPictures Web Service",
     "Available uploadPictures Object Fields",
     "Pruvan Status Values",
-    "Setting the Pruvan Status",
     "The status Web Service",
     "Pruvan Push API",
     crate::spec::PUSHKEY,
@@ -266,6 +265,7 @@ impl Suite {
         keys::wrong(self).await;
         self.begin("waiting for pushes");
         pushes::settle(self).await;
+        status::prefixed(self).await;
         self.begin("headers");
         headers::checks(self).await;
         self.begin("reports");
@@ -320,7 +320,7 @@ impl Suite {
     fn no_order(&self) -> Outcome {
         Outcome::Skip(match &self.options.order {
             Some(number) => format!("order {number:?} is not in a full refresh: give --order one that is"),
-            None => "the account has no work orders: put one in, and run this again".to_owned(),
+            None => "no work orders: put one in, and run it again".to_owned(),
         })
     }
 

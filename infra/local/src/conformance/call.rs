@@ -45,6 +45,9 @@ pub struct Call {
     pub who: Who,
     /// Beside the credentials.
     pub fields: Value,
+    /// What it is about, and those of the fields that are worth telling.
+    pub about: String,
+    pub shown: Value,
     pub file: Option<(String, Vec<u8>)>,
     /// Unless it is the suite's own.
     pub spelling: Option<Spelling>,
@@ -63,6 +66,8 @@ impl Call {
         Call {
             service,
             who: Who::Right,
+            about: String::new(),
+            shown: fields.clone(),
             fields,
             file: None,
             spelling: None,
@@ -122,29 +127,24 @@ impl Call {
 
     /// What was sent, in few words and without credentials.
     fn told(&self) -> String {
-        const SHOWN: usize = 110;
+        const SHOWN: usize = 90;
         let who = match self.who {
             Who::Right => "",
             Who::WrongKey => " with a wrong key",
             Who::UnknownUser => " with an unknown user",
             Who::EmptyToken => " with an empty token",
         };
-        let mut fields = self.fields.clone();
+        let mut fields = self.shown.clone();
         if let Value::Object(fields) = &mut fields {
             fields.remove("pushkey");
-            // What all uploads have alike says nothing.
-            if self.service == Service::UploadPictures {
-                fields.retain(|name, _| {
-                    ["uuId", "key2", "key4", "fileType", "evidenceType", "survey"].contains(&name.as_str())
-                });
-            }
         }
+        let about = if self.about.is_empty() { String::new() } else { format!(" of {}", self.about) };
         let fields: String =
             fields.to_string().chars().flat_map(char::escape_default).collect::<String>().replace("\\\"", "\"");
         let shown: String = fields.chars().take(SHOWN).collect();
         let more = if fields.chars().nth(SHOWN).is_some() { " ..." } else { "" };
         let fields = if shown == "{}" { String::new() } else { format!(" {shown}{more}") };
-        format!("{}{who}{fields}", self.service.name())
+        format!("{}{about}{fields}{who}", self.service.name())
     }
 }
 
@@ -165,7 +165,8 @@ impl Answer {
     pub fn says_yes(&self) -> bool {
         match self.service {
             Service::Validate => self.json["validated"] == true,
-            Service::GetWorkOrders => self.json["workOrders"].is_array(),
+            // Null is seen in the field for an empty list.
+            Service::GetWorkOrders => self.json.get("workOrders").is_some(),
             Service::UploadPictures | Service::Status => self.json["status"] == true,
         }
     }
@@ -242,29 +243,16 @@ impl Secrets {
 }
 
 impl Suite {
-    /// A call of this service that changes nothing.
-    pub fn harmless(&self, service: Service) -> Call {
+    /// The Validate button, which hands the push key over.
+    pub fn validate(&self) -> Call {
         Call::new(
-            service,
-            match service {
-                Service::Validate => self.push_key(),
-                // Of nothing, so that the reply is short.
-                Service::GetWorkOrders => json!({ "timestamp": 4_102_444_800_u32 }),
-                Service::UploadPictures => json!({}),
-                Service::Status => {
-                    json!({ "workOrders": [{ "workOrderNumber": format!("{}{NO_ORDER}", self.prefix) }] })
-                }
+            Service::Validate,
+            match &self.receiver {
+                Ok(receiver) => json!({ "pushkey": receiver.push_key() }),
+                // One that leads nowhere would take the place of the one that is there.
+                Err(_) => json!({}),
             },
         )
-    }
-
-    /// The push key, for validate.
-    pub fn push_key(&self) -> Value {
-        match &self.receiver {
-            Ok(receiver) => json!({ "pushkey": receiver.push_key() }),
-            // One that leads nowhere would take the place of the one that is there.
-            Err(_) => json!({}),
-        }
     }
 
     /// Makes a call as Pruvan does, and notes what breaks the specification in its reply. An error says why there was none.

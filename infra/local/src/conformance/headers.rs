@@ -19,7 +19,7 @@ pub async fn checks(suite: &mut Suite) {
             // Then multipart isn't understood at all, and that is told.
             Spelling::Urlencoded if payload_type.is_some() => Outcome::Skip("multipart isn't understood".to_owned()),
             _ => {
-                let calls = calls(suite, spelling == Spelling::Urlencoded);
+                let calls = calls(suite, check, spelling == Spelling::Urlencoded);
                 let calls = calls.into_iter().map(|call| Call { spelling: Some(spelling), payload_type, ..call });
                 suite.all_taken(calls.collect()).await
             }
@@ -29,12 +29,13 @@ pub async fn checks(suite: &mut Suite) {
 }
 
 /// A call of each service that must be taken; those that need an order, only if there is one.
-fn calls(suite: &Suite, no_files: bool) -> Vec<Call> {
-    let mut calls = vec![suite.harmless(Service::Validate), suite.harmless(Service::GetWorkOrders)];
+fn calls(suite: &Suite, check: &str, no_files: bool) -> Vec<Call> {
+    let mut calls =
+        vec![suite.validate(), Call::new(Service::GetWorkOrders, json!({ "timestamp": super::pull::TO_COME }))];
     if let Some(target) = suite.target() {
-        calls.push(Call::new(Service::Status, status::report(suite, &target.number, json!({}))));
+        calls.push(status::report(suite, &target.number, json!({})));
         if !no_files {
-            calls.push(upload::item(suite, "every byte", json!({})).with_file("1.jpg", &upload::every_byte()));
+            calls.push(upload::item(suite, check, json!({})).with_file("1.jpg", &upload::every_byte()));
         }
     }
     calls

@@ -14,7 +14,7 @@ use crate::spec::Service;
 const MODES: &str = "getWorkOrders Modes";
 
 /// 2100-01-01, and long ago.
-const TO_COME: u32 = 4_102_444_800;
+pub const TO_COME: u32 = 4_102_444_800;
 const LONG_AGO: u32 = 1;
 
 /// The rows. Full refreshes come last, since an implementation may count from the last import what Pruvan knows.

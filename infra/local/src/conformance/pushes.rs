@@ -123,7 +123,7 @@ fn as_documented(pushes: &[Push]) -> Outcome {
 fn again(pushes: &[Push]) -> Outcome {
     let failed: Vec<&str> = pushes.iter().filter_map(|push| push.weather).map(|weather| weather.told()).collect();
     let owed = owed(pushes);
-    match (owed.first(), pushes.iter().filter(|push| push.weather.is_some()).next_back()) {
+    match (owed.first(), pushes.iter().rfind(|push| push.weather.is_some())) {
         (Some(order), Some(last)) => Outcome::Fail(Fault::new(
             format!(
                 "{} came to the push of order {order:?}, and within {} s no other push of it",

@@ -10,9 +10,11 @@ use crate::spec::Service;
 
 const STATUS: &str = "The status Web Service";
 
-/// The payload of a report on this order, with `more` put over it.
-pub fn report(suite: &Suite, number: &str, more: Value) -> Value {
-    json!({ "workOrders": [entry(&suite.prefix, number, more)] })
+/// A report on this order as the specification shows it, with `more` put over it.
+pub fn report(suite: &Suite, number: &str, more: Value) -> Call {
+    let entry = entry(&suite.prefix, number, more.clone());
+    let about = format!("{}{number}", suite.prefix);
+    Call { about, shown: more, ..Call::new(Service::Status, json!({ "workOrders": [entry] })) }
 }
 
 fn entry(prefix: &str, number: &str, more: Value) -> Value {
@@ -35,9 +37,8 @@ pub async fn checks(suite: &mut Suite) {
         }
         return;
     };
-    prefixed(suite, &target).await;
     for (check, reports) in reports() {
-        let calls = reports.into_iter().map(|more| Call::new(Service::Status, report(suite, &target.number, more)));
+        let calls = reports.into_iter().map(|more| report(suite, &target.number, more));
         let calls = calls.collect();
         let outcome = suite.all_taken(calls).await;
         suite.row(STATUS, check, outcome);
@@ -45,7 +46,7 @@ pub async fn checks(suite: &mut Suite) {
     let outcome = unknown(suite, &target).await;
     suite.row(STATUS, "an unknown order is named, and it alone", Outcome::from(outcome));
     let complete = json!({ "status": "complete", "fieldStatus": "complete" });
-    let calls = vec![Call::new(Service::Status, report(suite, &target.number, complete)); 2];
+    let calls = vec![report(suite, &target.number, complete); 2];
     let outcome = suite.all_taken(calls).await;
     if let (Outcome::Pass(_), Ok(receiver)) = (&outcome, &suite.receiver) {
         suite.marks.completed = Some(receiver.count());
@@ -54,17 +55,19 @@ pub async fn checks(suite: &mut Suite) {
 }
 
 /// A number as the specification shows it. If it isn't understood, the other rows go without the client code.
-async fn prefixed(suite: &mut Suite, target: &Target) {
-    let call = Call::new(Service::Status, report(suite, &target.number, json!({})));
+pub async fn prefixed(suite: &mut Suite) {
+    let Some(target) = suite.target() else { return };
+    let call = report(suite, &target.number, json!({}));
     let taken = suite.call(&call).await.and_then(|answer| answer.taken());
     let failed = taken.is_err();
     let taken = taken.map(|()| format!("{}{}", suite.prefix, target.number));
     let outcome = taken.map_err(|fault| Fault::new(fault.seen, "Pruvan shows numbers as {client code}::workOrderNumber, and reports them so: take what stands before \"::\" off"));
     suite.row(STATUS, "numbers come with Pruvan's client code before them", outcome);
     if failed {
-        let bare = Call::new(Service::Status, json!({ "workOrders": [entry("", &target.number, json!({}))] }));
-        if suite.call(&bare).await.is_ok_and(|answer| answer.says_yes()) {
-            suite.prefix = String::new();
+        let prefix = std::mem::take(&mut suite.prefix);
+        let bare = report(suite, &target.number, json!({}));
+        if !suite.call(&bare).await.is_ok_and(|answer| answer.says_yes()) {
+            suite.prefix = prefix;
         }
     }
 }
@@ -103,7 +106,11 @@ fn reports() -> Vec<(&'static str, Vec<Value>)> {
 async fn unknown(suite: &Suite, target: &Target) -> Result<String, Fault> {
     let prefix = &suite.prefix;
     let known = entry(prefix, &target.number, json!({}));
-    let call = Call::new(Service::Status, json!({ "workOrders": [entry(prefix, NO_ORDER, json!({})), known] }));
+    let call = Call {
+        about: format!("{prefix}{NO_ORDER} and {prefix}{}", target.number),
+        shown: json!({}),
+        ..Call::new(Service::Status, json!({ "workOrders": [entry(prefix, NO_ORDER, json!({})), known] }))
+    };
     let answer = suite.call(&call).await?;
     let next = "documented is {\"status\":false,\"error\":[{\"workOrderNumber\":\"...\",\"error\":\"...\"}]}, with a record for each status that failed, and no other";
     let records = answer.json["error"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -31,6 +31,7 @@ pub fn every_byte() -> Vec<u8> {
 
 /// An item as the specification shows it, with `more` put over it. `name` makes its `uuId`, the same in each run.
 pub fn item(suite: &Suite, name: &str, more: Value) -> Call {
+    let shown = more.clone();
     let target = suite.target().unwrap_or(Target { number: NO_ORDER.to_owned(), service: "Task".to_owned() });
     let mut fields = json!({
         "uuId": uu_id(name), "parentUuid": "77", "pictureId": "1", "key1": "77", "key2": target.number, "key3": "78",
@@ -52,7 +53,7 @@ pub fn item(suite: &Suite, name: &str, more: Value) -> Call {
         fields.extend((7..=30).map(|n| (format!("attribute{n}"), Value::Null)));
         fields.extend(more);
     }
-    Call::new(Service::UploadPictures, fields)
+    Call { about: format!("uuId {}", uu_id(name)), shown, ..Call::new(Service::UploadPictures, fields) }
 }
 
 /// Looks like a UUID, and is made of a name.
@@ -119,6 +120,7 @@ fn to_be_taken(suite: &Suite) -> Vec<(&'static str, &'static str, Vec<Call>)> {
     let mut few = photo("few fields", json!({}));
     if let Value::Object(fields) = &mut few.fields {
         fields.retain(|name, _| ["uuId", "key2", "fileType"].contains(&name.as_str()));
+        few.shown = Value::Object(fields.clone());
     }
     let nulls = [
         "notes",
