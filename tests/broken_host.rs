@@ -177,7 +177,9 @@ async fn push(host: Arc<Host>) {
         let taken = text.is_some_and(|text| host.has(Planted::MaintenanceIsSuccess) || text.contains("\"updated\""));
         if !taken && !host.has(Planted::NeverPushesAgain) {
             let mut stored = host.stored();
-            orders.into_iter().for_each(|(number, order)| drop(stored.queue.entry(number).or_insert(order)));
+            for (number, order) in orders {
+                stored.queue.entry(number).or_insert(order);
+            }
         }
     }
 }

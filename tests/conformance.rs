@@ -77,7 +77,7 @@ async fn ours_passes_and_a_second_run_stores_nothing_new() {
     options.orders = Some(3);
     let report = run(&options).await.unwrap();
     insta::assert_snapshot!(shown(&report), @r#"
-    SKIP URL format: https, with a valid certificate: plain http, on this machine only
+    SKIP URL format: it answers, by https with a valid certificate: plain http, on this machine only
     PASS URL format: Content-Type: Mulipart/Form-Data, as documented
     PASS URL format: Content-Type: multipart/form-data
     PASS URL format: a payload that says its charset
@@ -252,7 +252,7 @@ async fn what_cannot_be_checked_is_said() {
     let report = run(&options).await.unwrap();
     assert_eq!(failed(&report), ["validate lets the right key in"]);
     options.url = "http://127.0.0.1:1".to_owned();
-    assert_eq!(failed(&run(&options).await.unwrap()), ["https, with a valid certificate"]);
+    assert_eq!(failed(&run(&options).await.unwrap()), ["it answers, by https with a valid certificate"]);
     for (url, token, why) in [
         ("http://pruvan.example.com", Some(KEY), "must begin with https://"),
         (host.url.as_str(), None, "PRUVAN_KEY is not set"),

@@ -251,7 +251,7 @@ impl Suite {
         self.begin("https");
         let reached = self.reached().await;
         let unreachable = matches!(reached, Outcome::Fail(_));
-        self.row(crate::spec::URL_FORMAT, "https, with a valid certificate", reached);
+        self.row(crate::spec::URL_FORMAT, "it answers, by https with a valid certificate", reached);
         if unreachable {
             return self.nothing_else("the web service URL can't be reached");
         }

@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Marks {
     /// Before the first report.
     reported: usize,
-    /// After the report that the order is complete.
+    /// Before the report that the order is complete.
     pub completed: Option<usize>,
     /// The queue was not drained before the first report.
     restless: bool,
