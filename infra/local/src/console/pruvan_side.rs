@@ -161,7 +161,7 @@ fn projects(account: &Account, view: &View) -> Markup {
                                 td { (field("address1")) }
                                 td { (badge(&field("status"))) }
                                 td { (badge(&field("fieldStatus"))) }
-                                td { (field("dueDate").split(' ').next().unwrap_or_default()) }
+                                td.date { (field("dueDate").split(' ').next().unwrap_or_default()) }
                                 td { (field("assignedTo")) }
                             }
                         }

@@ -12,7 +12,7 @@ use crate::host_client::HostClient;
 use crate::system::StartError;
 
 /// Photos a page.
-const PHOTOS: usize = 60;
+const PHOTOS: usize = 72;
 
 /// Other items a page.
 const PAGE: usize = 20;
@@ -24,7 +24,20 @@ const SIDES: [&str; 3] = ["before", "during", "after"];
 type Photos<'a> = BTreeMap<String, Vec<&'a Value>>;
 
 pub async fn photos(console: &Console, host: &HostClient, view: &View) -> Result<Markup, StartError> {
-    let reply = host.get(&order_path(view, &format!("/uploads{}&fileType=picture", paging(view, PHOTOS)))).await?;
+    let order = host.get(&order_path(view, "")).await?;
+    let services = order["workOrder"]["services"].as_array().cloned().unwrap_or_default();
+    let names: Vec<String> = services.iter().map(|service| text(&service["serviceName"])).collect();
+    // One task at a time, so that what belongs side by side is on one page.
+    let chosen = match (view.task.as_str(), names.as_slice()) {
+        ("", [first, _, ..]) => first,
+        ("" | "*", _) => "",
+        (task, _) => task,
+    };
+    let mut query = format!("{}&fileType=picture", paging(view, PHOTOS));
+    if !chosen.is_empty() {
+        query.push_str(&format!("&service={}", segment(chosen)));
+    }
+    let reply = host.get(&order_path(view, &format!("/uploads{query}"))).await?;
     let uploads = reply["uploads"].as_array().cloned().unwrap_or_default();
     let mut tasks: BTreeMap<String, Photos> = BTreeMap::new();
     for upload in &uploads {
@@ -33,6 +46,14 @@ pub async fn photos(console: &Console, host: &HostClient, view: &View) -> Result
         tasks.entry(text(&upload["service"])).or_default().entry(evidence).or_default().push(upload);
     }
     Ok(html! {
+        @if names.len() > 1 {
+            nav.tabs aria-label="Tasks" {
+                @for name in &names {
+                    a href=(view.task(name).url()) aria-current=[(name == chosen).then_some("page")] { (name) }
+                }
+                a href=(view.task("*").url()) aria-current=[chosen.is_empty().then_some("page")] { "All tasks" }
+            }
+        }
         @if uploads.is_empty() { p.hint { "No photos have come for it." } }
         @for (task, photos) in &mut tasks {
             h3 { (if task.is_empty() { "No task" } else { task }) }

@@ -21,6 +21,9 @@ pub struct View {
     /// What of our side.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tab: String,
+    /// Which task's photos; `*` for all.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub task: String,
     /// Where our side's list goes on.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cursor: String,
@@ -55,12 +58,17 @@ impl View {
     /// Another work order, on both sides.
     pub fn order(&self, order: &str) -> View {
         let tab = if order.is_empty() || self.is_list() { String::new() } else { self.tab.clone() };
-        View { order: order.to_owned(), cursor: String::new(), tab, ..self.clone() }
+        View { order: order.to_owned(), task: String::new(), cursor: String::new(), tab, ..self.clone() }
     }
 
     /// Something else of our side.
     pub fn tab(&self, tab: &str) -> View {
         View { tab: tab.to_owned(), cursor: String::new(), ..self.clone() }
+    }
+
+    /// The photos of another task.
+    pub fn task(&self, task: &str) -> View {
+        View { task: task.to_owned(), cursor: String::new(), ..self.clone() }
     }
 
     /// The next page of our side.
