@@ -14,7 +14,7 @@ mod view;
 mod wire_side;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
@@ -26,7 +26,7 @@ use axum::routing::{get, post};
 use reqwest::Url;
 use serde::Deserialize;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, Told};
 use crate::host_client::HostClient;
 use view::View;
 
@@ -51,6 +51,8 @@ pub struct Console {
     pub url: String,
     /// Counts what our side did, so that the page knows when to look again; `None` if nobody counts.
     pub activity: Option<Arc<std::sync::atomic::AtomicU64>>,
+    /// What came of the last button that is of no account in Pruvan.
+    told: Mutex<Option<Told>>,
     /// Where files are, and since when that is known.
     links: Mutex<HashMap<String, (String, Instant)>>,
     client: reqwest::Client,
@@ -66,6 +68,7 @@ impl Console {
             web_service_url: url.to_owned(),
             url: url.to_owned(),
             activity: None,
+            told: Mutex::default(),
             links: Mutex::default(),
             client: reqwest::Client::new(),
         }
@@ -86,6 +89,15 @@ impl Console {
             .layer(DefaultBodyLimit::max(MAX_FORM))
             .layer(from_fn_with_state(console.clone(), guard))
             .with_state(console)
+    }
+
+    /// Notes what came of a button.
+    fn tell(&self, told: Option<Told>) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = told;
+    }
+
+    fn told(&self) -> Option<Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes whenever the page would.

@@ -179,7 +179,9 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
     let fills = filling.clone();
     let lines = Lines::new("PruvanBridge/local", move |line| {
         let quiet = fills.load(Ordering::Relaxed) && line["outcome"] == "ok";
-        if quiet || say(line) {
+        // What only looks, as the page does, changes nothing that it would have to show.
+        let looks = line["route"].as_str().is_some_and(|route| route.starts_with("GET "));
+        if (quiet || say(line)) && !looks {
             activity.fetch_add(1, Ordering::Relaxed);
         }
     });

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::our_side::{order_path, path};
 use super::page::segment;
 use super::{Console, view::View};
-use crate::desk::{Account, Desk, Made, Sky};
+use crate::desk::{Account, Desk, Made, Sky, Told};
 use crate::host_client::HostClient;
 use crate::items::{Item, Job, Taken};
 use crate::questions::{INSPECTION, inspection};
@@ -57,7 +57,7 @@ impl Form {
     }
 }
 
-/// Does what the form says.
+/// Does what the form says. Whatever comes of it is said on the page, to which it leads back.
 pub async fn act(State(console): State<Arc<Console>>, Path(action): Path<String>, request: Request) -> Response {
     let form = match Form::read(request).await {
         Ok(form) => form,
@@ -66,6 +66,8 @@ pub async fn act(State(console): State<Arc<Console>>, Path(action): Path<String>
     let mut view: View = serde_urlencoded::from_str(form.get("back")).unwrap_or_default();
     form.get("account").clone_into(&mut view.account);
     form.get("order").clone_into(&mut view.order);
+    let from = view.clone();
+    console.tell(None);
     let account = console.desk.as_ref().and_then(|desk| desk.account(&view.account));
     let done = match (action.as_str(), &console.desk, account, &console.host) {
         ("integrate", Some(desk), _, _) => {
@@ -78,16 +80,17 @@ pub async fn act(State(console): State<Arc<Console>>, Path(action): Path<String>
                 // Where both sides are shown there is one place that says what came of it.
                 (Some(account), Ok(text)) => Ok(account.tell(true, text, None)),
                 (Some(account), Err(error)) => Ok(account.tell(false, error, None)),
-                (None, done) => done.map(drop),
+                (None, done) => done.map(|text| console.tell(Some(Told { ok: true, text, exchange: None }))),
             }
         }
         (_, Some(desk), Some(account), _) => pruvan(desk, &account, &action, &view, &form).await,
         _ => Err(format!("there is nothing here that does {action:?}")),
     };
-    match done {
-        Ok(()) => Redirect::to(&view.url()).into_response(),
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),
+    if let Err(text) = done {
+        console.tell(Some(Told { ok: false, text, exchange: None }));
+        view = from;
     }
+    Redirect::to(&view.url()).into_response()
 }
 
 async fn pruvan(desk: &Desk, account: &Account, action: &str, view: &View, form: &Form) -> Result<(), String> {

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 
 use super::{Console, our_side, pruvan_side, view::View, wire_side};
+use crate::desk::Told;
 
 /// The whole page.
 pub async fn page(console: &Console, view: &View) -> Markup {
@@ -42,6 +43,7 @@ pub async fn page(console: &Console, view: &View) -> Markup {
                             @if console.desk.is_some() { a href="#wire" { "The wire" } }
                         }
                     }
+                    (said(console.told().as_ref(), "said"))
                     main #panels .panels .alone[console.desk.is_none()] {
                         @if let Some(desk) = &console.desk { (pruvan_side::panel(console, desk, view)) }
                         @if let Some(ours) = ours { (ours) }
@@ -79,6 +81,20 @@ pub fn hidden(view: &View) -> Markup {
         input type="hidden" name="account" value=(view.account);
         input type="hidden" name="order" value=(view.order);
         input type="hidden" name="back" value=(view.query());
+    }
+}
+
+/// What came of the last button, in a region that screen readers read out when it changes.
+pub fn said(told: Option<&Told>, id: &str) -> Markup {
+    html! {
+        div id=(id) role="status" {
+            @if let Some(told) = told {
+                p.told .(if told.ok { "good" } else { "bad" }) {
+                    (if told.ok { "\u{2713} " } else { "\u{2717} " }) (told.text)
+                    @if let Some(id) = told.exchange { " " a href={ "#x" (id) } { "exchange " (id) } }
+                }
+            }
+        }
     }
 }
 

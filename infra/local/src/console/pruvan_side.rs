@@ -6,7 +6,7 @@ use pruvan::integration::IntegrationType;
 use pruvan::status::{FieldStatus, OfficeStatus};
 use serde_json::{Map, Value};
 
-use super::page::{badge, facts, hidden, listed, plain, segment, text, time};
+use super::page::{badge, facts, hidden, listed, plain, said, segment, text, time};
 use super::{Console, view::View};
 use crate::desk::{Account, Desk, Made, Sky, kind};
 
@@ -30,7 +30,7 @@ pub fn panel(console: &Console, desk: &Desk, view: &View) -> Markup {
             }
             @if let Some(account) = &account {
                 (integration(account, view))
-                (told(account))
+                (said(account.told().as_ref(), "told"))
                 @match chosen(account, view) {
                     Some(project) => (whole(account, &project, view)),
                     None => (projects(account, view)),
@@ -41,22 +41,6 @@ pub fn panel(console: &Console, desk: &Desk, view: &View) -> Markup {
                 p.hint { "There is no account yet. Set up an integration, put orders in on our side, and validate." }
             }
             (new(console, view, accounts.is_empty()))
-        }
-    }
-}
-
-/// What came of the last button.
-fn told(account: &Account) -> Markup {
-    html! {
-        div #told role="status" {
-            @if let Some(told) = account.told() {
-                p .told .(if told.ok { "good" } else { "bad" }) {
-                    (if told.ok { "\u{2713} " } else { "\u{2717} " }) (told.text)
-                    @if let Some(id) = told.exchange {
-                        " " a href={ "#x" (id) } { "exchange " (id) }
-                    }
-                }
-            }
         }
     }
 }
