@@ -50,7 +50,8 @@ impl Room {
     /// Presses a button; a form that was taken leads back to the page.
     async fn press(&self, action: &str, fields: &[(&str, &str)]) {
         let back = "account=vendor1&order=1";
-        let fields = [("account", "vendor1"), ("order", "1"), ("back", back)].iter().chain(fields).copied();
+        let always = [("account", "vendor1"), ("order", "1"), ("back", back)];
+        let fields = always.iter().chain(fields).copied();
         let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let form = "application/x-www-form-urlencoded";
         let request = self.client.post(format!("{}/console/do/{action}", self.url)).header("content-type", form);
@@ -155,7 +156,7 @@ async fn each_weather_is_seen_by_the_queue_and_over_when_it_is_over() {
     room.press("refresh", &[]).await;
     let account = room.desk.account("vendor1").unwrap();
     let status = |wished: &'static str| room.harness.put("vendor1", "1", json!({ "clientStatus": wished }));
-    let held = || account.integration.project("1").unwrap()["clientStatus"].clone();
+    let held = || account.integration.project("1").unwrap().get("clientStatus").cloned().unwrap_or_default();
     room.harness.system.tick().await;
     for (sky, expected) in [
         (Sky::Errors, "500"),
@@ -201,8 +202,9 @@ async fn a_desk_is_kept() {
     let account = desk.add(vendor);
     let order = crate::harness::order(json!({ "workOrderNumber": "1" }));
     account.integration.rules(|projects| drop(projects.take(&[order])));
+    let project = account.integration.project("1").unwrap();
     let job = local::items::Job {
-        project: &account.integration.project("1").unwrap(),
+        project: &project,
         number: "1",
         client_code: "SMC",
         username: "vendor1",

@@ -47,7 +47,7 @@ struct Arguments {
     /// Divide the long waits (backoff, the hourly window) by this; never leases or network time-outs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     time_scale: u32,
-    /// Fill it with sample data: three accounts, 200 orders around one town, photos, surveys and a few failures
+    /// Fill it with sample data: four accounts, 200 orders around one town, 2,000 photos, surveys and a few failures
     #[arg(long)]
     sample: bool,
     #[command(subcommand)]

@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::{Console, our_side, pruvan_side, view::View, wire_side};
 use crate::desk::Told;
 
+/// A page that was refused takes the place of nothing, and what is open stays open.
+const HTMX: &str = r#"{"includeIndicatorCSS":false,"defaultTimeout":120000,"noSwap":[204,304,"4xx","5xx"],"morphIgnore":["data-htmx-powered","open"]}"#;
+
 /// The whole page.
 pub async fn page(console: &Console, view: &View) -> Markup {
     // Before anything is read, so that nothing is missed.
@@ -22,7 +25,7 @@ pub async fn page(console: &Console, view: &View) -> Markup {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="htmx-config" content=r#"{"includeIndicatorCSS":false,"defaultTimeout":120000}"#;
+                meta name="htmx-config" content=(HTMX);
                 title { (title(view)) "Pruvan Bridge console" }
                 link rel="icon" href="/console/assets/icon.svg";
                 link rel="stylesheet" href="/console/assets/console.css";

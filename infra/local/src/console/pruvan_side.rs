@@ -298,7 +298,7 @@ fn item(account: &Account, made: &Made, view: &View) -> Markup {
 
 fn new(console: &Console, view: &View, open: bool) -> Markup {
     html! {
-        details.new open[open] {
+        details.new id=(if open { "first" } else { "new" }) open[open] {
             summary { "New integration" }
             form.edit method="post" action="/console/do/integrate" {
                 (hidden(view))

@@ -114,19 +114,19 @@ pub async fn whole(State(console): State<Arc<Console>>, Path(id): Path<u64>) -> 
             @if !exchange.breaches.is_empty() {
                 ul.breaches { @for breach in &exchange.breaches { li { b { "\u{a7} " (breach.section) } " " (breach.what) } } }
             }
-            h4 { "Request" }
+            h3 { "Request" }
             p { code { (exchange.method) " " (exchange.url) } @if !exchange.content_type.is_empty() { br; code { "Content-Type: " (exchange.content_type) } } }
             pre tabindex="0" { (cut(&payload)) }
             @if let Some((name, bytes)) = &exchange.file {
                 p { "with the file " code { (name) } ", " (size(*bytes)) " "
                     a href={ "/console/wire/" (id) "/file" } hx-boost="false" { "look at it" } }
             }
-            h4 { "Reply" }
+            h3 { "Reply" }
             @if let Some(error) = &exchange.error { p.wrong { (error) } } @else {
                 p { code { "HTTP " (exchange.status) } @if !exchange.reply_type.is_empty() { br; code { "Content-Type: " (exchange.reply_type) } } }
                 pre tabindex="0" { (cut(&body)) }
             }
-            h4 { "As a command" }
+            h3 { "As a command" }
             pre.command tabindex="0" { (cut(&command)) }
             button type="button" data-copy={ "/console/wire/" (id) "/curl" } { "Copy as curl" }
         }

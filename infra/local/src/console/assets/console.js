@@ -1,5 +1,11 @@
 // What plain HTML can't do: put a command on the clipboard, and say so.
 "use strict";
+document.addEventListener("htmx:error", () => {
+  document.getElementById("copied").textContent = "The page got no answer: is the runner still running?";
+});
+document.addEventListener("htmx:after:swap", () => {
+  document.getElementById("copied").textContent = "";
+});
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
   if (!button) return;
