@@ -1,13 +1,13 @@
 //! The wire between Pruvan and a host: every exchange in both directions, with its secrets masked and with what breaks the specification.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::body::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::spec::Breach;
+use crate::spec::{self, Breach, Service};
 
 /// Exchanges that are kept.
 const KEPT: usize = 500;
@@ -66,8 +66,8 @@ pub struct Exchange {
     pub body: String,
     /// Why no answer came.
     pub error: Option<String>,
-    /// What in it breaks the specification.
-    pub breaches: Vec<Breach>,
+    /// What in it breaks the specification, once somebody has asked.
+    pub(crate) judged: OnceLock<Vec<Breach>>,
     /// What was really sent.
     pub(crate) sent: Sent,
 }
@@ -78,12 +78,29 @@ pub(crate) struct Sent {
     pub url: SecretString,
     pub payload: SecretString,
     pub file: Option<Bytes>,
+    /// With its boundary.
+    pub content_type: String,
+    /// Of a push, as it came.
+    pub body: Bytes,
 }
 
 impl Exchange {
     /// The body as JSON; null if it isn't.
     pub fn reply(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// What in it breaks the specification.
+    pub fn breaches(&self) -> &[Breach] {
+        self.judged.get_or_init(|| match self.direction {
+            Direction::ToPruvan if self.service == "push" => spec::push(Some(&self.sent.content_type), &self.sent.body),
+            Direction::ToHost if self.error.is_none() => {
+                let service = Service::ALL.into_iter().find(|service| service.name() == self.service);
+                let judge = |service| spec::reply(service, self.status, Some(&self.reply_type), self.body.as_bytes());
+                service.map(judge).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        })
     }
 
     /// The file that went along.
@@ -140,7 +157,7 @@ impl Exchange {
     fn bytes(&self) -> usize {
         let file = self.sent.file.as_ref().map_or(0, Bytes::len);
         // The payload is there twice, with secrets and without.
-        2 * self.sent.payload.expose_secret().len() + self.body.len() + file
+        2 * self.sent.payload.expose_secret().len() + self.sent.body.len() + self.body.len() + file
     }
 }
 
@@ -241,11 +258,12 @@ mod tests {
             reply_type: String::new(),
             body: String::new(),
             error: None,
-            breaches: Vec::new(),
+            judged: OnceLock::new(),
             sent: Sent {
                 url: url.into(),
                 payload: payload.to_owned().into(),
                 file: file.map(|file| file.to_owned().into()),
+                ..Sent::default()
             },
         }
     }

@@ -33,7 +33,7 @@ pub fn panel(desk: &Desk, view: &View) -> Markup {
     let exchanges = desk.stand_in.wire.last(LISTED, |exchange| match view.wire.as_str() {
         "host" => exchange.direction == Direction::ToHost,
         "pruvan" => exchange.direction == Direction::ToPruvan,
-        "breaches" => !exchange.breaches.is_empty(),
+        "breaches" => !exchange.breaches().is_empty(),
         _ => true,
     });
     html! {
@@ -67,7 +67,7 @@ fn line(exchange: &Exchange) -> Markup {
                     span.who { (exchange.username) }
                     @if let Some(error) = &exchange.error { span.wrong { (error) } } @else { (outcome(exchange)) }
                     span.took { (exchange.took_ms) " ms" }
-                    @if !exchange.breaches.is_empty() { span.badge.bad { "breaks the spec" } }
+                    @if !exchange.breaches().is_empty() { span.badge.bad { "breaks the spec" } }
                 }
                 div.whole hx-morph-skip { p { a href=(whole) hx-boost="false" { "Show the exchange" } } }
             }
@@ -111,8 +111,8 @@ pub async fn whole(State(console): State<Arc<Console>>, Path(id): Path<u64>) -> 
     let body = in_order(&exchange.body).unwrap_or_else(|| exchange.body.clone());
     html! {
         div.exchange {
-            @if !exchange.breaches.is_empty() {
-                ul.breaches { @for breach in &exchange.breaches { li { b { "\u{a7} " (breach.section) } " " (breach.what) } } }
+            @if !exchange.breaches().is_empty() {
+                ul.breaches { @for breach in exchange.breaches() { li { b { "\u{a7} " (breach.section) } " " (breach.what) } } }
             }
             h3 { "Request" }
             p { code { (exchange.method) " " (exchange.url) } @if !exchange.content_type.is_empty() { br; code { "Content-Type: " (exchange.content_type) } } }

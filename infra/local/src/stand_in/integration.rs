@@ -1,7 +1,7 @@
 //! An integration: what its user can do in Pruvan, and what Pruvan holds for it.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -14,7 +14,6 @@ use sha1::{Digest as _, Sha1};
 
 use super::{Exchange, Held, Kept, Weather, World, lock};
 use crate::projects::Projects;
-use crate::spec::{self, Service};
 use crate::wire::{Direction, Sent, masked, without};
 
 /// How long Pruvan waits for an answer.
@@ -252,11 +251,12 @@ impl Integration {
             reply_type: String::new(),
             body: String::new(),
             error: None,
-            breaches: Vec::new(),
+            judged: OnceLock::new(),
             sent: Sent {
                 url: url.clone().into(),
                 payload: sent.into(),
                 file: file.map(|(_, bytes)| Bytes::copy_from_slice(bytes)),
+                ..Sent::default()
             },
         };
         match answer {
@@ -264,10 +264,6 @@ impl Integration {
                 exchange.error = Some("the answer was lost; what was asked for has been done".to_owned());
             }
             Ok((status, reply_type, body)) => {
-                let service = Service::ALL.into_iter().find(|known| known.name() == service);
-                if let Some(service) = service {
-                    exchange.breaches = spec::reply(service, status, Some(&reply_type), &body);
-                }
                 let body = String::from_utf8_lossy(&body);
                 exchange.body = without(&body, &[&self.token, &password, &self.secret]);
                 (exchange.status, exchange.reply_type) = (status, reply_type);

@@ -1,7 +1,7 @@
 //! Pruvan's side of the push key: what hosts POST is taken, a GET asks for an import.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -11,7 +11,6 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::{Integration, Weather, World, lock};
-use crate::spec;
 use crate::wire::{Direction, Exchange, Sent, masked, without};
 
 /// How long a call that gets no answer is held, unless its caller gives up before that.
@@ -44,7 +43,8 @@ pub async fn push(
     exchange.payload =
         serde_json::from_str(&orders).map_or_else(|_| Value::from(orders.as_str()), |orders| masked(&orders));
     exchange.sent.payload = orders.clone().into();
-    exchange.breaches = spec::push(Some(content_type), &body);
+    content_type.clone_into(&mut exchange.sent.content_type);
+    exchange.sent.body = body;
     let request = serde_json::from_str(&orders).unwrap_or_default();
     let delay = lock(&state).delay;
     if !delay.is_zero() {
@@ -112,7 +112,7 @@ fn call(state: &Mutex<World>, service: &str, secret: &str, query: Option<&str>, 
         reply_type: "text/html".to_owned(),
         body: String::new(),
         error: None,
-        breaches: Vec::new(),
+        judged: OnceLock::new(),
         sent: Sent { url: url.into(), ..Sent::default() },
     }
 }
