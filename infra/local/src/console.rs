@@ -23,10 +23,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use reqwest::Url;
 use serde::Deserialize;
 
 use crate::desk::{Desk, Told};
+use crate::gateway::is_from_here;
 use crate::host_client::HostClient;
 use view::View;
 
@@ -108,21 +108,11 @@ impl Console {
 
     /// Why a request is not answered, if it isn't.
     fn why_not(&self, method: &Method, headers: &HeaderMap) -> Option<&'static str> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !self.is_ours(text("host")) {
-            return Some("the console answers only under its own address");
+        if !is_from_here(headers) {
+            return Some("the console answers only on its own machine, and nothing that came from elsewhere");
         }
-        let origin = text("origin").trim_start_matches("http://");
-        let elsewhere = matches!(text("sec-fetch-site"), "cross-site" | "same-site")
-            || !(origin.is_empty() || self.is_ours(origin));
+        let elsewhere = headers.get("sec-fetch-site").is_some_and(|from| from == "cross-site" || from == "same-site");
         (elsewhere && method != Method::GET).then_some("the console takes nothing from other pages")
-    }
-
-    /// The address of the server itself, as browsers send it.
-    fn is_ours(&self, authority: &str) -> bool {
-        let port = Url::parse(&self.url).ok().and_then(|url| url.port_or_known_default());
-        let (host, given) = authority.rsplit_once(':').unwrap_or((authority, ""));
-        matches!(host, "127.0.0.1" | "localhost") && port.is_some_and(|port| port.to_string() == given)
     }
 }
 

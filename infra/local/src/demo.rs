@@ -157,7 +157,7 @@ impl Demo {
         self.say(&format!(
             "    POST {}\n    sent     {}\n    answered {} {}",
             exchange.url,
-            short(&exchange.payload.to_string()),
+            short(&exchange.payload),
             exchange.status,
             short(&exchange.body)
         ));

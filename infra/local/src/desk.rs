@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,9 @@ impl Made {
         self.fields.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 }
+
+/// How large a crew's video is, in bytes.
+const VIDEO: u64 = 2_000_000;
 
 /// What came of the last thing that was done.
 #[derive(Debug, Clone)]
@@ -187,6 +191,8 @@ impl Sky {
 /// What is in the file.
 #[derive(Serialize, Deserialize)]
 struct Saved {
+    /// Where the stand-in was served.
+    url: String,
     accounts: Vec<SavedAccount>,
 }
 
@@ -203,6 +209,7 @@ impl Desk {
         let temporary = folder.is_none().then(tempfile::tempdir).transpose().map_err(|error| failed(&error))?;
         let folder = folder.or(temporary.as_ref().map(tempfile::TempDir::path)).unwrap_or(Path::new(".")).to_owned();
         fs::create_dir_all(folder.join("files")).map_err(|error| failed(&error))?;
+        private(&folder).map_err(|error| failed(&error))?;
         let (accounts, changes) = (Mutex::default(), Arc::default());
         let desk = Arc::new(Desk { stand_in, accounts, folder, changes, _temporary: temporary });
         match fs::read(desk.file()) {
@@ -211,7 +218,13 @@ impl Desk {
                     StartError(format!("{} can't be read: {error}; delete it to begin anew", desk.file().display()))
                 })?;
                 for account in saved.accounts {
-                    desk.insert(desk.stand_in.restore(account.integration), account.items);
+                    let SavedAccount { integration, items } = account;
+                    let moved = saved.url != desk.stand_in.url;
+                    let integration = desk.stand_in.restore(integration.moved(&saved.url, &desk.stand_in.url));
+                    let account = desk.insert(integration, items);
+                    if moved {
+                        account.tell(false, "The push key begins with another address now: press Validate.", None);
+                    }
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -247,13 +260,11 @@ impl Desk {
             integration: account.integration.keep(),
             items: account.inner().items.clone(),
         };
-        let saved = Saved { accounts: accounts.iter().map(save).collect() };
-        let written = serde_json::to_vec(&saved).map_err(std::io::Error::from).and_then(|json| {
-            // A crash leaves the old file or the new one.
-            let next = self.folder.join("pruvan.json.new");
-            fs::write(&next, json).and_then(|()| fs::rename(&next, self.file()))
-        });
-        written.map_err(|error| StartError(format!("{} can't be written: {error}", self.file().display())))
+        let saved = Saved { url: self.stand_in.url.clone(), accounts: accounts.iter().map(save).collect() };
+        let written = serde_json::to_vec(&saved).map_err(std::io::Error::from);
+        written
+            .and_then(|json| write_whole(&self.file(), &json))
+            .map_err(|error| StartError(format!("{} can't be written: {error}", self.file().display())))
     }
 
     /// Changes whenever something has.
@@ -261,15 +272,23 @@ impl Desk {
         self.changes.load(Ordering::Relaxed) + self.stand_in.wire.count()
     }
 
-    /// Something else that the page shows has changed.
-    pub fn touch(&self) {
+    /// Takes an integration in, in place of one with the same user name, whose push key dies.
+    pub fn add(&self, integration: Integration) -> Arc<Account> {
+        if let Some(old) = self.account(&integration.username) {
+            self.stand_in.remove(&old.integration);
+        }
         self.changes.fetch_add(1, Ordering::Relaxed);
+        self.insert(integration, Vec::new())
     }
 
-    /// Takes an integration in, in place of one with the same user name.
-    pub fn add(&self, integration: Integration) -> Arc<Account> {
-        self.touch();
-        self.insert(integration, Vec::new())
+    /// Lets an account be as its user has set it up now, with what it holds and the push key that it has.
+    pub fn set_up(&self, integration: Integration) -> Arc<Account> {
+        let Some(old) = self.account(&integration.username) else { return self.add(integration) };
+        let items = old.items(None).into_iter().rev().collect();
+        let kept = old.integration.keep().set_up(&integration);
+        self.stand_in.remove(&integration);
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        self.insert(self.stand_in.restore(kept), items)
     }
 
     fn insert(&self, integration: Integration, items: Vec<Made>) -> Arc<Account> {
@@ -383,6 +402,12 @@ impl Account {
 
     /// Pruvan's people or crews change fields of a project, and Pruvan reports it; not if they unassign it (*The status Web Service*).
     pub async fn edit(&self, number: &str, mut fields: Map<String, Value>) {
+        if self.integration.project(number).is_none() {
+            return self.tell(false, format!("Pruvan has no project {number}."), None);
+        }
+        if fields.is_empty() {
+            return self.tell(true, format!("{number} is so already: nothing is reported."), None);
+        }
         if fields.get("fieldStatus").is_some_and(|status| status == "complete") {
             fields.entry("status").or_insert_with(|| Value::from("complete"));
         }
@@ -429,7 +454,7 @@ impl Account {
         let Item { fields, file_name, file } = item;
         let hash = (!file.is_empty()).then(|| sha256_hex(&file));
         if let Some(path) = hash.as_ref().map(|hash| self.folder.join(hash)).filter(|path| !path.exists()) {
-            fs::write(path, &file).map_err(|error| format!("the file can't be kept: {error}"))?;
+            write_whole(&path, &file).map_err(|error| format!("the file can't be kept: {error}"))?;
         }
         let made = Made { fields, file_name, file: hash, published: 0, failed: None };
         let uu_id = made.text("uuId").to_owned();
@@ -442,7 +467,11 @@ impl Account {
     /// Relays an item to the host, and gives the exchange; or why it failed, as Pruvan shows it.
     pub async fn relay(&self, uu_id: &str) -> Result<u64, String> {
         let made = self.inner().items.iter().find(|made| made.text("uuId") == uu_id).cloned();
-        let made = made.ok_or("there is no such item")?;
+        let mut made = made.ok_or("there is no such item")?;
+        if made.fields.get("videoUri").is_some_and(Value::is_string) {
+            // The link works for a day; publishing again gives a new one.
+            made.fields.insert("videoUri".to_owned(), Value::from(self.integration.video(VIDEO)));
+        }
         let file = self.file(&made).map_err(|error| format!("the file can't be read: {error}"))?;
         let file = file.as_deref().map(|file| (made.file_name.as_str(), file));
         let done = match self.integration.publish(Value::Object(made.fields.clone()), file).await {
@@ -450,10 +479,13 @@ impl Account {
             Ok(exchange) => Err(said(&exchange)),
             Err(error) => Err(error.to_string()),
         };
-        if let Some(made) = self.inner().items.iter_mut().find(|made| made.text("uuId") == uu_id) {
+        let mut inner = self.inner();
+        let same = |now: &&mut Made| now.text("uuId") == uu_id && now.file == made.file;
+        if let Some(made) = inner.items.iter_mut().find(same) {
             made.published += u32::from(done.is_ok());
             made.failed = done.as_ref().err().cloned();
         }
+        drop(inner);
         done
     }
 
@@ -470,6 +502,21 @@ impl Account {
     fn not_called(&self, error: &CallError) {
         self.tell(false, error.to_string(), self.integration.last_exchange());
     }
+}
+
+/// Writes a file so that a crash leaves the old one or the new one, and only its owner can read it.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut next = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    next.write_all(bytes)?;
+    next.as_file().sync_all()?;
+    next.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Lets only its owner look into a folder: there are keys in it.
+pub fn private(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
 }
 
 /// A file type as people say it.

@@ -169,6 +169,15 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
     let data = (!arguments.memory).then_some(arguments.data);
     let (listener, url) = local::stores::listen(arguments.port).await?;
     let activity = Arc::new(AtomicU64::new(0));
+    if let Some(data) = &data {
+        let kept = std::fs::create_dir_all(data).and_then(|()| local::desk::private(data));
+        kept.map_err(|error| {
+            StartError(format!(
+                "the folder {} can't be used: {error}; choose another with --data, or --memory",
+                data.display()
+            ))
+        })?;
+    }
     let desk =
         Desk::open(data.as_ref().map(|data| data.join("pruvan")).as_deref(), StandIn::at(&url, Clock::system()))?;
     let mut console = Console::new(&url, "on this machine", Some(desk.clone()), Some(HostClient::new(&url)?));
@@ -178,9 +187,9 @@ async fn serve(arguments: Arguments) -> Result<(), StartError> {
     let filling = Arc::new(AtomicBool::new(arguments.sample));
     let fills = filling.clone();
     let lines = Lines::new("PruvanBridge/local", move |line| {
-        let quiet = fills.load(Ordering::Relaxed) && line["outcome"] == "ok";
-        // What only looks, as the page does, changes nothing that it would have to show.
+        // What only looks, as the page does all the time, changes nothing that it would have to show.
         let looks = line["route"].as_str().is_some_and(|route| route.starts_with("GET "));
+        let quiet = (looks || fills.load(Ordering::Relaxed)) && line["outcome"] == "ok";
         if (quiet || say(line)) && !looks {
             activity.fetch_add(1, Ordering::Relaxed);
         }
@@ -287,8 +296,7 @@ async fn doctor(mut options: local::doctor::Options) -> Result<bool, StartError>
 
 /// True if nothing failed.
 async fn conformance(mut options: local::conformance::Options) -> Result<bool, StartError> {
-    let key = std::env::var("PRUVAN_KEY").ok().filter(|key| !key.is_empty());
-    options.token = options.token.or(key.map(Into::into));
+    options.token = options.token.or_else(pruvan_key);
     let report = local::conformance::run(&options).await?;
     let mut stdout = std::io::stdout();
     let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();

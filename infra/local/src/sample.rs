@@ -16,7 +16,6 @@ use crate::desk::{Account, Desk};
 use crate::host_client::{HostClient, segment};
 use crate::items::Item;
 use crate::shift::{Step, Work, standing};
-use crate::stand_in::{MP4_HEAD, StandIn, VideoReply};
 use crate::system::StartError;
 use crate::town::{Client, Lots, order};
 
@@ -193,7 +192,7 @@ pub async fn fill(
                 reports.push((accounts.len(), number.clone(), stands));
             }
             if photos > 0 {
-                works.push((accounts.len(), work(plan, project, number, photos, seed, began, &desk.stand_in)));
+                works.push((accounts.len(), work(plan, project, number, photos, seed, began)));
             }
         }
         accounts.push(account);
@@ -287,9 +286,8 @@ async fn integrate(gateway_url: &str, desk: &Desk, plan: &Plan, token: &str) -> 
         Some(account) if account.integration.token == token => account,
         _ => {
             let stand_in = &desk.stand_in;
-            let mut made = stand_in.integrate(gateway_url, "html", plan.username, token, plan.kind, plan.auto_admin);
-            plan.client_code.clone_into(&mut made.client_code);
-            desk.add(made)
+            let made = stand_in.integrate(gateway_url, "html", plan.username, token, plan.kind, plan.auto_admin);
+            desk.add(made.with_client_code(plan.client_code))
         }
     };
     let integration = &account.integration;
@@ -324,16 +322,13 @@ fn work(
     photos: usize,
     seed: u64,
     now: Timestamp,
-    pruvan: &StandIn,
 ) -> Work {
     let mut lots = Lots::new(seed ^ 0x3a5e);
     let ago = SignedDuration::from_mins(150 + i64::try_from(lots.below(5 * 24 * 60)).unwrap_or(0));
     let assigned = project.get("assignedTo").and_then(Value::as_str).filter(|crew| *crew != "~all~");
     let crew = assigned.map_or_else(|| lots.of(&CREWS[..4]).to_owned(), str::to_owned);
-    let video = lots.chance(4).then(|| {
-        let film = [MP4_HEAD, &[0; 200_000]].concat();
-        pruvan.video(&format!("{}.mp4", segment(&number).replace('%', "-")), [VideoReply::Bytes(film)])
-    });
+    // Its link is made when it is published.
+    let video = lots.chance(4).then(String::new);
     let began = now.saturating_sub(ago).unwrap_or(now);
     let (client_code, username) = (plan.client_code.to_owned(), plan.username.to_owned());
     Work { project, number, client_code, username, crew, began, seed, photos, video }

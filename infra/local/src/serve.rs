@@ -23,13 +23,13 @@ pub struct Page {
     /// What it shows.
     pub about: String,
     desk: Option<Arc<Desk>>,
-    server: JoinHandle<()>,
+    servers: Vec<JoinHandle<()>>,
 }
 
 impl Page {
     /// Stops it and keeps what is to be kept.
     pub fn stop(self) -> Result<(), StartError> {
-        self.server.abort();
+        self.servers.iter().for_each(JoinHandle::abort);
         self.desk.map_or(Ok(()), |desk| desk.save())
     }
 }
@@ -75,10 +75,13 @@ pub struct PruvanOptions {
     /// The option auto_admin of an external integration
     #[arg(long, conflicts_with = "internal")]
     pub auto_admin: bool,
-    /// Public URL that leads to --port on this machine, such as a tunnel's: push keys begin with it; not needed for an implementation on this machine
-    #[arg(long, value_name = "URL")]
+    /// Public URL that leads to --push-port on this machine, such as a tunnel's: push keys begin with it; not needed for an implementation on this machine
+    #[arg(long, value_name = "URL", requires = "push_port")]
     pub push_url: Option<String>,
-    /// Port on 127.0.0.1; 0 picks a free one
+    /// Port on 127.0.0.1 that takes pushes [default: a free one]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    pub push_port: u16,
+    /// Port of the page on 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 9001)]
     pub port: u16,
     /// Folder for what Pruvan holds, kept between runs; nothing is kept without it
@@ -104,7 +107,7 @@ pub async fn console(options: &ConsoleOptions) -> Result<Page, StartError> {
         about: format!("Our side, {place}:"),
         url: format!("{url}/console"),
         desk: None,
-        server: serve(listener, console.routes()),
+        servers: vec![serve(listener, console.routes())],
     })
 }
 
@@ -116,23 +119,25 @@ pub async fn pruvan(options: &PruvanOptions) -> Result<Page, StartError> {
     let web_service_url = doctor::web_service_url(&options.url)?;
     let web_service_url = web_service_url.as_str().trim_end_matches('/');
     let (listener, url) = listen(options.port).await?;
-    let reached = options.push_url.as_deref().unwrap_or(&url).trim_end_matches('/').to_owned();
+    // A port of its own: what a tunnel leads to must not have the page.
+    let (pushes, push_url) = listen(options.push_port).await?;
+    let reached = options.push_url.as_deref().unwrap_or(&push_url).trim_end_matches('/').to_owned();
     let desk = Desk::open(options.data.as_deref(), StandIn::at(&reached, Clock::system()))?;
     let kind = if options.internal { IntegrationType::Internal } else { IntegrationType::External };
-    let username = options.username.trim();
-    let known = desk.account(username).is_some_and(|account| {
-        account.integration.web_service_url == web_service_url && account.integration.token == token.expose_secret()
-    });
-    if !known {
-        let token = token.expose_secret();
-        let extension = options.extension.trim_start_matches('.');
-        desk.add(desk.stand_in.integrate(web_service_url, extension, username, token, kind, options.auto_admin));
-    }
+    let (username, extension) = (options.username.trim(), options.extension.trim_start_matches('.'));
+    let stand_in = &desk.stand_in;
+    let token = token.expose_secret();
+    desk.set_up(stand_in.integrate(web_service_url, extension, username, token, kind, options.auto_admin));
+    let receiver = serve(pushes, desk.stand_in.routes());
     let mut console = Console::new(&url, &format!("Pruvan for {web_service_url}"), Some(desk.clone()), None);
     web_service_url.clone_into(&mut console.web_service_url);
-    let routes = desk.stand_in.routes().merge(console.routes());
     let about = format!("A Pruvan for {web_service_url}, whose push keys begin with {reached}:");
-    Ok(Page { about, url: format!("{url}/console"), desk: Some(desk), server: serve(listener, routes) })
+    Ok(Page {
+        about,
+        url: format!("{url}/console"),
+        desk: Some(desk),
+        servers: vec![receiver, serve(listener, console.routes())],
+    })
 }
 
 fn serve(listener: tokio::net::TcpListener, routes: axum::Router) -> JoinHandle<()> {

@@ -228,12 +228,17 @@ pub fn push(content_type: Option<&str>, body: &[u8]) -> Vec<Breach> {
 
 /// The orders of a push, however it was sent; none if there are none that can be read.
 pub fn pushed_orders(content_type: Option<&str>, body: &[u8]) -> Vec<Value> {
-    let field = urlencoded(body).or_else(|| multipart(content_type.unwrap_or_default(), body));
-    let json: Option<Value> = field.and_then(|field| serde_json::from_slice(&field).ok());
+    let json: Option<Value> = pushed(content_type, body).and_then(|field| serde_json::from_str(&field).ok());
     match json.and_then(|mut json| json.get_mut("workOrders").map(Value::take)) {
         Some(Value::Array(orders)) => orders,
         _ => Vec::new(),
     }
+}
+
+/// The form field of a push, however it was sent.
+pub fn pushed(content_type: Option<&str>, body: &[u8]) -> Option<String> {
+    let field = urlencoded(body).or_else(|| multipart(content_type.unwrap_or_default(), body))?;
+    String::from_utf8(field).ok()
 }
 
 fn urlencoded(body: &[u8]) -> Option<Vec<u8>> {

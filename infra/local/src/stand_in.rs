@@ -26,6 +26,9 @@ use crate::wire::Wire;
 pub use integration::{CallError, Connection, Integration, multipart};
 pub use video::VideoReply;
 
+/// The largest push that is taken, in bytes.
+const MAX_PUSH: usize = 32 * 1024 * 1024;
+
 /// The server, and what it holds.
 pub struct StandIn {
     /// Base URL; push keys are below it.
@@ -38,6 +41,10 @@ pub struct StandIn {
 
 struct World {
     url: String,
+    /// Of all integrations. A redirect would carry the key elsewhere.
+    client: reqwest::Client,
+    /// Whether pushes are remembered, as tests want it.
+    remembers: bool,
     clock: Clock,
     wire: Arc<Wire>,
     /// How long Pruvan takes for a push.
@@ -98,6 +105,25 @@ pub struct Kept {
     dead: bool,
     imported: Option<i64>,
     projects: Projects,
+    late: Vec<(i64, Vec<Value>)>,
+}
+
+impl Kept {
+    /// The same for a server that has moved: hosts that were at the old URL are at the new one.
+    pub fn moved(mut self, from: &str, to: &str) -> Kept {
+        if self.connection.web_service_url == from {
+            to.clone_into(&mut self.connection.web_service_url);
+        }
+        self
+    }
+
+    /// The same as its user has set it up now.
+    pub fn set_up(mut self, now: &Integration) -> Kept {
+        let secret = std::mem::take(&mut self.connection.secret);
+        self.connection = Connection { secret, ..now.keep().connection };
+        now.rules(|rules| (self.projects.kind, self.projects.auto_admin) = (rules.kind, rules.auto_admin));
+        self
+    }
 }
 
 impl StandIn {
@@ -110,6 +136,7 @@ impl StandIn {
     pub async fn with_clock(clock: Clock) -> Result<StandIn, StartError> {
         let (listener, url) = listen(0).await?;
         let mut stand_in = StandIn::at(&url, clock);
+        lock(&stand_in.state).remembers = true;
         let app = stand_in.routes();
         stand_in.server = Some(tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
@@ -125,7 +152,18 @@ impl StandIn {
         let (integrations, weather, videos) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
         let url = url.to_owned();
         let (delay, on_wire) = (Duration::ZERO, wire.clone());
-        let world = World { url: url.clone(), clock, wire: on_wire, delay, integrations, weather, videos };
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap_or_default();
+        let world = World {
+            url: url.clone(),
+            client,
+            remembers: false,
+            clock,
+            wire: on_wire,
+            delay,
+            integrations,
+            weather,
+            videos,
+        };
         StandIn { url, wire, state: Arc::new(Mutex::new(world)), server: None }
     }
 
@@ -134,7 +172,7 @@ impl StandIn {
         axum::Router::new()
             .route("/api/", axum::routing::post(push::push).get(push::refresh))
             .route("/video/{name}", axum::routing::get(video::video))
-            .layer(axum::extract::DefaultBodyLimit::max(64 * 1024 * 1024))
+            .layer(axum::extract::DefaultBodyLimit::max(MAX_PUSH))
             .with_state(self.state.clone())
     }
 
@@ -157,15 +195,20 @@ impl StandIn {
             secret: hex(&Random::system().bytes::<24>()),
         };
         let projects = Projects { kind, auto_admin, ..Projects::default() };
-        self.restore(Kept { connection, dead: false, imported: None, projects })
+        self.restore(Kept { connection, dead: false, imported: None, projects, late: Vec::new() })
     }
 
     /// Sets an integration up as it was in an earlier run.
     pub fn restore(&self, kept: Kept) -> Integration {
-        let Kept { connection, dead, imported, projects } = kept;
-        let held = Held { connection: Some(connection.clone()), dead, imported, projects, ..Held::default() };
+        let Kept { connection, dead, imported, projects, late } = kept;
+        let held = Held { connection: Some(connection.clone()), dead, imported, projects, late, ..Held::default() };
         lock(&self.state).integrations.insert(connection.secret.clone(), held);
         Integration::new(connection, &self.url, self.state.clone())
+    }
+
+    /// Deletes an integration, and its push key with it.
+    pub fn remove(&self, integration: &Integration) {
+        lock(&self.state).integrations.remove(&integration.secret);
     }
 
     /// Pushes to come get this, one after another.

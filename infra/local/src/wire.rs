@@ -54,8 +54,8 @@ pub struct Exchange {
     pub url: String,
     /// The request's `Content-Type`, without its boundary.
     pub content_type: String,
-    /// The payload.
-    pub payload: Value,
+    /// The payload, as JSON if it is some.
+    pub payload: String,
     /// Name and size of the file that went along.
     pub file: Option<(String, usize)>,
     /// HTTP status; 0 if no answer came.
@@ -121,7 +121,7 @@ impl Exchange {
 
     /// The same with the secrets masked, to be looked at.
     pub fn masked_curl(&self, base: &str) -> String {
-        self.command(&self.url, &self.payload.to_string(), base)
+        self.command(&self.url, &self.payload, base)
     }
 
     fn command(&self, url: &str, payload: &str, base: &str) -> String {
@@ -157,7 +157,7 @@ impl Exchange {
     fn bytes(&self) -> usize {
         let file = self.sent.file.as_ref().map_or(0, Bytes::len);
         // The payload is there twice, with secrets and without.
-        2 * self.sent.payload.expose_secret().len() + self.sent.body.len() + self.body.len() + file
+        self.payload.len() + self.sent.payload.expose_secret().len() + self.sent.body.len() + self.body.len() + file
     }
 }
 
@@ -182,10 +182,18 @@ pub fn masked(value: &Value) -> Value {
     }
 }
 
+/// A secret in all forms that a text may have it in: as it is, in JSON, in JSON with its slashes escaped, and in a form.
+pub fn forms(secret: &str) -> [String; 4] {
+    let quoted = Value::from(secret).to_string();
+    let json = quoted.trim_matches('"').to_owned();
+    let encoded = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    [secret.to_owned(), json.replace('/', "\\/"), json, encoded]
+}
+
 /// A text without these secrets, wherever they stand in it.
 pub fn without(text: &str, secrets: &[&str]) -> String {
-    let secrets = secrets.iter().filter(|secret| secret.len() > 3);
-    secrets.fold(text.to_owned(), |text, secret| if text.contains(secret) { text.replace(secret, MASK) } else { text })
+    let forms = secrets.iter().filter(|secret| !secret.is_empty()).flat_map(|secret| forms(secret));
+    forms.fold(text.to_owned(), |text, form| if text.contains(&form) { text.replace(&form, MASK) } else { text })
 }
 
 /// The last exchanges, oldest first.
@@ -252,7 +260,7 @@ mod tests {
             method: "POST",
             url: without(&url, &["secret1"]),
             content_type: String::new(),
-            payload: masked(&serde_json::from_str(payload).unwrap()),
+            payload: masked(&serde_json::from_str(payload).unwrap()).to_string(),
             file: file.map(|file| ("a\".jpg".to_owned(), file.len())),
             status: 200,
             reply_type: String::new(),
@@ -292,7 +300,7 @@ mod tests {
         let value = json!({ "token": "a", "password": null, "workOrders": [{ "token": "b", "videoUri": "" }] });
         let expected = json!({ "token": "***", "password": null, "workOrders": [{ "token": "***", "videoUri": "" }] });
         assert_eq!(masked(&value), expected);
-        assert_eq!(without("key abcd, abcd", &["abcd", ""]), "key ***, ***");
+        assert_eq!(without("key a/\"d, a\\/\\\"d a%2F%22d", &["a/\"d", ""]), "key ***, *** ***");
     }
 
     #[test]

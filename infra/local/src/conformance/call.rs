@@ -10,6 +10,7 @@ use super::{Suite, TIMEOUT};
 use crate::doctor::{Reply, cause};
 use crate::report::Fault;
 use crate::spec::Service;
+use crate::wire::forms;
 
 /// An order that no account has.
 pub const NO_ORDER: &str = "conformance-no-such-order";
@@ -220,13 +221,9 @@ impl Secrets {
             ("the password", Some(&self.sha1)),
             ("the push key", self.push.as_ref()),
         ];
-        all.into_iter().filter_map(|(name, secret)| Some((name, secret?))).flat_map(|(name, secret)| {
-            let secret = secret.expose_secret();
-            let quoted = Value::from(secret).to_string();
-            let json = quoted.trim_matches('"').to_owned();
-            let encoded = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            [secret.to_owned(), json.replace('/', "\\/"), json, encoded].map(|form| (name, form))
-        })
+        all.into_iter()
+            .filter_map(|(name, secret)| Some((name, secret?)))
+            .flat_map(|(name, secret)| forms(secret.expose_secret()).map(|form| (name, form)))
     }
 
     /// The text without them.

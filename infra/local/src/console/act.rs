@@ -15,10 +15,10 @@ use super::our_side::{order_path, path};
 use super::page::segment;
 use super::{Console, view::View};
 use crate::desk::{Account, Desk, Made, Sky, Told};
+use crate::doctor::web_service_url;
 use crate::host_client::HostClient;
 use crate::items::{Item, Job, Taken};
 use crate::questions::{INSPECTION, inspection};
-use crate::stand_in::VideoReply;
 
 /// The crew that makes things here.
 const CREW: &str = "crew1";
@@ -57,8 +57,13 @@ impl Form {
     }
 }
 
-/// Does what the form says. Whatever comes of it is said on the page, to which it leads back.
+/// Does what the form says. Whatever comes of it is said on the page, to which it leads back. A browser that hangs up stops nothing.
 pub async fn act(State(console): State<Arc<Console>>, Path(action): Path<String>, request: Request) -> Response {
+    let done = tokio::spawn(take(console, action, request)).await;
+    done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+async fn take(console: Arc<Console>, action: String, request: Request) -> Response {
     let form = match Form::read(request).await {
         Ok(form) => form,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("the form can't be read: {error}\n")).into_response(),
@@ -71,19 +76,22 @@ pub async fn act(State(console): State<Arc<Console>>, Path(action): Path<String>
     let account = console.desk.as_ref().and_then(|desk| desk.account(&view.account));
     let done = match (action.as_str(), &console.desk, account, &console.host) {
         ("integrate", Some(desk), _, _) => {
-            view = view.account(&form.get("username").to_lowercase());
-            integrate(&console, desk, &form).await
+            let done = integrate(&console, desk, &form).await;
+            done.map(|username| view = view.account(&username))
         }
         ("assign" | "push" | "retry" | "retry-parked", _, account, Some(host)) => {
             let done = ours(host, &action, &view, &form).await;
             match (account, done) {
                 // Where both sides are shown there is one place that says what came of it.
-                (Some(account), Ok(text)) => Ok(account.tell(true, text, None)),
-                (Some(account), Err(error)) => Ok(account.tell(false, error, None)),
+                (Some(account), done) => {
+                    let (ok, text) = done.map_or_else(|error| (false, error), |text| (true, text));
+                    account.tell(ok, text, None);
+                    Ok(())
+                }
                 (None, done) => done.map(|text| console.tell(Some(Told { ok: true, text, exchange: None }))),
             }
         }
-        (_, Some(desk), Some(account), _) => pruvan(desk, &account, &action, &view, &form).await,
+        (_, _, Some(account), _) => pruvan(&account, &action, &view, &form).await,
         _ => Err(format!("there is nothing here that does {action:?}")),
     };
     if let Err(text) = done {
@@ -93,7 +101,7 @@ pub async fn act(State(console): State<Arc<Console>>, Path(action): Path<String>
     Redirect::to(&view.url()).into_response()
 }
 
-async fn pruvan(desk: &Desk, account: &Account, action: &str, view: &View, form: &Form) -> Result<(), String> {
+async fn pruvan(account: &Account, action: &str, view: &View, form: &Form) -> Result<(), String> {
     match action {
         "validate" => account.validate().await,
         "import" => account.import(false).await,
@@ -121,11 +129,8 @@ async fn pruvan(desk: &Desk, account: &Account, action: &str, view: &View, form:
                     let count = u32::try_from(count).unwrap_or(u32::MAX);
                     make(account, view, |job| job.csr(count)).await?;
                 }
-                "video" => {
-                    let name = bridge::secrets::hex(&Random::system().bytes::<8>());
-                    let link = desk.stand_in.video(&name, [VideoReply::Made(2_000_000)]);
-                    make(account, view, |job| job.video(service, "during", &link)).await?;
-                }
+                // The link is made when it is published.
+                "video" => make(account, view, |job| job.video(service, "during", "")).await?,
                 other => return Err(format!("a crew can't make {other:?}")),
             }
         }
@@ -192,41 +197,54 @@ async fn make(account: &Account, view: &View, item: impl FnOnce(&Job) -> Item) -
     Ok(())
 }
 
-/// Sets an integration up. Where our side is at hand it gets the account, and a key.
-async fn integrate(console: &Console, desk: &Desk, form: &Form) -> Result<(), String> {
-    let username = form.get("username").to_lowercase();
+/// Sets an integration up, and gives its user name. Where our side is at hand it gets the account, and a key.
+async fn integrate(console: &Console, desk: &Desk, form: &Form) -> Result<String, String> {
     let auto_admin = form.get("autoAdmin") == "true";
     let kind = if form.get("kind") == "internal" { IntegrationType::Internal } else { IntegrationType::External };
+    let username = match &console.host {
+        // As our side keeps it.
+        Some(_) => form.get("username").to_lowercase(),
+        None => form.get("username").to_owned(),
+    };
+    if username.is_empty() {
+        return Err("A user name is needed.".to_owned());
+    }
+    if desk.account(&username).is_some() {
+        return Err(format!(
+            "There is an integration with the user name {username} already: validate and import there."
+        ));
+    }
     let (url, token) = match &console.host {
         Some(host) => (console.web_service_url.clone(), key(host, &username, kind, auto_admin).await?),
-        None => (form.get("url").trim_end_matches('/').to_owned(), form.get("token").to_owned()),
+        None => (
+            web_service_url(form.get("url")).map_err(|error| error.to_string())?.to_string(),
+            form.get("token").to_owned(),
+        ),
     };
-    let integration = desk.stand_in.integrate(&url, form.get("extension"), &username, &token, kind, auto_admin);
+    if token.is_empty() {
+        return Err("An API key is needed.".to_owned());
+    }
+    let url = url.trim_end_matches('/');
+    let integration = desk.stand_in.integrate(url, form.get("extension"), &username, &token, kind, auto_admin);
     desk.add(integration).tell(true, "The integration is set up. Press Validate to hand its push key over.", None);
-    Ok(())
+    Ok(username)
 }
 
-/// A key for an account, which is made if need be. The oldest key goes if there is no room for another.
+/// A key for an account, which is made if there is none; one that is there is left as it is.
 async fn key(host: &HostClient, username: &str, kind: IntegrationType, auto_admin: bool) -> Result<String, String> {
-    let failed = |error: &dyn std::fmt::Display| error.to_string();
+    let call = async |method: &str, path: &str, body: Vec<u8>| {
+        host.send(method, path, body).await.map_err(|error| error.to_string())
+    };
     let path = format!("/accounts/{}", segment(username));
-    let settings = json!({ "integration": kind, "autoAdmin": auto_admin, "clientCode": "SMC" });
-    let (status, made) = host.send("PUT", &path, settings.to_string().into()).await.map_err(|error| failed(&error))?;
-    if let (201, Some(key)) = (status, made["apiKey"].as_str()) {
-        return Ok(key.to_owned());
-    }
-    if status != 200 {
-        return Err(made["detail"].as_str().unwrap_or("the account could not be made").to_owned());
-    }
-    let keys = made["keys"].as_array().cloned().unwrap_or_default();
-    if let (2.., Some(oldest)) =
-        (keys.len(), keys.iter().min_by_key(|key| key["made"].as_str().unwrap_or_default().to_owned()))
-    {
-        let id = segment(oldest["id"].as_str().unwrap_or_default());
-        host.send("DELETE", &format!("{path}/keys/{id}"), Vec::new()).await.map_err(|error| failed(&error))?;
-    }
-    let (_, made) = host.send("POST", &format!("{path}/keys"), Vec::new()).await.map_err(|error| failed(&error))?;
-    made["apiKey"].as_str().map(str::to_owned).ok_or_else(|| "the account got no key".to_owned())
+    let (status, _) = call("GET", &path, Vec::new()).await?;
+    let (status, made) = if status == 404 {
+        let settings = json!({ "integration": kind, "autoAdmin": auto_admin, "clientCode": "SMC" });
+        call("PUT", &path, settings.to_string().into_bytes()).await?
+    } else {
+        call("POST", &format!("{path}/keys"), Vec::new()).await?
+    };
+    let said = || made["detail"].as_str().unwrap_or("no reason was given").to_owned();
+    made["apiKey"].as_str().map(str::to_owned).ok_or_else(|| format!("Our side gave no key, HTTP {status}: {}", said()))
 }
 
 /// What is done on our side, through the host's API.

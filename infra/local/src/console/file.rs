@@ -51,6 +51,7 @@ impl Console {
 pub async fn file(
     State(console): State<Arc<Console>>,
     Path((username, id, part)): Path<(String, String, String)>,
+    asked: HeaderMap,
 ) -> Response {
     let missing = || (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
     let Some(host) = &console.host else { return missing() };
@@ -63,15 +64,25 @@ pub async fn file(
         }
     }
     let Some(link) = link else { return missing() };
-    let reply = match console.client.get(link).send().await {
+    // A browser asks for parts of a video.
+    let range = asked.get(header::RANGE).map(|range| (header::RANGE, range.clone()));
+    let reply = match console.client.get(link).headers(range.into_iter().collect()).send().await {
         Ok(reply) if reply.status().is_success() => reply,
         _ => return (StatusCode::BAD_GATEWAY, "the file could not be fetched from S3\n").into_response(),
     };
-    let content_type = reply.headers().get(header::CONTENT_TYPE).cloned();
-    match reply.bytes().await {
-        Ok(bytes) => untrusted(bytes, content_type),
-        Err(_) => (StatusCode::BAD_GATEWAY, "the file broke off on its way from S3\n").into_response(),
+    let (status, headers) = (reply.status(), reply.headers().clone());
+    let said = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let chunks = futures_util::stream::try_unfold(reply, |mut reply| async move {
+        reply.chunk().await.map(|chunk| chunk.map(|chunk| (chunk, reply)))
+    });
+    let mut response = shown(said, Body::from_stream(chunks));
+    *response.status_mut() = status;
+    for name in [header::CONTENT_LENGTH, header::CONTENT_RANGE, header::ACCEPT_RANGES] {
+        if let Some(value) = headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
     }
+    response
 }
 
 /// A file of an item on Pruvan's side.
@@ -81,22 +92,24 @@ pub async fn item(State(console): State<Arc<Console>>, Path((username, id)): Pat
         account.as_ref().and_then(|account| account.items(None).into_iter().find(|made| made.text("uuId") == id));
     let file = account.zip(made).and_then(|(account, made)| account.file(&made).ok().flatten());
     match file {
-        Some(file) => untrusted(file.into(), None),
+        Some(file) => untrusted(file.into()),
         None => (StatusCode::NOT_FOUND, "there is no such file\n").into_response(),
     }
 }
 
-/// Bytes that came from outside: shown only if they are of a kind that can do nothing, told by what they begin with if nobody says it.
-pub fn untrusted(bytes: Bytes, content_type: Option<HeaderValue>) -> Response {
-    let said = content_type.as_ref().and_then(|value| value.to_str().ok());
-    let kind = said.unwrap_or_else(|| bridge::files::sniff(&bytes).content_type);
-    let shown = SHOWN.iter().find(|shown| kind.starts_with(**shown));
+/// Bytes that came from outside, of a kind that is told by what they begin with.
+pub fn untrusted(bytes: Bytes) -> Response {
+    shown(bridge::files::sniff(&bytes).content_type, Body::from(bytes))
+}
+
+/// What came from outside is shown only if it is of a kind that can do nothing; all else can be saved.
+fn shown(kind: &str, body: Body) -> Response {
+    let known = SHOWN.iter().find(|known| kind.starts_with(**known)).copied();
     let mut headers = HeaderMap::new();
-    let kind = shown.copied().unwrap_or("application/octet-stream");
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(known.unwrap_or("application/octet-stream")));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=600"));
-    if shown.is_none() {
+    if known.is_none() {
         headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     }
-    (headers, Body::from(bytes)).into_response()
+    (headers, body).into_response()
 }

@@ -114,7 +114,7 @@ fn projects(account: &Account, view: &View) -> Markup {
         let found = projects.by_number.iter().filter(|(number, project)| fits(number, project));
         let shown: Vec<(String, Map<String, Value>)> = found
             .clone()
-            .skip(view.page * PAGE)
+            .skip(view.page.saturating_mul(PAGE))
             .take(PAGE)
             .map(|(number, project)| (number.clone(), project.clone()))
             .collect();
@@ -159,12 +159,13 @@ fn projects(account: &Account, view: &View) -> Markup {
 
 fn pages(found: usize, view: &View) -> Markup {
     let last = found.saturating_sub(1) / PAGE;
+    let page = view.page.min(last);
     html! {
         @if last > 0 {
             nav.pages aria-label="Pages of projects" {
-                @if view.page > 0 { a href=(view.page(view.page - 1).url()) { "\u{2190} Earlier" } }
-                span { "Page " (view.page + 1) " of " (last + 1) ", " (found) " projects" }
-                @if view.page < last { a href=(view.page(view.page + 1).url()) { "Later \u{2192}" } }
+                @if page > 0 { a href=(view.page(page - 1).url()) { "\u{2190} Earlier" } }
+                span { "Page " (page + 1) " of " (last + 1) ", " (found) " projects" }
+                @if page < last { a href=(view.page(page + 1).url()) { "Later \u{2192}" } }
             }
         }
     }
@@ -229,6 +230,9 @@ fn office(project: &Map<String, Value>, view: &View) -> Markup {
 fn select<'a>(name: &str, values: impl Iterator<Item = &'a str>, chosen: &str) -> Markup {
     html! {
         select name=(name) {
+            @let values: Vec<&str> = values.collect();
+            // What another implementation has made up stays until somebody chooses otherwise.
+            @if !values.contains(&chosen) && !chosen.is_empty() { option selected { (chosen) } }
             @for value in values { option selected[value == chosen] { (value) } }
         }
     }
@@ -285,6 +289,7 @@ fn item(account: &Account, made: &Made, view: &View) -> Markup {
                 (listed([made.text("key4"), made.text("evidenceType")].map(str::to_owned)))
                 br;
                 @if let Some(failed) = &made.failed { (badge("failed")) " " span.wrong { (failed) } }
+                @else if made.published == 0 { (badge("pending")) }
                 @else { (badge("published")) @if made.published > 1 { " " (made.published) " times" } }
             }
             form method="post" action="/console/do/again" {
@@ -306,7 +311,7 @@ fn new(console: &Console, view: &View, open: bool) -> Markup {
                 label { "Type " select name="kind" { option value="internal" { "Internal" } option value="external" { "External" } } }
                 label.check { input type="checkbox" name="autoAdmin" value="true"; " Auto Admin" }
                 @if console.host.is_some() {
-                    p.hint { "Our side gets the account if it hasn\u{2019}t one of this name, and a new key for it." }
+                    p.hint { "Our side makes the account if it has none of this name, and a new key for it in any case." }
                 } @else {
                     label { "Web service URL " input type="url" name="url" value=(console.web_service_url) required; }
                     label { "API key " input type="password" name="token" required autocomplete="off"; }

@@ -23,6 +23,9 @@ const SIDES: [&str; 3] = ["before", "during", "after"];
 /// The photos of a task.
 type Photos<'a> = BTreeMap<String, Vec<&'a Value>>;
 
+/// Photos by evidence type, in the order in which they are shown.
+type Shown<'a> = Vec<(String, Vec<&'a Value>)>;
+
 pub async fn photos(console: &Console, host: &HostClient, view: &View) -> Result<Markup, StartError> {
     let order = host.get(&order_path(view, "")).await?;
     let services = order["workOrder"]["services"].as_array().cloned().unwrap_or_default();
@@ -78,7 +81,7 @@ pub async fn photos(console: &Console, host: &HostClient, view: &View) -> Result
 }
 
 /// What stands side by side, oldest first so that one can compare, and the rest.
-fn sorted<'a>(photos: &Photos<'a>) -> (Vec<(String, Vec<&'a Value>)>, Vec<(String, Vec<&'a Value>)>) {
+fn sorted<'a>(photos: &Photos<'a>) -> (Shown<'a>, Shown<'a>) {
     let of = |name: &str, photos: &[&'a Value]| {
         let mut photos = photos.to_vec();
         photos.sort_by_key(|photo| text(&photo["taken"]));

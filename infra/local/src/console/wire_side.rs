@@ -7,9 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use serde_json::Value;
 
-use super::our_side::pretty;
 use super::page::{badge, size, time};
 use super::{Console, view::View};
 use crate::desk::Desk;
@@ -103,10 +101,9 @@ fn gone() -> Response {
 pub async fn whole(State(console): State<Arc<Console>>, Path(id): Path<u64>) -> Response {
     let Some(exchange) = find(&console, id) else { return gone() };
     let command = exchange.masked_curl(&format!("{}/console/wire", console.url));
-    let payload = match &exchange.payload {
-        Value::Null => "(none)".to_owned(),
-        Value::String(text) => text.clone(),
-        json => pretty(json),
+    let payload = match exchange.payload.as_str() {
+        "" => "(none)".to_owned(),
+        text => in_order(text).unwrap_or_else(|| text.to_owned()),
     };
     let body = in_order(&exchange.body).unwrap_or_else(|| exchange.body.clone());
     html! {
@@ -157,7 +154,7 @@ pub async fn part(State(console): State<Arc<Console>>, Path((id, part)): Path<(u
         "curl" => (plain, exchange.curl(&format!("{}/console/wire", console.url))).into_response(),
         "payload" => (plain, exchange.payload_sent().to_owned()).into_response(),
         "file" => match exchange.file_sent() {
-            Some(file) => super::file::untrusted(file, None),
+            Some(file) => super::file::untrusted(file),
             None => gone(),
         },
         _ => gone(),

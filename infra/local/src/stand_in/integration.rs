@@ -1,5 +1,6 @@
 //! An integration: what its user can do in Pruvan, and what Pruvan holds for it.
 
+use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -12,9 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
-use super::{Exchange, Held, Kept, Weather, World, lock};
+use super::{Exchange, Held, Kept, VideoReply, Weather, World, lock};
+use crate::doctor::cause;
 use crate::projects::Projects;
 use crate::wire::{Direction, Sent, masked, without};
+
+/// The longest reply that is read: Lambda's limit for one that is streamed.
+const MAX_REPLY: usize = 200_000_000;
 
 /// How long Pruvan waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -70,7 +75,8 @@ pub struct CallError {
 
 impl Integration {
     pub(super) fn new(connection: Connection, stand_in_url: &str, state: Arc<Mutex<World>>) -> Integration {
-        Integration { connection, stand_in_url: stand_in_url.to_owned(), state, client: reqwest::Client::new() }
+        let client = lock(&state).client.clone();
+        Integration { connection, stand_in_url: stand_in_url.to_owned(), state, client }
     }
 
     /// The push key: a secret URL.
@@ -184,6 +190,22 @@ impl Integration {
         self.held(|held| held.dead = true);
     }
 
+    /// The same with another client code.
+    pub fn with_client_code(mut self, code: &str) -> Integration {
+        code.clone_into(&mut self.connection.client_code);
+        let connection = self.connection.clone();
+        self.held(|held| held.connection = Some(connection));
+        self
+    }
+
+    /// A new link to a video of so many bytes: each is good for a day.
+    pub fn video(&self, size: u64) -> String {
+        let name = hex(&Random::system().bytes::<8>());
+        let mut world = lock(&self.state);
+        world.videos.insert(name.clone(), VecDeque::from([VideoReply::Made(size)]));
+        format!("{}/video/{name}", world.url)
+    }
+
     /// The last exchange of this integration, on the wire.
     pub fn last_exchange(&self) -> Option<u64> {
         let wire = lock(&self.state).wire.clone();
@@ -197,11 +219,13 @@ impl Integration {
 
     /// What is to be kept of it between runs.
     pub fn keep(&self) -> Kept {
-        self.held(|held| Kept {
-            connection: self.connection.clone(),
-            dead: held.dead,
-            imported: held.imported,
-            projects: held.projects.clone(),
+        let now = lock(&self.state).clock.now_ms();
+        self.held(|held| {
+            let mut projects = held.projects.clone();
+            // What the hourly limit looks at.
+            projects.brought.retain(|(at, _)| *at > now - 3_600_000);
+            let (connection, late) = (self.connection.clone(), held.late.clone());
+            Kept { connection, dead: held.dead, imported: held.imported, projects, late }
         })
     }
 
@@ -245,7 +269,7 @@ impl Integration {
             method: "POST",
             url: url.clone(),
             content_type: content_type.split(';').next().unwrap_or_default().to_owned(),
-            payload: masked(&payload),
+            payload: masked(&payload).to_string(),
             file: file.map(|(name, bytes)| (name.to_owned(), bytes.len())),
             status: 0,
             reply_type: String::new(),
@@ -265,8 +289,9 @@ impl Integration {
             }
             Ok((status, reply_type, body)) => {
                 let body = String::from_utf8_lossy(&body);
-                exchange.body = without(&body, &[&self.token, &password, &self.secret]);
-                (exchange.status, exchange.reply_type) = (status, reply_type);
+                let secrets = [self.token.as_str(), &password, &self.secret];
+                exchange.body = without(&body, &secrets);
+                (exchange.status, exchange.reply_type) = (status, without(&reply_type, &secrets));
             }
             Err(reason) => exchange.error = Some(reason),
         }
@@ -278,23 +303,22 @@ impl Integration {
     }
 
     async fn post(&self, url: &str, content_type: &str, body: Vec<u8>) -> Result<(u16, String, Bytes), String> {
-        let failed = |error: reqwest::Error| reason(&error.without_url());
+        let failed = |error: reqwest::Error| cause(&error);
         let request = self.client.post(url).header("content-type", content_type).timeout(TIMEOUT).body(body);
         let reply = request.send().await.map_err(failed)?;
         let status = reply.status().as_u16();
         let reply_type = reply.headers().get("content-type").and_then(|value| value.to_str().ok());
         let reply_type = reply_type.unwrap_or_default().to_owned();
-        Ok((status, reply_type, reply.bytes().await.map_err(failed)?))
+        let mut reply = reply;
+        let mut body = bytes::BytesMut::new();
+        while let Some(chunk) = reply.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > MAX_REPLY {
+                return Err(format!("the reply is larger than {} MB", MAX_REPLY / 1_000_000));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((status, reply_type, body.freeze()))
     }
-}
-
-/// The innermost reason, which says most.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 /// A body as Pruvan sends it: multipart, under the specification's own spelling of the header.
@@ -304,7 +328,8 @@ pub fn multipart(payload: &str, file: Option<(&str, &[u8])>) -> (String, Vec<u8>
         format!("--{boundary}\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{payload}\r\n").into_bytes();
     if let Some((name, bytes)) = file {
         let head = format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\nContent-Type: application/octet-stream\r\n\r\n",
+            name.replace('"', "%22")
         );
         body.extend_from_slice(head.as_bytes());
         body.extend_from_slice(bytes);

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, RawQuery, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::{Integration, Weather, World, lock};
-use crate::wire::{Direction, Exchange, Sent, masked, without};
+use crate::spec;
+use crate::wire::{Direction, Exchange, Sent, masked};
 
 /// How long a call that gets no answer is held, unless its caller gives up before that.
 const HELD: Duration = Duration::from_secs(300);
@@ -26,26 +27,36 @@ enum Outcome {
 }
 
 pub async fn push(
+    state: State<Arc<Mutex<World>>>,
+    query: Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    // A caller that hangs up stops nothing: what has begun takes its effect, and is on the wire.
+    let answer = tokio::spawn(take(state, query, headers, body)).await;
+    answer.unwrap_or_else(|_| answer_with(500, String::new()))
+}
+
+async fn take(
     State(state): State<Arc<Mutex<World>>>,
     Query(query): Query<BTreeMap<String, String>>,
-    RawQuery(raw): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let orders = orders_of(content_type, &body).await;
     let secret = query.get("apiKey").cloned().unwrap_or_default();
     let (at, since) = (lock(&state).clock.now_ms(), Instant::now());
-    let mut exchange = call(&state, "push", &secret, raw.as_deref(), at);
+    let mut exchange = call(&state, "push", &secret, at);
     exchange.method = "POST";
     exchange.content_type = content_type.split(';').next().unwrap_or_default().to_owned();
-    let orders = orders.unwrap_or_default();
-    exchange.payload =
-        serde_json::from_str(&orders).map_or_else(|_| Value::from(orders.as_str()), |orders| masked(&orders));
-    exchange.sent.payload = orders.clone().into();
+    // Anybody can send anything here: nothing is made of it, or kept, if it isn't for somebody.
+    let known = lock(&state).integrations.contains_key(&secret);
+    let orders = if known { spec::pushed(Some(content_type), &body).unwrap_or_default() } else { String::new() };
+    let request: Value = serde_json::from_str(&orders).unwrap_or_default();
+    exchange.payload = if request.is_null() { orders.clone() } else { masked(&request).to_string() };
+    exchange.sent.payload = orders.into();
     content_type.clone_into(&mut exchange.sent.content_type);
-    exchange.sent.body = body;
-    let request = serde_json::from_str(&orders).unwrap_or_default();
+    exchange.sent.body = if known { body } else { Bytes::new() };
     let delay = lock(&state).delay;
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -67,35 +78,18 @@ pub async fn push(
         }
         Outcome::Silent => {
             exchange.error = Some("no answer is given".to_owned());
-            // Before the wait: it ends when the caller hangs up.
             wire.put(exchange);
             tokio::time::sleep(HELD).await;
-            answer(504, String::new())
+            answer_with(504, String::new())
         }
     }
-}
-
-/// The JSON in the form field, urlencoded or multipart.
-async fn orders_of(content_type: &str, body: &Bytes) -> Option<String> {
-    if let Ok(boundary) = multer::parse_boundary(content_type) {
-        let body = body.clone();
-        let stream = futures_util::stream::once(async move { Ok::<_, std::io::Error>(body) });
-        let mut form = multer::Multipart::new(stream, boundary);
-        while let Ok(Some(field)) = form.next_field().await {
-            if field.name() == Some("workOrders") {
-                return field.text().await.ok();
-            }
-        }
-        return None;
-    }
-    form_urlencoded::parse(body).find(|(name, _)| name == "workOrders").map(|(_, value)| value.into_owned())
 }
 
 /// The beginning of an exchange about this key.
-fn call(state: &Mutex<World>, service: &str, secret: &str, query: Option<&str>, at: i64) -> Exchange {
+fn call(state: &Mutex<World>, service: &str, secret: &str, at: i64) -> Exchange {
     let world = lock(state);
     let connection = world.integrations.get(secret).and_then(|held| held.connection.as_ref());
-    let url = format!("{}/api/?{}", world.url, query.unwrap_or_default());
+    let key = format!("{}/api/?apiKey=", world.url);
     Exchange {
         id: 0,
         at,
@@ -104,16 +98,16 @@ fn call(state: &Mutex<World>, service: &str, secret: &str, query: Option<&str>, 
         username: connection.map_or_else(|| "(unknown push key)".to_owned(), |connection| connection.username.clone()),
         service: service.to_owned(),
         method: "GET",
-        url: without(&url, &[secret]),
+        url: format!("{key}***"),
         content_type: String::new(),
-        payload: Value::Null,
+        payload: String::new(),
         file: None,
         status: 0,
         reply_type: "text/html".to_owned(),
         body: String::new(),
         error: None,
         judged: OnceLock::new(),
-        sent: Sent { url: url.into(), ..Sent::default() },
+        sent: Sent { url: format!("{key}{secret}").into(), ..Sent::default() },
     }
 }
 
@@ -121,7 +115,7 @@ async fn answer_push(state: &Mutex<World>, secret: &str, request: Value) -> Outc
     let (weather, reply) = {
         let mut world = lock(state);
         let now = world.clock.now_ms();
-        let general = world.weather.pop_front();
+        let (general, remembers) = (world.weather.pop_front(), world.remembers);
         let held = world.integrations.get_mut(secret).filter(|held| !held.dead);
         let Some(held) = held else {
             return match general {
@@ -135,7 +129,7 @@ async fn answer_push(state: &Mutex<World>, secret: &str, request: Value) -> Outc
             Weather::Answer(status, body) => return answered(status, body),
             Weather::Silent => return Outcome::Silent,
             Weather::Later(wait) => {
-                let mut busy = answer(503, String::new());
+                let mut busy = answer_with(503, String::new());
                 busy.headers_mut().extend(wait.parse().ok().map(|wait| (header::RETRY_AFTER, wait)));
                 return Outcome::Answered(busy, 503, String::new());
             }
@@ -144,7 +138,9 @@ async fn answer_push(state: &Mutex<World>, secret: &str, request: Value) -> Outc
         let Some(Value::Array(orders)) = request.get("workOrders").cloned() else {
             return answered(200, json!({ "response": true, "error": "success" }).to_string());
         };
-        held.pushes.push(request);
+        if remembers {
+            held.pushes.push(request);
+        }
         if let Some((status, body)) = held.projects.breaks(&orders) {
             held.projects.brought.push((now, orders.len()));
             return answered(status, body);
@@ -176,10 +172,10 @@ fn invalid_key() -> String {
 }
 
 fn answered(status: u16, body: String) -> Outcome {
-    Outcome::Answered(answer(status, body.clone()), status, body)
+    Outcome::Answered(answer_with(status, body.clone()), status, body)
 }
 
-fn answer(status: u16, body: String) -> Response {
+fn answer_with(status: u16, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html"));
@@ -190,7 +186,6 @@ fn answer(status: u16, body: String) -> Response {
 pub async fn refresh(
     State(state): State<Arc<Mutex<World>>>,
     Query(query): Query<BTreeMap<String, String>>,
-    RawQuery(raw): RawQuery,
 ) -> Response {
     let secret = query.get("apiKey").cloned().unwrap_or_default();
     let (at, integration) = {
@@ -204,7 +199,7 @@ pub async fn refresh(
         Some(_) => json!({ "response": true, "error": "success" }).to_string(),
         None => invalid_key(),
     };
-    let mut exchange = call(&state, "refresh", &secret, raw.as_deref(), at);
+    let mut exchange = call(&state, "refresh", &secret, at);
     (exchange.status, exchange.body) = (200, body.clone());
     let wire = lock(&state).wire.clone();
     wire.put(exchange);
@@ -214,5 +209,5 @@ pub async fn refresh(
             let _ = integration.import_changes().await;
         });
     }
-    answer(200, body)
+    answer_with(200, body)
 }

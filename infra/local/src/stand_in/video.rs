@@ -29,8 +29,8 @@ pub async fn video(
 ) -> axum::response::Response {
     let reply = {
         let mut world = lock(&state);
-        let replies = world.videos.entry(name).or_default();
-        if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() }
+        let replies = world.videos.get_mut(&name);
+        replies.and_then(|replies| if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() })
     };
     let (mut status, mut location, mut length) = (StatusCode::OK, None, None);
     let body = match reply {
