@@ -80,7 +80,8 @@ async fn other_pages_get_nothing_out_of_it() {
         room.client.get(format!("{}/console/wire/1/curl", room.url)).header(name, value).send()
     };
     assert_eq!(get("host", "rebound.example").await.unwrap().status(), 403);
-    assert_eq!(get("host", "127.0.0.1").await.unwrap().status(), 403);
+    assert_eq!(get("host", "127.0.0.1.rebound.example:80").await.unwrap().status(), 403);
+    assert_eq!(get("x-forwarded-for", "203.0.113.5").await.unwrap().status(), 403);
     let post = |name: &'static str, value: String| {
         room.client.post(format!("{}/console/do/validate", room.url)).header(name, value).body("account=vendor1").send()
     };
@@ -171,7 +172,14 @@ async fn each_weather_is_seen_by_the_queue_and_over_when_it_is_over() {
         room.harness.system.tick().await;
         assert_ne!(held(), sky.name(), "{sky:?}");
         let queue = room.get("/console?account=vendor1&tab=queue").await;
-        assert!(queue.contains(if sky == Sky::BadKey { "no longer knows the push key" } else { "waiting" }), "{queue}");
+        assert!(
+            queue.contains(if sky == Sky::BadKey {
+                "no longer knows the push key"
+            } else {
+                "Pruvan failed: 1 in a row."
+            }),
+            "{queue}"
+        );
         let (_, waits) = room.harness.host("GET", "/accounts/vendor1/push-queue", None).await;
         assert_eq!(waits["backoff"]["failures"].as_u64(), (sky != Sky::BadKey).then_some(1), "{sky:?}: {waits}");
         let seen = room.desk.stand_in.wire.last(1, |exchange| exchange.service == "push");

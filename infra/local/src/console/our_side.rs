@@ -220,7 +220,7 @@ async fn queue(host: &HostClient, view: &View) -> Result<Markup, StartError> {
             _ => {},
         }
         @if reply["backoff"].is_object() {
-            p.hint.wrong { "Pruvan failed " (reply["backoff"]["failures"]) " times in a row. Nothing goes out until " (time_of(&reply["backoff"]["until"])) "." }
+            p.hint.wrong { "Pruvan failed: " (reply["backoff"]["failures"]) " in a row. Nothing goes out until " (time_of(&reply["backoff"]["until"])) "." }
         }
         @if rows.iter().any(|row| row["state"] == "waiting" && row["lastError"].is_null()) {
             p.hint { "Waiting without an error: Pruvan may take an earlier push of it late, so it goes once more." }
