@@ -184,10 +184,18 @@ def tab(page, name):
     expect(ours(page).get_by_role("link", name=name, exact=True)).to_have_attribute("aria-current", "page")
 
 
+def new_integration(page):
+    """Opens the form, if it isn't open."""
+    summary = page.get_by_text("New integration")
+    if not summary.evaluate("summary => summary.parentElement.open"):
+        summary.click()
+    expect(page.get_by_label("User name")).to_be_visible()
+
+
 def set_up(local, page, username="vendor1"):
     """An integration, from the form to Full refresh and what is pushed at once."""
     page.goto("/console")
-    page.get_by_text("New integration").click()
+    new_integration(page)
     page.get_by_label("User name").fill(username)
     press(page, "Set up", "The integration is set up.")
     press(page, "Validate", "Validated")
@@ -200,6 +208,36 @@ def look_at(page, number):
     pruvan(page).get_by_role("link", name=number, exact=True).click()
     expect(pruvan(page).get_by_role("heading", name=f"SMC::{number}")).to_be_visible()
     expect(ours(page).get_by_role("button", name="Push now")).to_be_visible()
+
+
+def made(page):
+    """The project's items on Pruvan's side."""
+    return pruvan(page).locator("ul.items > li")
+
+
+def take(page, task, evidence, notes="", file=None):
+    """A crew takes a photo, drawn unless there is a file."""
+    form = pruvan(page).locator("form", has=page.get_by_role("button", name="Take a photo"))
+    form.get_by_role("combobox", name="Task").select_option(task)
+    form.get_by_role("combobox", name="Evidence").select_option(evidence)
+    form.get_by_label("Notes").fill(notes)
+    if file:
+        with page.expect_file_chooser() as chooser:
+            form.locator("input[type=file]").click()
+        chooser.value.set_files(file)
+    before = made(page).count()
+    press(page, "Take a photo", "published.")
+    expect(made(page)).to_have_count(before + 1)
+
+
+def publish(page, name, task="Grass cut"):
+    """A crew makes something else."""
+    form = pruvan(page).locator("form", has=page.get_by_role("button", name=name))
+    form.get_by_role("combobox", name="Task").select_option(task)
+    before = made(page).count()
+    form.get_by_role("button", name=name).click()
+    expect(made(page)).to_have_count(before + 1)
+    told(page, "published.")
 
 
 def fact(panel, name):

@@ -2,7 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import LAPTOP, PHONE, PICTURES, Eye, Local, eventually, look_at, ours, press, pruvan, set_up, tab, told, wire
+from conftest import LAPTOP, PHONE, PICTURES, Eye, Local, eventually, look_at, new_integration, ours, press, pruvan, publish, set_up, tab, take, told, wire
 from playwright.sync_api import expect
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -71,7 +71,7 @@ def test_without_javascript(local, opened):
     local.put("1001")
     page = opened(java_script_enabled=False)
     page.goto("/console")
-    page.get_by_text("New integration").click()
+    new_integration(page)
     page.get_by_label("User name").fill("vendor1")
     press(page, "Set up", "The integration is set up.")
     press(page, "Validate", "Validated")
@@ -97,16 +97,10 @@ def furnish(local, page):
         local.put(str(number), address1=f"{number} East Main Street", clientStatus="New", instructions="Cut the grass, front and back. " * 6)
     set_up(local, page)
     look_at(page, "1001")
-    form = pruvan(page).locator("form", has=page.get_by_role("button", name="Take a photo"))
     for evidence in ["before", "before", "during", "after", "after", "other"]:
-        form.get_by_role("combobox", name="Evidence").select_option(evidence)
-        form.get_by_label("Notes").fill("The gate sticks: lift it. " if evidence == "during" else "")
-        made = pruvan(page).locator("ul.items > li")
-        before = made.count()
-        press(page, "Take a photo", "published.")
-        expect(made).to_have_count(before + 1)
+        take(page, "Grass cut", evidence, notes="The gate sticks: lift it." if evidence == "during" else "")
     for name in ["Submit the survey", "Check in", "Publish a video", "Publish a service record"]:
-        press(page, name, "published.")
+        publish(page, name)
     pruvan(page).get_by_role("combobox", name="Status", exact=True).select_option("accepted")
     press(page, "Change and report", "taken the report.")
     page.request.post("/uploadPictures.html", form={

@@ -6,7 +6,7 @@ import re
 import subprocess
 from urllib.parse import urljoin, urlsplit
 
-from conftest import fact, look_at, press, pruvan, set_up, wire
+from conftest import eventually, fact, look_at, press, pruvan, set_up, wire
 from playwright.sync_api import expect
 
 OF_A_PAGE = re.compile(r'(?:href|src|hx-get)="(/console[^"#]*)')
@@ -29,11 +29,11 @@ def copied(page, service):
     exchange = wire(page, service).first
     if exchange.locator("details[open]").count() == 0:
         exchange.locator("summary").click()
+    page.evaluate("navigator.clipboard.writeText('')")
     exchange.get_by_role("button", name="Copy as curl").click()
-    expect(page.locator("#copied")).to_have_text("Copied. The command holds the secrets that the page hides.")
-    page.locator("#copied").evaluate("said => said.textContent = ''")
+    command = eventually(lambda: page.evaluate("navigator.clipboard.readText()"))
     exchange.locator("summary").click()
-    return page.evaluate("navigator.clipboard.readText()")
+    return command
 
 
 def run(command):
@@ -45,7 +45,9 @@ def run(command):
 def test_each_command_does_again_what_was_done(local, opened):
     page = opened(permissions=["clipboard-read", "clipboard-write"])
     everything(local, page)
-    assert run(copied(page, "validate")) == {"error": "", "validated": True}
+    command = copied(page, "validate")
+    expect(page.locator("#copied")).to_have_text("Copied. The command holds the secrets that the page hides.")
+    assert run(command) == {"error": "", "validated": True}
     [order] = run(copied(page, "getWorkOrders"))["workOrders"]
     assert (order["workOrderNumber"], order["instructions"]) == ("1001", "it's \"here\" & $HOME `there`")
     before = local.uploads("1001")

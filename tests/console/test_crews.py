@@ -3,37 +3,10 @@
 import json
 import re
 
-from conftest import ROOT, eventually, look_at, ours, press, pruvan, set_up, tab, told
+from conftest import ROOT, eventually, look_at, made, ours, publish, pruvan, set_up, tab, take, told
 from playwright.sync_api import expect
 
 PHOTO = ROOT / "tests/fixtures/photo.jpg"
-
-
-def made(page):
-    return pruvan(page).locator("ul.items > li")
-
-
-def take(page, task, evidence, notes="", file=None):
-    form = pruvan(page).locator("form", has=page.get_by_role("button", name="Take a photo"))
-    form.get_by_role("combobox", name="Task").select_option(task)
-    form.get_by_role("combobox", name="Evidence").select_option(evidence)
-    form.get_by_label("Notes").fill(notes)
-    if file:
-        with page.expect_file_chooser() as chooser:
-            form.locator("input[type=file]").click()
-        chooser.value.set_files(file)
-    before = made(page).count()
-    press(page, "Take a photo", "published.")
-    expect(made(page)).to_have_count(before + 1)
-
-
-def publish(page, name, task="Grass cut"):
-    form = pruvan(page).locator("form", has=page.get_by_role("button", name=name))
-    form.get_by_role("combobox", name="Task").select_option(task)
-    before = made(page).count()
-    form.get_by_role("button", name=name).click()
-    expect(made(page)).to_have_count(before + 1)
-    told(page, "published.")
 
 
 def loaded(image):

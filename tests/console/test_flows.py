@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import cell, fact, eventually, look_at, ours, press, pruvan, set_up, tab, told, wire
+from conftest import ROOT, cell, fact, eventually, look_at, new_integration, ours, press, pruvan, set_up, tab, told, wire
 from playwright.sync_api import expect
 
 
@@ -44,7 +44,7 @@ def test_an_integration_is_set_up_validated_and_filled(local, page):
 
 def test_an_account_of_another_kind_is_set_up_without_orders(local, page):
     page.goto("/console")
-    page.get_by_text("New integration").click()
+    new_integration(page)
     page.get_by_label("User name").fill("Vendor2")
     page.get_by_label("Type").select_option("External")
     page.get_by_label("Auto Admin").check()
@@ -109,6 +109,37 @@ def test_a_change_of_ours_is_pushed_and_seen_without_a_reload(local, page):
     expect(pruvan(page).get_by_label("Notes")).to_be_focused()
     assert local.order("1001")["push"]["state"] == "upToDate"
     assert local.waiting() == []
+
+
+def test_what_is_being_filled_in_stays(local, page):
+    local.put("1001")
+    set_up(local, page)
+    look_at(page, "1001")
+    form = pruvan(page).locator("form", has=page.get_by_role("button", name="Take a photo"))
+    form.get_by_role("combobox", name="Evidence").select_option("after")
+    form.locator("input[type=file]").set_input_files(ROOT / "tests/fixtures/photo.jpg")
+    pruvan(page).get_by_role("combobox", name="Field status").select_option("complete")
+    new_integration(page)
+    page.get_by_label("User name").fill("vendor2")
+    page.get_by_label("Type").select_option("External")
+    page.get_by_label("Auto Admin").check()
+    ours(page).get_by_text("The order as it was put in").click()
+    for state in ["On hold", "Off hold"]:
+        local.patch("1001", clientStatus=state)
+        expect(fact(pruvan(page), "Client status")).to_have_text(state)
+        expect(ours(page).locator("details pre")).to_contain_text(state)
+    expect(form.get_by_role("combobox", name="Evidence")).to_have_value("after")
+    expect(pruvan(page).get_by_role("combobox", name="Field status")).to_have_value("complete")
+    expect(page.get_by_label("User name")).to_have_value("vendor2")
+    expect(page.get_by_label("Type")).to_have_value("external")
+    expect(page.get_by_label("Auto Admin")).to_be_checked()
+    assert form.locator("input[type=file]").evaluate("input => input.files.length") == 1
+    press(page, "Take a photo", "published.")
+    assert local.uploads("1001")[0]["fileName"] == "photo.jpg"
+    # What was taken is not taken again, and the next photo is drawn.
+    eventually(lambda: form.locator("input[type=file]").evaluate("input => input.files.length"), lambda files: files == 0)
+    press(page, "Set up", "The integration is set up.")
+    expect(fact(pruvan(page), "Type")).to_have_text("External, Auto Admin on")
 
 
 def test_an_order_that_pruvan_has_is_pushed_again_by_hand(local, page):

@@ -4,7 +4,7 @@ import http.server
 import threading
 
 import pytest
-from conftest import fact, look_at, ours, press, pruvan, set_up, tab, told, wire
+from conftest import fact, look_at, new_integration, ours, press, pruvan, set_up, tab, told, wire
 from playwright.sync_api import expect
 
 
@@ -92,7 +92,7 @@ def test_what_others_wrote_stays_text(local, page):
 def test_what_is_refused_is_said_and_the_page_stays(local, page):
     local.put("1001")
     set_up(local, page)
-    page.get_by_text("New integration").click()
+    new_integration(page)
     page.get_by_label("User name").fill("not a :: name/")
     page.get_by_role("button", name="Set up").click()
     expect(page.locator(".told.bad")).to_contain_text("username")
