@@ -19,6 +19,33 @@ pub async fn page(console: &Console, view: &View) -> Markup {
         Some(host) => Some(our_side::panel(console, host, view).await),
         None => None,
     };
+    let inner = html! {
+        a.skip href="#panels" { "Skip to the panels" }
+        div #page hx-get=(view.url()) hx-trigger="changed from:body" {
+            @if console.desk.is_some() || console.activity.is_some() {
+                div #pulse hx-get={ "/console/pulse?seen=" (version) } hx-trigger="every 2s" hx-swap="none" hx-select="" {}
+            }
+            header.top {
+                h1 { img src="/console/assets/icon.svg" alt="" width="28" height="28"; "Pruvan Bridge " span.place { (console.place) } }
+                nav aria-label="Panels" {
+                    @if console.desk.is_some() { a href="#pruvan" { "Pruvan\u{2019}s side" } }
+                    @if console.host.is_some() { a href="#ours" { "Our side" } }
+                    @if console.desk.is_some() { a href="#wire" { "The wire" } }
+                }
+            }
+            (said(console.told().as_ref(), "said"))
+            main #panels .panels .alone[console.desk.is_none()] {
+                @if let Some(desk) = &console.desk { (pruvan_side::panel(console, desk, view)) }
+                @if let Some(ours) = ours { (ours) }
+                @if let Some(desk) = &console.desk { (wire_side::panel(desk, view)) }
+            }
+        }
+    };
+    around(&format!("{}Pruvan Bridge console", title(view)), &inner)
+}
+
+/// A page around its content.
+pub fn around(title: &str, inner: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -26,33 +53,14 @@ pub async fn page(console: &Console, view: &View) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="htmx-config" content=(HTMX);
-                title { (title(view)) "Pruvan Bridge console" }
+                title { (title) }
                 link rel="icon" href="/console/assets/icon.svg";
                 link rel="stylesheet" href="/console/assets/console.css";
                 script src="/console/assets/htmx.js" defer {}
                 script src="/console/assets/console.js" defer {}
             }
             body hx-boost:inherited="true" hx-target:inherited="#page" hx-select:inherited="#page" hx-swap:inherited="outerMorph" {
-                a.skip href="#panels" { "Skip to the panels" }
-                div #page hx-get=(view.url()) hx-trigger="changed from:body" {
-                    @if console.desk.is_some() || console.activity.is_some() {
-                        div #pulse hx-get={ "/console/pulse?seen=" (version) } hx-trigger="every 2s" hx-swap="none" hx-select="" {}
-                    }
-                    header.top {
-                        h1 { img src="/console/assets/icon.svg" alt="" width="28" height="28"; "Pruvan Bridge " span.place { (console.place) } }
-                        nav aria-label="Panels" {
-                            @if console.desk.is_some() { a href="#pruvan" { "Pruvan\u{2019}s side" } }
-                            @if console.host.is_some() { a href="#ours" { "Our side" } }
-                            @if console.desk.is_some() { a href="#wire" { "The wire" } }
-                        }
-                    }
-                    (said(console.told().as_ref(), "said"))
-                    main #panels .panels .alone[console.desk.is_none()] {
-                        @if let Some(desk) = &console.desk { (pruvan_side::panel(console, desk, view)) }
-                        @if let Some(ours) = ours { (ours) }
-                        @if let Some(desk) = &console.desk { (wire_side::panel(desk, view)) }
-                    }
-                }
+                (inner)
                 p #copied .toast role="status" {}
             }
         }

@@ -40,7 +40,7 @@ pub fn panel(console: &Console, desk: &Desk, view: &View) -> Markup {
             } @else {
                 p.hint { "There is no account yet. Set up an integration, put orders in on our side, and validate." }
             }
-            (new(console, view, accounts.is_empty()))
+            (new(console, view, accounts.len()))
         }
     }
 }
@@ -201,7 +201,7 @@ fn whole(account: &Account, project: &Map<String, Value>, view: &View) -> Markup
             }
         }
         (office(project, view))
-        (crew(&services, view))
+        (crew(&services, account.items(Some(&view.order)).len(), view))
         (items(account, view))
     }
 }
@@ -238,12 +238,13 @@ fn select<'a>(name: &str, values: impl Iterator<Item = &'a str>, chosen: &str) -
     }
 }
 
-fn crew(services: &[Value], view: &View) -> Markup {
+fn crew(services: &[Value], made: usize, view: &View) -> Markup {
     let names = || services.iter().filter_map(|service| service["serviceName"].as_str());
     let id = segment(&view.order);
     html! {
         h4 { "What its crew makes" }
-        form.edit id={ "photo-" (id) } method="post" action="/console/do/photo" enctype="multipart/form-data" {
+        // Another form after each item, so that a file that was chosen isn't sent twice.
+        form.edit id={ "photo-" (id) "-" (made) } method="post" action="/console/do/photo" enctype="multipart/form-data" {
             (hidden(view))
             label { "Task " (select("service", names(), "")) }
             label { "Evidence " (select("evidence", ["before", "during", "after", "other"].into_iter(), "")) }
@@ -301,9 +302,10 @@ fn item(account: &Account, made: &Made, view: &View) -> Markup {
     }
 }
 
-fn new(console: &Console, view: &View, open: bool) -> Markup {
+fn new(console: &Console, view: &View, accounts: usize) -> Markup {
     html! {
-        details.new id=(if open { "first" } else { "new" }) open[open] {
+        // Another one after each that is set up, so that what was typed goes.
+        details.new id={ "new-" (accounts) } open[accounts == 0] {
             summary { "New integration" }
             form.edit method="post" action="/console/do/integrate" {
                 (hidden(view))

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::page::{badge, size, time};
+use super::page::{self, badge, size, time};
 use super::{Console, view::View};
 use crate::desk::Desk;
 use crate::wire::{Direction, Exchange};
@@ -98,7 +98,7 @@ fn gone() -> Response {
 }
 
 /// One exchange, to be put into the list or looked at by itself.
-pub async fn whole(State(console): State<Arc<Console>>, Path(id): Path<u64>) -> Response {
+pub async fn whole(State(console): State<Arc<Console>>, Path(id): Path<u64>, headers: HeaderMap) -> Response {
     let Some(exchange) = find(&console, id) else { return gone() };
     let command = exchange.masked_curl(&format!("{}/console/wire", console.url));
     let payload = match exchange.payload.as_str() {
@@ -106,7 +106,7 @@ pub async fn whole(State(console): State<Arc<Console>>, Path(id): Path<u64>) -> 
         text => in_order(text).unwrap_or_else(|| text.to_owned()),
     };
     let body = in_order(&exchange.body).unwrap_or_else(|| exchange.body.clone());
-    html! {
+    let whole = html! {
         div.exchange {
             @if !exchange.breaches().is_empty() {
                 ul.breaches { @for breach in exchange.breaches() { li { b { "\u{a7} " (breach.section) } " " (breach.what) } } }
@@ -127,8 +127,12 @@ pub async fn whole(State(console): State<Arc<Console>>, Path(id): Path<u64>) -> 
             pre.command tabindex="0" { (cut(&command)) }
             button type="button" data-copy={ "/console/wire/" (id) "/curl" } { "Copy as curl" }
         }
+    };
+    if headers.contains_key("hx-request") {
+        return whole.into_response();
     }
-    .into_response()
+    page::around(&format!("Exchange {id}"), &html! { main.panel #wire { h2 { "Exchange " (id) } (whole) } })
+        .into_response()
 }
 
 /// JSON for people, its fields in the order that they came in; `None` if it is none.
