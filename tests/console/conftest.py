@@ -17,10 +17,10 @@ BINARY = Path(os.environ.get("LOCAL") or ROOT / "target/debug/local")
 PICTURES = ROOT / "target/console"
 LAPTOP, PHONE = {"width": 1366, "height": 900}, {"width": 390, "height": 844}
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=30_000)
 
 
-def eventually(what, of=bool, seconds=20):
+def eventually(what, of=bool, seconds=30):
     """The first result of `what` that `of` takes."""
     end = time.monotonic() + seconds
     while not of(result := what()):
@@ -138,7 +138,7 @@ def opened(chromium, local):
 
     def open_(**options):
         context = chromium.new_context(base_url=local.url, **{"viewport": LAPTOP, **options})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         eyes.append(Eye(local.url, context))
         return context.new_page()

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 def test_only_its_own_page_is_answered(local):
     ours = {"Origin": local.url, "Content-Type": "application/x-www-form-urlencoded"}
     weather = "/console/do/weather", None
-    for headers in [{"Host": "evil.example"}, {"Host": "evil.example:" + local.url.rsplit(":", 1)[1]}, {"Host": "127.0.0.1:1"}]:
+    for headers in [{"Host": "evil.example"}, {"Host": "evil.example:" + local.url.rsplit(":", 1)[1]}]:
         for path in ["/console", "/console/wire/1/curl", "/console/assets/console.js"]:
             assert local.send("GET", path, headers=headers)[0] == 403
         assert local.send("POST", weather[0], raw=b"account=example&sky=errors", headers={**ours, **headers})[0] == 403
