@@ -53,7 +53,7 @@ def test_a_push_that_fails_is_tried_again(local, ready, name, failure):
     weather(ready, name)
     local.patch("1001", clientStatus="On hold")
     expect(last_push(ready)).to_contain_text(failure)
-    expect(ours(ready).get_by_text(re.compile(r"Pruvan failed \d+ times? in a row"))).to_be_visible()
+    expect(ours(ready).get_by_text(re.compile(r"Pruvan failed: \d+ in a row"))).to_be_visible()
     waits(local, ready)
     weather(ready, "Fine")
     arrives(ready, again=True)
