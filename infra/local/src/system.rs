@@ -14,13 +14,17 @@ use bridge::run::Deadline;
 use bridge::settings::Settings;
 use bridge::time::{Clock, Random, Waits};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::functions::{Function, Scheduled};
 use crate::gateway::Gateway;
 use crate::stores::{self, ACCESS_KEY, SECRET_KEY, Stores, listen, until};
 use crate::template::{TEMPLATE, Template};
+
+/// Ticks that may be under way at once. As in AWS the next one comes whether or not the last has ended, so that an account that gets no answers
+/// keeps no other waiting.
+const OVERLAPPING: usize = 3;
 
 /// How to run it.
 pub struct Options {
@@ -142,11 +146,18 @@ impl System {
             servers.push(tokio::spawn(async move {
                 let mut ticks = tokio::time::interval(every.max(Duration::from_millis(10)));
                 ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                let places = Arc::new(Semaphore::new(OVERLAPPING));
                 loop {
                     tokio::select! {
                         () = until(stopping.clone()) => return,
-                        _ = ticks.tick() => schedules.tick().await,
+                        _ = ticks.tick() => {}
                     }
+                    let Ok(place) = places.clone().try_acquire_owned() else { continue };
+                    let schedules = schedules.clone();
+                    tokio::spawn(async move {
+                        schedules.tick().await;
+                        drop(place);
+                    });
                 }
             }));
         }
