@@ -61,7 +61,7 @@ def main():
                 for shape, viewport in [("laptop", LAPTOP), ("phone", PHONE)]:
                     times = []
                     for _ in range(loads):
-                        # Nothing is cached from one to the next. A page looks right when its photos are there: the wait is the browser's own.
+                        # Nothing is cached from one to the next. Playwright waits by a script of its own, which the policy of the page would not let in.
                         context = browser.new_context(base_url=local.url, viewport=viewport, bypass_csp=True)
                         page = context.new_page()
 
