@@ -1,6 +1,6 @@
 //! A Pruvan on your desk: accounts with their integrations, what their crews have made and what became of it, kept in a folder between runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::stand_in::{CallError, Exchange, Integration, Kept, StandIn, Weather};
 use crate::system::StartError;
 
 /// How often what has changed is written down.
-const SAVE_EVERY: Duration = Duration::from_secs(2);
+const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// What Pruvan holds, and where it is kept.
 pub struct Desk {
@@ -42,6 +42,8 @@ pub struct Account {
 #[derive(Default)]
 struct Inner {
     items: Vec<Made>,
+    /// Where in them an item is, by `uuId`.
+    places: HashMap<String, usize>,
     sky: Sky,
     told: Option<Told>,
     last_error: Option<String>,
@@ -292,7 +294,8 @@ impl Desk {
     }
 
     fn insert(&self, integration: Integration, items: Vec<Made>) -> Arc<Account> {
-        let inner = Mutex::new(Inner { items, ..Inner::default() });
+        let places = items.iter().enumerate().map(|(at, made)| (made.text("uuId").to_owned(), at)).collect();
+        let inner = Mutex::new(Inner { items, places, ..Inner::default() });
         let (username, folder) = (integration.username.clone(), self.folder.join("files"));
         let account = Arc::new(Account { integration, folder, changes: self.changes.clone(), inner });
         self.lock().insert(username, account.clone());
@@ -352,6 +355,12 @@ impl Account {
         let inner = self.inner();
         let wanted = inner.items.iter().rev().filter(|made| number.is_none_or(|number| made.text("key2") == number));
         wanted.cloned().collect()
+    }
+
+    /// The item with this `uuId`.
+    pub fn item(&self, uu_id: &str) -> Option<Made> {
+        let inner = self.inner();
+        inner.places.get(uu_id).and_then(|at| inner.items.get(*at)).cloned()
     }
 
     /// The file of an item.
@@ -438,7 +447,7 @@ impl Account {
 
     /// Publishes an item that is there.
     pub async fn publish_again(&self, uu_id: &str) {
-        let made = self.inner().items.iter().find(|made| made.text("uuId") == uu_id).cloned();
+        let made = self.item(uu_id);
         let what =
             made.map_or_else(String::new, |made| format!("{} for {}", kind(made.text("fileType")), made.text("key2")));
         match self.relay(uu_id).await {
@@ -459,14 +468,20 @@ impl Account {
         let made = Made { fields, file_name, file: hash, published: 0, failed: None };
         let uu_id = made.text("uuId").to_owned();
         let mut inner = self.inner();
-        inner.items.retain(|known| known.text("uuId") != uu_id);
-        inner.items.push(made);
+        match inner.places.get(&uu_id).copied() {
+            Some(at) => inner.items[at] = made,
+            None => {
+                let at = inner.items.len();
+                inner.places.insert(uu_id.clone(), at);
+                inner.items.push(made);
+            }
+        }
         Ok(uu_id)
     }
 
     /// Relays an item to the host, and gives the exchange; or why it failed, as Pruvan shows it.
     pub async fn relay(&self, uu_id: &str) -> Result<u64, String> {
-        let made = self.inner().items.iter().find(|made| made.text("uuId") == uu_id).cloned();
+        let made = self.item(uu_id);
         let mut made = made.ok_or("there is no such item")?;
         if made.fields.get("videoUri").is_some_and(Value::is_string) {
             // The link works for a day; publishing again gives a new one.
@@ -480,8 +495,9 @@ impl Account {
             Err(error) => Err(error.to_string()),
         };
         let mut inner = self.inner();
-        let same = |now: &&mut Made| now.text("uuId") == uu_id && now.file == made.file;
-        if let Some(made) = inner.items.iter_mut().find(same) {
+        let at = inner.places.get(uu_id).copied();
+        // Another may have taken its place in the meantime.
+        if let Some(made) = at.and_then(|at| inner.items.get_mut(at)).filter(|now| now.file == made.file) {
             made.published += u32::from(done.is_ok());
             made.failed = done.as_ref().err().cloned();
         }

@@ -88,8 +88,7 @@ pub async fn file(
 /// A file of an item on Pruvan's side.
 pub async fn item(State(console): State<Arc<Console>>, Path((username, id)): Path<(String, String)>) -> Response {
     let account = console.desk.as_ref().and_then(|desk| desk.account(&username));
-    let made =
-        account.as_ref().and_then(|account| account.items(None).into_iter().find(|made| made.text("uuId") == id));
+    let made = account.as_ref().and_then(|account| account.item(&id));
     let file = account.zip(made).and_then(|(account, made)| account.file(&made).ok().flatten());
     match file {
         Some(file) => untrusted(file.into()),
