@@ -8,6 +8,7 @@ use aws_sigv4::sign::v4;
 use reqwest::Url;
 use serde_json::Value;
 
+use crate::doctor::cause;
 use crate::system::StartError;
 
 /// The client.
@@ -129,9 +130,9 @@ impl HostClient {
             signer.sign("execute-api", &mut request).map_err(|error| failed(&error))?;
         }
         let request = reqwest::Request::try_from(request).map_err(|error| failed(&error))?;
-        let reply = self.client.execute(request).await.map_err(|error| failed(&error.without_url()))?;
+        let reply = self.client.execute(request).await.map_err(|error| failed(&cause(&error)))?;
         let status = reply.status().as_u16();
-        let body = reply.bytes().await.map_err(|error| failed(&error.without_url()))?;
+        let body = reply.bytes().await.map_err(|error| failed(&cause(&error)))?;
         Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
     }
 }
