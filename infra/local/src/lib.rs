@@ -21,13 +21,11 @@ pub mod report;
 pub mod s3_store;
 pub mod sample;
 pub mod serve;
-pub mod shift;
 pub mod spec;
 pub mod stand_in;
 pub mod stores;
 pub mod system;
 pub mod template;
-pub mod town;
 pub mod wire;
 
 pub use pictures as picture;

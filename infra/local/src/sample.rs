@@ -1,6 +1,9 @@
 //! `cargo run -p local -- --sample`: accounts, orders and what crews made of them, put in through the very interfaces that the host and
 //! Pruvan use. Some things go wrong on purpose: orders that Pruvan refuses, a push key that dies, photos of orders that nobody knows.
 
+mod shift;
+mod town;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,9 +18,9 @@ use serde_json::{Value, json};
 use crate::desk::{Account, Desk};
 use crate::host_client::{HostClient, segment};
 use crate::items::Item;
-use crate::shift::{Step, Work, standing};
 use crate::system::StartError;
-use crate::town::{Client, Lots, order};
+use shift::{Step, Work, standing};
+use town::{Client, Lots, order};
 
 /// How many items are under way at a time.
 const AT_ONCE: usize = 8;

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
+use super::town::Lots;
 use crate::items::{Item, Job, Taken};
 use crate::questions::{PICTURED, inspection, is_inspection};
-use crate::town::Lots;
 
 /// Pixels of the pictures: many must be drawn, and quickly.
 const PIXELS: (u32, u32) = (640, 480);
