@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tools="${DEPLOY_TOOLS:-$PWD/.venv-deploy}/console"
 export LOCAL="${LOCAL:-target/debug/local}" CHROMIUM PYTHONDONTWRITEBYTECODE=1
-CHROMIUM="${CHROMIUM:-$(command -v chromium || true)}"
+CHROMIUM="${CHROMIUM:-$(command -v chromium || command -v google-chrome || true)}"
 
 [ -x "$LOCAL" ] || { echo "error: there is no $LOCAL: run cargo build -p local" >&2; exit 1; }
 [ -n "$CHROMIUM" ] || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null && CHROMIUM="$(command -v chromium)"; }
