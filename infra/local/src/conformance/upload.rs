@@ -284,10 +284,19 @@ pub async fn read_back(suite: &mut Suite) {
     let outcome = match lost.first() {
         None if count == 0 => Outcome::Skip("no upload was acknowledged".to_owned()),
         None => Outcome::Pass(format!("{count} files")),
-        Some((id, fault)) => Outcome::Fail(Fault::new(
-            format!("{} of {count} are not; of {id}, --read-back gives {}", lost.len(), suite.secrets.mask(fault)),
-            "status true says that it is kept for good: Pruvan never sends it again. Store first, and acknowledge then",
-        )),
+        Some((id, fault)) => {
+            // Then nothing is known of them.
+            let next = if ["HTTP 401", "HTTP 403"].iter().any(|refused| fault.starts_with(refused)) {
+                "whoever asks may not see them: give a --read-back that answers here, or credentials that it takes"
+            } else {
+                "status true says that it is kept for good: Pruvan never sends it again. Store first, and acknowledge then"
+            };
+            let fault = suite.secrets.mask(fault);
+            Outcome::Fail(Fault::new(
+                format!("{} of {count} are not; of {id}, --read-back gives {fault}", lost.len()),
+                next,
+            ))
+        }
     };
     suite.row(UPLOAD, check, outcome);
 }
