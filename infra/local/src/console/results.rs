@@ -12,7 +12,7 @@ use crate::host_client::HostClient;
 use crate::system::StartError;
 
 /// Photos a page.
-const PHOTOS: usize = 48;
+const PHOTOS: usize = 36;
 
 /// Other items a page.
 const PAGE: usize = 20;
