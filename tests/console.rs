@@ -8,6 +8,7 @@ use bridge::time::Clock;
 use local::console::Console;
 use local::desk::{Desk, Sky};
 use local::host_client::HostClient;
+use local::serve::{PruvanOptions, pruvan};
 use local::stand_in::StandIn;
 use local::stores::listen;
 use pruvan::integration::IntegrationType;
@@ -230,4 +231,48 @@ async fn a_desk_is_kept() {
     let [made] = account.items(Some("1")).try_into().unwrap();
     assert!(made.failed.is_some() && account.file(&made).unwrap().unwrap().starts_with(&[0xFF, 0xD8]));
     assert_eq!((account.integration.push_key(), account.integration.projects()), (key, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pruvan_alone_is_set_up_once_and_a_tunnel_to_its_push_keys_leads_nowhere_else() {
+    let harness = Harness::start().await;
+    let (_, made) = harness.host("PUT", "/accounts/vendor1", Some(json!({ "integration": "internal" }))).await;
+    harness.put("vendor1", "1", json!({})).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = PruvanOptions {
+        url: harness.system.gateway_url.clone(),
+        extension: "html".to_owned(),
+        username: "vendor1".to_owned(),
+        token: None,
+        key: Some(made["apiKey"].as_str().unwrap().into()),
+        internal: true,
+        auto_admin: false,
+        push_url: None,
+        push_port: 0,
+        port: 0,
+        data: Some(folder.path().to_owned()),
+    };
+    let page = pruvan(&options).await.unwrap();
+    let client = reqwest::Client::new();
+    for action in ["validate", "refresh"] {
+        let reply = client.post(format!("{}/do/{action}", page.url)).body("account=vendor1&back=account=vendor1");
+        let shown = reply.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+        assert_eq!(shown.status(), 200);
+    }
+    harness.host("PATCH", "/accounts/vendor1/orders/1", Some(json!({ "clientStatus": "Pushed here" }))).await;
+    harness.system.tick().await;
+    let shown = client.get(format!("{}?account=vendor1&order=1", page.url)).send().await.unwrap().text().await.unwrap();
+    assert!(shown.contains("Pushed here"), "{shown}");
+    let pushes = page.about.rsplit("begin with ").next().unwrap().trim_end_matches(':').to_owned();
+    assert_ne!(format!("{pushes}/console"), page.url);
+    assert_eq!(client.get(format!("{pushes}/console")).send().await.unwrap().status(), 404);
+    page.stop().unwrap();
+    // Set up otherwise, it holds what it held.
+    options.extension = String::new();
+    let page = pruvan(&options).await.unwrap();
+    let shown = client.get(format!("{}?account=vendor1", page.url)).send().await.unwrap().text().await.unwrap();
+    assert!(shown.contains("/{service}</code>") && shown.contains("order=1"), "{shown}");
+    page.stop().unwrap();
+    options.url = "http://example.com".to_owned();
+    assert!(pruvan(&options).await.is_err_and(|error| error.0.contains("https://")));
 }
