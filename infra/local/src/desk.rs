@@ -290,7 +290,9 @@ impl Desk {
         let kept = old.integration.keep().set_up(&integration);
         self.stand_in.remove(&integration);
         self.changes.fetch_add(1, Ordering::Relaxed);
-        self.insert(self.stand_in.restore(kept), items)
+        let account = self.insert(self.stand_in.restore(kept), items);
+        account.inner().told = old.told();
+        account
     }
 
     fn insert(&self, integration: Integration, items: Vec<Made>) -> Arc<Account> {
