@@ -204,12 +204,21 @@ pub fn fingerprint(upload: &Upload, sha256: Option<&str>) -> String {
     sha256_hex(format!("{}\n{}", sha256.unwrap_or_default(), lasting(&upload.fields)).as_bytes())
 }
 
+/// No path can name these: to go into a folder and out of it is what they say there.
+fn is_a_step(uu_id: &str) -> bool {
+    matches!(uu_id, "." | "..")
+}
+
 /// What an item is kept under: its UUID, or, if it has none, something derived from its content, so that publishing it again
-/// finds it. Very long ones are hashed, and so are those that look like what is made here.
+/// finds it. Very long ones are hashed, and so are those that look like what is made here and those that no path can name.
 pub fn item_id(upload: &Upload, sha256: Option<&str>) -> String {
     const OURS: [&str; 3] = ["content:", "sha256:", VERSION];
     match &upload.uu_id {
-        Some(uu_id) if uu_id.len() <= 200 && !OURS.iter().any(|prefix| uu_id.starts_with(prefix)) => uu_id.clone(),
+        Some(uu_id)
+            if uu_id.len() <= 200 && !OURS.iter().any(|prefix| uu_id.starts_with(prefix)) && !is_a_step(uu_id) =>
+        {
+            uu_id.clone()
+        }
         Some(uu_id) => format!("sha256:{}", sha256_hex(uu_id.as_bytes())),
         None => {
             // Answers that came without a file are told apart by themselves.
@@ -584,4 +593,21 @@ fn built<T>(built: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, 
 
 fn key(username: &str, uu_id: &str) -> Item {
     Item::from([("username".to_owned(), s(username)), ("uuId".to_owned(), s(uu_id))])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_id_can_be_named_in_a_path() {
+        let id = |uu_id: &str| {
+            let Value::Object(fields) = json!({ "uuId": uu_id }) else { unreachable!() };
+            item_id(&Upload::from_fields(fields), None)
+        };
+        assert_eq!((id("a/../b").as_str(), id("...").as_str()), ("a/../b", "..."));
+        assert!(id(".").starts_with("sha256:") && id("..").starts_with("sha256:") && id(".") != id(".."));
+    }
 }
