@@ -1,6 +1,6 @@
 //! Files of work orders: `shared/pruvan/src/import.rs`. An input is a line with the format, and the file.
 
-use pruvan::import::{Choices as Chosen, FORMULAS, Format, read};
+use bridge::import::{Choices as Chosen, FORMULAS, Format, read};
 use pruvan::lenient::text_field;
 use serde_json::{Map, Value, json};
 

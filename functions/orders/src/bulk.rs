@@ -6,16 +6,17 @@ use std::time::Duration;
 use bridge::change::{Fate, Given};
 use bridge::host;
 use bridge::http::{Problem, to_host};
+use bridge::import::{self, Choices, Format, Row};
 use bridge::orders::Outcome;
 use bridge::record::Notes;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::{Body, Request, Response};
-use pruvan::import::{self, Choices, Format, Row};
 use pruvan::work_order::{Remark, number_fault};
 use serde_json::{Map, Value, json};
 
-use crate::{OrdersApi, write};
+use crate::api::OrdersApi;
+use crate::write;
 
 /// A list that takes longer is answered with what was done, well within the gateway's 29 seconds.
 const STOP_AFTER: Duration = Duration::from_secs(20);

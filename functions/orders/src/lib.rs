@@ -13,6 +13,7 @@
 //! GET    /accounts/{username}/unmatched                          POST .../unmatched/{uuId}/assign
 //! ```
 
+mod api;
 mod bulk;
 mod condition;
 mod list;
@@ -23,55 +24,14 @@ mod write;
 
 use std::sync::Arc;
 
-use bridge::World;
-use bridge::accounts::Accounts;
-use bridge::files::Files;
 use bridge::host;
 use bridge::http::{Problem, to_host};
-use bridge::orders::Orders;
-use bridge::push_queue::PushQueue;
-use bridge::record::Recorder;
-use bridge::settings::SettingError;
-use bridge::time::Clock;
-use bridge::uploads::Uploads;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 
-use crate::condition::with_etag;
-
-/// Orders and uploads a page, unless `limit` says less or more.
-const PAGE: usize = 100;
-
-/// At most.
-const MAX_PAGE: usize = 500;
-
-/// What the function needs.
-pub struct OrdersApi {
-    recorder: Recorder,
-    accounts: Accounts,
-    orders: Orders,
-    queue: PushQueue,
-    uploads: Uploads,
-    files: Files,
-    photo_size: Option<String>,
-    clock: Clock,
-}
-
-impl OrdersApi {
-    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE`, `FILES_BUCKET` and, if it is there, `PHOTO_SIZE`.
-    pub fn new(world: &World) -> Result<OrdersApi, SettingError> {
-        Ok(OrdersApi {
-            recorder: Recorder::new(world, "orders"),
-            accounts: Accounts::new(world)?,
-            orders: Orders::new(world)?,
-            queue: PushQueue::new(world)?,
-            uploads: Uploads::new(world)?,
-            files: Files::new(world)?,
-            photo_size: world.settings.optional("PHOTO_SIZE").map(str::to_owned),
-            clock: world.clock.clone(),
-        })
-    }
-}
+pub use api::OrdersApi;
+use api::{no_such_order, number};
+use condition::with_etag;
 
 /// Answers one request.
 pub async fn handle(state: Arc<OrdersApi>, request: Request) -> Response<Body> {
@@ -100,22 +60,6 @@ async fn dispatch(state: &OrdersApi, request: &Request) -> Result<Response<Body>
         (&Method::GET, "/accounts/{username}/unmatched") => results::unmatched(state, request).await,
         (&Method::POST, "/accounts/{username}/unmatched/{uuId}/assign") => results::assign(state, request).await,
         (method, route) => Err(Problem::not_found(format!("there is no {method} {route}"))),
-    }
-}
-
-fn number(request: &Request) -> Result<String, Problem> {
-    host::path_parameter(request, "workOrderNumber")
-}
-
-fn no_such_order(number: &str) -> Problem {
-    Problem::not_found(format!("there is no work order {number:?} in this account"))
-}
-
-fn limit(request: &Request) -> Result<usize, Problem> {
-    match host::query(request, "limit").map(|limit| limit.parse()) {
-        None => Ok(PAGE),
-        Some(Ok(limit @ 1..=MAX_PAGE)) => Ok(limit),
-        Some(_) => Err(Problem::bad_request(format!("limit must be a whole number from 1 to {MAX_PAGE}"))),
     }
 }
 

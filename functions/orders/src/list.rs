@@ -12,8 +12,9 @@ use pruvan::status::{FieldStatus, OfficeStatus};
 use pruvan::work_order::{Field, SERVICE_FIELDS, WORK_ORDER_FIELDS};
 use serde_json::{Map, Value, json};
 
+use crate::api::{OrdersApi, limit};
+use crate::show;
 use crate::table::{Format, Table};
-use crate::{OrdersApi, limit, show};
 
 /// Orders read for one page, whether they are what is looked for or not. The reply then says where to go on.
 const LOOK_AT: usize = 2000;

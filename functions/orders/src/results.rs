@@ -16,8 +16,9 @@ use pruvan::lenient;
 use pruvan::survey::{Answer, Survey};
 use serde_json::{Value, json};
 
+use crate::api::{OrdersApi, limit, no_such_order, number};
+use crate::show;
 use crate::table::{Format, Table};
-use crate::{OrdersApi, limit, no_such_order, number, show};
 
 /// Rows read at a time while looking for those that are asked for.
 const READ: i32 = 200;

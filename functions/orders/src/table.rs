@@ -36,7 +36,7 @@ impl Table {
 
     /// Adds a row. What a spreadsheet would take for a formula, stays text.
     pub fn row(&mut self, cells: impl Iterator<Item = String>) {
-        let text = |text: String| match text.starts_with(pruvan::import::FORMULAS) && text.parse::<f64>().is_err() {
+        let text = |text: String| match text.starts_with(bridge::import::FORMULAS) && text.parse::<f64>().is_err() {
             true => format!("'{text}"),
             false => text,
         };

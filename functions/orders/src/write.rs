@@ -12,8 +12,9 @@ use pruvan::lenient;
 use pruvan::work_order::{DIRECTIVES, Remark, WorkOrder, merge_patch, number_fault};
 use serde_json::{Map, Value, json};
 
+use crate::api::{OrdersApi, no_such_order, number};
 use crate::condition::{Condition, with_etag};
-use crate::{OrdersApi, no_such_order, number, show};
+use crate::show;
 
 /// `PUT`: the whole order. Fields that are left out are taken back.
 pub async fn put(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {

@@ -8,7 +8,8 @@ use bridge::push_queue::Waiting;
 use pruvan::push::{FORM_FIELD, PushError, PushReply, PushRequest};
 use pruvan::work_order::{delete_request, without_services};
 
-use crate::{PushDrain, ledger};
+use crate::drain::PushDrain;
+use crate::ledger;
 
 /// An order as it was read, and the queue row that asked for it.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use bridge::orders::Order;
 use bridge::push_queue::{Sent, Waiting};
 use bridge::store::Transacted;
 
-use crate::PushDrain;
+use crate::drain::PushDrain;
 
 /// A transaction holds 100 actions, of which one looks at the lease.
 const ACTIONS: usize = 99;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bridge::accounts::Account;
 
-use crate::PushDrain;
+use crate::drain::PushDrain;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -5,6 +5,7 @@
 
 mod call;
 mod conclude;
+mod drain;
 mod ledger;
 mod turn;
 
@@ -14,80 +15,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bridge::StoreError;
-use bridge::World;
-use bridge::accounts::Accounts;
 use bridge::http::guarded;
-use bridge::orders::Orders;
-use bridge::outbound::Outbound;
-use bridge::push_queue::PushQueue;
-use bridge::record::{Record, Recorder, Unit};
+use bridge::record::{Record, Unit};
 use bridge::run::Deadline;
-use bridge::settings::SettingError;
-use bridge::time::{Clock, Random, Waits};
 use lambda_runtime::Error;
 
+pub use drain::PushDrain;
+use drain::Tick;
 use turn::Turn;
 
-/// No call is begun when less than this is left: one call and its writes.
-const ONE_CALL: Duration = Duration::from_secs(45);
-
-/// Nor are backlogs counted when less is left than this.
+/// No backlog is counted when less than this is left.
 const COUNTING: Duration = Duration::from_secs(10);
-
-/// What the function needs.
-pub struct PushDrain {
-    recorder: Recorder,
-    accounts: Accounts,
-    orders: Orders,
-    queue: PushQueue,
-    clock: Clock,
-    random: Random,
-    waits: Waits,
-    outbound: Outbound,
-    client: reqwest::Client,
-    push_hosts: Vec<String>,
-    at_once: usize,
-}
-
-impl PushDrain {
-    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `PUSH_HOSTS` and `PUSH_AT_ONCE`.
-    pub fn new(world: &World) -> Result<PushDrain, SettingError> {
-        let no_tls = SettingError::Invalid { name: "SSL_CERT_FILE", fault: "the root certificates could not be read" };
-        let not_a_number =
-            SettingError::Invalid { name: "PUSH_AT_ONCE", fault: "it must be a whole number from 1 to 32" };
-        let at_once = world.settings.get("PUSH_AT_ONCE")?.parse().ok().filter(|accounts| (1..=32).contains(accounts));
-        Ok(PushDrain {
-            recorder: Recorder::new(world, "push-drain"),
-            accounts: Accounts::new(world)?,
-            orders: Orders::new(world)?,
-            queue: PushQueue::new(world)?,
-            clock: world.clock.clone(),
-            random: world.random.clone(),
-            waits: world.waits,
-            outbound: world.outbound.clone(),
-            client: world.outbound.client().map_err(|_| no_tls)?,
-            push_hosts: world.settings.get("PUSH_HOSTS")?.split(',').map(str::to_owned).collect(),
-            at_once: at_once.ok_or(not_a_number)?,
-        })
-    }
-}
-
-/// One invocation.
-struct Tick<'a> {
-    state: &'a PushDrain,
-    deadline: Deadline,
-    pushed: AtomicU64,
-    refused: AtomicU64,
-    /// Accounts whose turn failed.
-    failed: AtomicU64,
-}
-
-impl Tick<'_> {
-    fn has(&self, time: Duration) -> bool {
-        let needed = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        self.deadline.at_ms.saturating_sub(self.state.clock.now_ms()) > needed
-    }
-}
 
 /// Serves all accounts that have work, several at once and each a turn at a time, until it is done or the time is up. One account's
 /// failure is logged and keeps no other waiting; the next tick is the retry.

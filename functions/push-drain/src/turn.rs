@@ -12,7 +12,8 @@ use secrecy::ExposeSecret as _;
 
 use crate::call::{self, Fault, Item, Made, Reply};
 use crate::conclude::{self, Conclusion};
-use crate::{ONE_CALL, PushDrain, Tick, ledger};
+use crate::drain::{ONE_CALL, PushDrain, Tick};
+use crate::ledger;
 
 /// Orders a call: with the look at the lease, two full transactions conclude it.
 const MAX_BATCH: usize = 198;

@@ -4,9 +4,11 @@ use std::io::Write as _;
 
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
+use simulator::listen::ListenError;
+use simulator::{CallError, Exchange, Simulator};
 
-use crate::stand_in::{CallError, Exchange, StandIn};
-use crate::system::{Options, StartError, System};
+use crate::start_error::StartError;
+use crate::system::{Options, System};
 
 const PHOTO: &[u8] = include_bytes!("../../../tests/fixtures/photo.jpg");
 const REPORT: &[u8] = include_bytes!("../../../tests/fixtures/survey.pdf");
@@ -18,6 +20,9 @@ pub enum DemoError {
     /// The system didn't start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The simulator didn't start.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -38,7 +43,7 @@ struct Demo {
 /// Runs it.
 pub async fn run() -> Result<(), DemoError> {
     let system = System::start(Options::default()).await?;
-    let pruvan = StandIn::start().await?;
+    let pruvan = Simulator::start().await?;
     let mut demo = Demo { system, client: reqwest::Client::new(), step: 0 };
     let url = demo.system.gateway_url.clone();
 

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use bridge::secrets::hex;
 use bridge::time::Random;
 use serde_json::{Map, Value, json};
+use simulator::listen::is_from_here;
 
 use crate::functions::{Function, Reply};
 use crate::template::{Api, Route};
@@ -98,19 +99,6 @@ impl Gateway {
         response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
         response
     }
-}
-
-/// Whether a request was made on this machine, by a program or by a page that is from here: not under another name that leads here, not by
-/// another page, not through a proxy or a tunnel.
-pub fn is_from_here(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let here = |authority: &str| {
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        matches!(host, "127.0.0.1" | "localhost")
-    };
-    let forwarded = ["forwarded", "x-forwarded-for", "x-forwarded-host"].iter().any(|name| headers.contains_key(*name));
-    let origin = text("origin").is_none_or(|origin| origin.strip_prefix("http://").is_some_and(here));
-    text("host").is_some_and(here) && origin && !forwarded
 }
 
 /// Whose error an unknown path gets: all of the host's begin alike.
@@ -220,27 +208,6 @@ fn to_http(reply: lambda_http::Response<lambda_http::Body>) -> Option<Response<B
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_this_machine_is_here() {
-        let headers = |pairs: &[(&'static str, &str)]| {
-            let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-            is_from_here(&pairs.collect::<HeaderMap>())
-        };
-        let host = ("host", "127.0.0.1:9000");
-        assert!(
-            headers(&[host]) && headers(&[("host", "localhost")]) && headers(&[host, ("origin", "http://localhost:1")])
-        );
-        for other in [
-            ("origin", "http://other.example"),
-            ("origin", "null"),
-            ("origin", "https://127.0.0.1.example"),
-            ("x-forwarded-for", "1.2.3.4"),
-        ] {
-            assert!(!headers(&[host, other]), "{other:?}");
-        }
-        assert!(!headers(&[]) && !headers(&[("host", "127.0.0.1.example:9000")]));
-    }
 
     #[test]
     fn routes_match_whole_segments_and_keep_encoding() {

@@ -4,29 +4,17 @@
 //! Routes, schedules, environment variables, tables and gateway responses are read from template.yaml, so that what runs here
 //! and what is deployed can't drift apart. Everything binds 127.0.0.1 only.
 
-pub mod conformance;
-pub mod console;
 pub mod demo;
-pub mod desk;
-pub mod doctor;
-pub mod download;
 pub mod functions;
 pub mod gateway;
-pub mod host_client;
-pub mod import;
-pub mod items;
-pub mod projects;
-pub mod questions;
-pub mod report;
 pub mod s3_store;
 pub mod sample;
+mod schedules;
 pub mod serve;
-pub mod spec;
-pub mod stand_in;
+mod start_error;
 pub mod stores;
 pub mod system;
 pub mod template;
-pub mod wire;
 
-pub use pictures as picture;
+pub use start_error::StartError;
 pub use system::{Options, System};

@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bridge::time::Clock;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use host_client::{HostClient, segment};
 use jiff::{SignedDuration, Timestamp};
 use pruvan::integration::IntegrationType::{self, External, Internal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use simulator::desk::{Account, Desk};
+use simulator::items::Item;
 
-use crate::desk::{Account, Desk};
-use crate::host_client::{HostClient, segment};
-use crate::items::Item;
-use crate::system::StartError;
+use crate::start_error::StartError;
 use shift::{Step, Work, standing};
 use town::{Client, Lots, order};
 
@@ -288,8 +288,8 @@ async fn integrate(gateway_url: &str, desk: &Desk, plan: &Plan, token: &str) -> 
     let account = match desk.account(plan.username) {
         Some(account) if account.integration.token == token => account,
         _ => {
-            let stand_in = &desk.stand_in;
-            let made = stand_in.integrate(gateway_url, "html", plan.username, token, plan.kind, plan.auto_admin);
+            let simulator = &desk.simulator;
+            let made = simulator.integrate(gateway_url, "html", plan.username, token, plan.kind, plan.auto_admin);
             desk.add(made.with_client_code(plan.client_code))
         }
     };

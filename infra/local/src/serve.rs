@@ -1,149 +1,215 @@
-//! Pages without a system on this machine: our side of a deployed stack, and Pruvan alone.
+//! `cargo run -p local`: starts all of it, with an example account and the console, and says what to try.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use bridge::lines::Lines;
 use bridge::time::Clock;
+use console::Console;
+use console::serve::interrupted;
+use host_client::HostClient;
+use indicatif::{ProgressBar, ProgressStyle};
 use pruvan::integration::IntegrationType;
-use secrecy::{ExposeSecret as _, SecretString};
-use tokio::task::JoinHandle;
+use serde_json::{Value, json};
+use simulator::desk::{Desk, private};
+use simulator::listen::listen;
+use simulator::{Simulator, system_ms};
 
-use crate::console::Console;
-use crate::desk::Desk;
-use crate::doctor;
-use crate::host_client::HostClient;
-use crate::stand_in::StandIn;
-use crate::stores::listen;
-use crate::system::StartError;
+use crate::sample::{Progress, Size, fill};
+use crate::start_error::StartError;
+use crate::system::{Options, System};
 
-/// A page that is served.
-pub struct Page {
-    /// Where it is.
-    pub url: String,
-    /// What it shows.
-    pub about: String,
-    desk: Option<Arc<Desk>>,
-    servers: Vec<JoinHandle<()>>,
+/// How to run it.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Port of the gateway on 127.0.0.1; 0 picks a free one
+    #[arg(long, default_value_t = 9000)]
+    pub port: u16,
+    /// Folder for the data, kept between runs
+    #[arg(long, value_name = "DIR", default_value = ".local")]
+    pub data: PathBuf,
+    /// Keep nothing
+    #[arg(long, conflicts_with = "data")]
+    pub memory: bool,
+    /// Seconds between two ticks of the schedule (a minute in AWS)
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    pub tick: u64,
+    /// Divide the long waits (backoff, the hourly window) by this; never leases or network time-outs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub time_scale: u32,
+    /// Fill it with sample data: four accounts, 200 orders around one town, 2,000 photos, surveys and a few failures
+    #[arg(long)]
+    pub sample: bool,
 }
 
-impl Page {
-    /// Stops it and keeps what is to be kept.
-    pub fn stop(self) -> Result<(), StartError> {
-        self.servers.iter().for_each(JoinHandle::abort);
-        self.desk.map_or(Ok(()), |desk| desk.save())
+/// Starts the system and serves it until it is interrupted.
+pub async fn command(arguments: Arguments) -> Result<(), StartError> {
+    let data = (!arguments.memory).then_some(arguments.data);
+    let (listener, url) = listen(arguments.port).await?;
+    let activity = Arc::new(AtomicU64::new(0));
+    if let Some(data) = &data {
+        let kept = std::fs::create_dir_all(data).and_then(|()| private(data));
+        kept.map_err(|error| {
+            StartError(format!(
+                "the folder {} can't be used: {error}; choose another with --data, or --memory",
+                data.display()
+            ))
+        })?;
     }
-}
-
-/// Our side of a deployed stack.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ConsoleOptions {
-    /// Name of the stack
-    #[arg(long, value_name = "NAME", required_unless_present = "host_url")]
-    pub stack: Option<String>,
-    /// Region of the stack [default: AWS_REGION, AWS_DEFAULT_REGION or us-east-1]
-    #[arg(long, requires = "stack")]
-    pub region: Option<String>,
-    /// Base URL of the host's API, instead of a stack's name: its output HostUrl
-    #[arg(long, conflicts_with = "stack")]
-    pub host_url: Option<String>,
-    /// Port of the page on 127.0.0.1; 0 picks a free one
-    #[arg(long, default_value_t = 9001)]
-    pub port: u16,
-}
-
-/// Pruvan alone.
-#[derive(Debug, Clone, clap::Args)]
-pub struct PruvanOptions {
-    /// Web service URL of the implementation, as it is typed into Pruvan
-    #[arg(long)]
-    pub url: String,
-    /// Extension of the web services: html, php, svc, aspx or empty
-    #[arg(long, default_value = "html")]
-    pub extension: String,
-    /// The user name there
-    #[arg(long)]
-    pub username: String,
-    /// The API key. Others on this machine can see command lines: the environment variable PRUVAN_KEY is safer
-    #[arg(long)]
-    pub token: Option<SecretString>,
-    /// What PRUVAN_KEY holds.
-    #[arg(skip)]
-    pub key: Option<SecretString>,
-    /// The host's own users (internal), rather than a vendor's (external)
-    #[arg(long)]
-    pub internal: bool,
-    /// The option auto_admin of an external integration
-    #[arg(long, conflicts_with = "internal")]
-    pub auto_admin: bool,
-    /// Public URL that leads to --push-port on this machine, such as a tunnel's: push keys begin with it; not needed for an implementation on this machine
-    #[arg(long, value_name = "URL", requires = "push_port")]
-    pub push_url: Option<String>,
-    /// Port on 127.0.0.1 that takes pushes [default: a free one]
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
-    pub push_port: u16,
-    /// Port of the page on 127.0.0.1; 0 picks a free one
-    #[arg(long, default_value_t = 9001)]
-    pub port: u16,
-    /// Folder for what Pruvan holds, kept between runs; nothing is kept without it
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-}
-
-/// Serves our side of a stack.
-pub async fn console(options: &ConsoleOptions) -> Result<Page, StartError> {
-    let (host, place) = match (&options.host_url, &options.stack) {
-        (Some(url), _) => (HostClient::new(url)?, url.clone()),
-        (None, stack) => {
-            let stack = stack.as_deref().unwrap_or_default();
-            let (_, host_url) = doctor::urls_of(stack, options.region.as_deref()).await?;
-            (HostClient::new(&host_url)?, format!("stack {stack}"))
+    let desk = Desk::open(data.as_ref().map(|data| data.join("pruvan")).as_deref(), Simulator::at(&url, system_ms))?;
+    let mut console = Console::new(&url, "on this machine", Some(desk.clone()), Some(HostClient::new(&url)?));
+    console.activity = Some(activity.clone());
+    let pages = desk.simulator.routes().merge(console.routes());
+    // While the sample is made there is a line for each of its thousands of calls.
+    let filling = Arc::new(AtomicBool::new(arguments.sample));
+    let fills = filling.clone();
+    let lines = Lines::new("PruvanBridge/local", move |line| {
+        // What only looks, as the page does all the time, changes nothing that it would have to show.
+        let looks = line["route"].as_str().is_some_and(|route| route.starts_with("GET "));
+        let quiet = (looks || fills.load(Ordering::Relaxed)) && line["outcome"] == "ok";
+        if (quiet || say(line)) && !looks {
+            activity.fetch_add(1, Ordering::Relaxed);
         }
+    });
+    let system = System::start(Options {
+        listener: Some((listener, url)),
+        pages,
+        data: data.clone(),
+        tick: Some(Duration::from_secs(arguments.tick)),
+        time_scale: arguments.time_scale,
+        lines,
+        ..Options::default()
+    })
+    .await?;
+    let key = example_key(&system, data.as_deref()).await?;
+    if let (Some(key), None) = (&key, desk.account("example")) {
+        let url = &system.gateway_url;
+        desk.add(desk.simulator.integrate(url, "html", "example", key, IntegrationType::External, false));
+    }
+    welcome(&system, key.as_deref());
+    if arguments.sample {
+        sample(&system, &desk).await?;
+        filling.store(false, Ordering::Relaxed);
+    }
+    let ready =
+        json!({ "gateway": system.gateway_url, "dynamodb": system.stores.dynamodb_url, "s3": system.stores.s3_url });
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{ready}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| StartError(format!("stdout: {error}")))?;
+    interrupted().await;
+    eprintln!("stopping");
+    system.stop().await;
+    Ok(desk.save()?)
+}
+
+/// Fills it with sample data, once.
+async fn sample(system: &System, desk: &Desk) -> Result<(), StartError> {
+    let bar = ProgressBar::new(0).with_style(
+        ProgressStyle::with_template("sample [{bar:40}] {pos} of {len}  {msg}")
+            .map_err(|error| StartError(error.to_string()))?
+            .progress_chars("=> "),
+    );
+    let progress = |so_far: Progress| {
+        bar.set_length(so_far.of as u64);
+        bar.set_position(so_far.done as u64);
+        bar.set_message(so_far.what);
     };
-    // Before a page is opened that could only say so.
-    host.get("/accounts").await?;
-    let (listener, url) = listen(options.port).await?;
-    let console = Console::new(&url, &place, None, Some(host));
-    Ok(Page {
-        about: format!("Our side, {place}:"),
-        url: format!("{url}/console"),
-        desk: None,
-        servers: vec![serve(listener, console.routes())],
-    })
+    let made = fill(&system.gateway_url, desk, &Clock::system(), Size::default(), &progress).await?;
+    bar.finish_and_clear();
+    match made.items {
+        0 => eprintln!("The sample is there already.\n"),
+        _ => eprintln!(
+            "The sample: {} orders, {} photos, {} surveys, {} status reports, {} items for orders that nobody knows.\n",
+            made.orders, made.photos, made.surveys, made.reports, made.unmatched
+        ),
+    }
+    Ok(())
 }
 
-/// Serves a Pruvan with one integration.
-pub async fn pruvan(options: &PruvanOptions) -> Result<Page, StartError> {
-    let token = options.token.as_ref().or(options.key.as_ref()).ok_or_else(|| {
-        StartError("give the API key, in the environment variable PRUVAN_KEY or with --token".to_owned())
-    })?;
-    let web_service_url = doctor::web_service_url(&options.url)?;
-    let web_service_url = web_service_url.as_str().trim_end_matches('/');
-    let (listener, url) = listen(options.port).await?;
-    // A port of its own: what a tunnel leads to must not have the page.
-    let (pushes, push_url) = listen(options.push_port).await?;
-    let reached = options.push_url.as_deref().unwrap_or(&push_url).trim_end_matches('/').to_owned();
-    let desk = Desk::open(options.data.as_deref(), StandIn::at(&reached, Clock::system()))?;
-    let kind = if options.internal { IntegrationType::Internal } else { IntegrationType::External };
-    let (username, extension) = (options.username.trim(), options.extension.trim_start_matches('.'));
-    let stand_in = &desk.stand_in;
-    let token = token.expose_secret();
-    desk.set_up(stand_in.integrate(web_service_url, extension, username, token, kind, options.auto_admin));
-    let receiver = serve(pushes, desk.stand_in.routes());
-    let mut console = Console::new(&url, &format!("Pruvan for {web_service_url}"), Some(desk.clone()), None);
-    web_service_url.clone_into(&mut console.web_service_url);
-    let about = format!("A Pruvan for {web_service_url}, whose push keys begin with {reached}:");
-    Ok(Page {
-        about,
-        url: format!("{url}/console"),
-        desk: Some(desk),
-        servers: vec![receiver, serve(listener, console.routes())],
-    })
+/// Tells people of a request or a tick, and whether it did: ticks that found nothing to do are not worth a line.
+fn say(line: &Value) -> bool {
+    let idle =
+        ["Pushed", "Refused", "Fetched", "Expired"].iter().all(|count| line[*count].as_f64().unwrap_or(0.0) == 0.0);
+    if line["message"] == "tick.done" && line["outcome"] == "ok" && idle {
+        return false;
+    }
+    let left_out =
+        ["timestamp", "level", "message", "Function", "outcome", "_aws", "requestId", "gatewayRequestId", "Requests"];
+    let told = line.as_object().into_iter().flatten().filter(|(name, _)| !left_out.contains(&name.as_str()));
+    let told: Vec<String> = told.map(|(name, value)| format!("{name}={value}")).collect();
+    let (function, outcome) =
+        (line["Function"].as_str().unwrap_or_default(), line["outcome"].as_str().unwrap_or_default());
+    match outcome {
+        "failed" => tracing::error!("{function} {outcome} {}", told.join(" ")),
+        _ => tracing::info!("{function} {outcome} {}", told.join(" ")),
+    }
+    true
 }
 
-fn serve(listener: tokio::net::TcpListener, routes: axum::Router) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, routes).await {
-            tracing::error!(%error, "page.stopped");
+/// The key of the example account, which is made if need be. A key is shown once, so it is kept beside the data.
+async fn example_key(system: &System, data: Option<&Path>) -> Result<Option<String>, StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError(format!("the example account could not be made: {error}"));
+    let file = data.map(|data| data.join("example-account.json"));
+    let reply = reqwest::Client::new().put(format!("{}/accounts/example", system.gateway_url)).send().await;
+    let reply = reply.map_err(|error| failed(&error))?;
+    let body: Value = serde_json::from_slice(&reply.bytes().await.map_err(|error| failed(&error))?).unwrap_or_default();
+    if let Some(key) = body["apiKey"].as_str() {
+        if let Some(file) = &file {
+            std::fs::write(file, json!({ "username": "example", "apiKey": key }).to_string())
+                .map_err(|error| failed(&error))?;
         }
-    })
+        return Ok(Some(key.to_owned()));
+    }
+    let kept = file.and_then(|file| std::fs::read(file).ok());
+    let kept: Option<Value> = kept.and_then(|json| serde_json::from_slice(&json).ok());
+    Ok(kept.and_then(|kept| kept["apiKey"].as_str().map(str::to_owned)))
+}
+
+fn welcome(system: &System, key: Option<&str>) {
+    let url = &system.gateway_url;
+    let order = r#"{"address1":"110 East Main Street","city":"Round Rock","state":"TX","zip":"78664","services":[{"serviceName":"Task"}]}"#;
+    eprintln!(
+        "Pruvan Bridge is running on this machine. Ctrl-C stops it.\n\n\
+         A page that plays Pruvan and shows our side and the wire between them:\n\n  {url}/console\n\n\
+         To type into Pruvan (Integrations, New, Pruvan APIv2; Pruvan itself needs a public https address):\n  \
+           URL        {url}\n  \
+           Extension  html   (or none, php, svc, aspx)\n  \
+           Username   example\n  \
+           Password   {}\n\n\
+         To try by hand:\n",
+        key.unwrap_or("(made in an earlier run, and its note was deleted: see POST .../keys below)")
+    );
+    let Some(key) = key else {
+        eprintln!("curl -sw '\\n' -X POST {url}/accounts/example/keys\n");
+        return;
+    };
+    let credentials = format!(r#""username":"example","token":"{key}""#);
+    for (what, line) in [
+        ("put an order in", format!("curl -sw '\\n' -X PUT {url}/accounts/example/orders/1001 -d '{order}'")),
+        ("validate, as Pruvan does", format!("curl -sw '\\n' {url}/validate.html -F 'payload={{{credentials}}}'")),
+        (
+            "pull the orders",
+            format!("curl -sw '\\n' {url}/getWorkOrders.html -F 'payload={{{credentials},\"timestamp\":null}}'"),
+        ),
+        (
+            "publish a photo",
+            format!(
+                "curl -sw '\\n' {url}/uploadPictures.html -F 'payload={{{credentials},\"key2\":\"1001\",\"key4\":\"Task\",\"fileType\":\"picture\",\"evidenceType\":\"before\",\"uuId\":\"photo-1\"}}' -F file=@tests/fixtures/photo.jpg"
+            ),
+        ),
+        (
+            "report a status",
+            format!(
+                "curl -sw '\\n' {url}/status.html -F 'payload={{{credentials},\"workOrders\":[{{\"workOrderNumber\":\"SMC::1001\",\"status\":\"complete\",\"fieldStatus\":\"complete\"}}]}}'"
+            ),
+        ),
+        ("look at the order", format!("curl -sw '\\n' {url}/accounts/example/orders/1001")),
+        ("get the photo's link", format!("curl -sw '\\n' {url}/accounts/example/orders/1001/uploads")),
+    ] {
+        eprintln!("# {what}\n{line}\n");
+    }
 }

@@ -12,12 +12,12 @@ use axum::http::StatusCode;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::NameValidation;
-use tokio::net::TcpListener;
+use simulator::listen::listen;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::s3_store::Store;
-use crate::system::StartError;
+use crate::start_error::StartError;
 use crate::template::{Table, Template};
 
 /// The access key that both stores take.
@@ -101,18 +101,6 @@ impl NameValidation for LogicalIds {
     fn validate_bucket_name(&self, name: &str) -> bool {
         name.bytes().all(|byte| byte.is_ascii_alphanumeric())
     }
-}
-
-/// A listener on 127.0.0.1, and its URL.
-pub async fn listen(port: u16) -> Result<(TcpListener, String), StartError> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            StartError(format!("port {port} is in use: choose another with --port, or --port 0 for a free one"))
-        }
-        _ => StartError(format!("port {port} can't be listened on: {error}; choose another with --port")),
-    })?;
-    let address = listener.local_addr().map_err(|error| StartError(error.to_string()))?;
-    Ok((listener, format!("http://{address}")))
 }
 
 /// Ends when the system is told to stop.

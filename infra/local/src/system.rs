@@ -3,28 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use bridge::World;
+use bridge::lines::Lines;
 use bridge::outbound::Outbound;
-use bridge::record::Lines;
-use bridge::run::Deadline;
 use bridge::settings::Settings;
 use bridge::time::{Clock, Random, Waits};
+use simulator::listen::listen;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::functions::{Function, Scheduled};
+use crate::functions::Function;
 use crate::gateway::Gateway;
-use crate::stores::{self, ACCESS_KEY, SECRET_KEY, Stores, listen, until};
+use crate::schedules::{Schedule, Schedules};
+use crate::start_error::StartError;
+use crate::stores::{self, ACCESS_KEY, SECRET_KEY, Stores, until};
 use crate::template::{TEMPLATE, Template};
-
-/// Ticks that may be under way at once. As in AWS the next one comes whether or not the last has ended, so that an account that gets no answers
-/// keeps no other waiting.
-const OVERLAPPING: usize = 3;
 
 /// How to run it.
 pub struct Options {
@@ -60,11 +57,6 @@ impl Default for Options {
         }
     }
 }
-
-/// Why it doesn't start: one line for a person, with the next step.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StartError(pub String);
 
 /// The system, running.
 pub struct System {
@@ -132,7 +124,7 @@ impl System {
                 all.push(Schedule { run, every, timeout: described.timeout });
             }
         }
-        let schedules = Arc::new(Schedules { all, clock: options.clock, minutes: AtomicU64::new(0) });
+        let schedules = Arc::new(Schedules::new(all, options.clock));
         let gateway = Gateway::new(routes, template.apis);
         let app = Router::new().fallback(Gateway::answer).with_state(gateway).merge(options.pages);
         let stopped = until(stopping.clone());
@@ -142,24 +134,7 @@ impl System {
             }
         })];
         if let Some(every) = options.tick {
-            let schedules = schedules.clone();
-            servers.push(tokio::spawn(async move {
-                let mut ticks = tokio::time::interval(every.max(Duration::from_millis(10)));
-                ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                let places = Arc::new(Semaphore::new(OVERLAPPING));
-                loop {
-                    tokio::select! {
-                        () = until(stopping.clone()) => return,
-                        _ = ticks.tick() => {}
-                    }
-                    let Ok(place) = places.clone().try_acquire_owned() else { continue };
-                    let schedules = schedules.clone();
-                    tokio::spawn(async move {
-                        schedules.tick().await;
-                        drop(place);
-                    });
-                }
-            }));
+            servers.push(tokio::spawn(schedules.clone().each(every, stopping)));
         }
         Ok(System { gateway_url, stores, settings, functions, schedules, stop, servers, _temporary: temporary })
     }
@@ -186,32 +161,5 @@ impl System {
             let _ = tokio::time::timeout(Duration::from_secs(5), server).await;
         }
         let _ = tokio::time::timeout(Duration::from_secs(5), self.stores.stopped()).await;
-    }
-}
-
-struct Schedules {
-    all: Vec<Schedule>,
-    clock: Clock,
-    minutes: AtomicU64,
-}
-
-struct Schedule {
-    run: Scheduled,
-    every: Duration,
-    timeout: Duration,
-}
-
-impl Schedules {
-    async fn tick(&self) {
-        let minute = self.minutes.fetch_add(1, Ordering::Relaxed);
-        for Schedule { run, every, timeout } in &self.all {
-            if !minute.is_multiple_of((every.as_secs() / 60).max(1)) {
-                continue;
-            }
-            let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
-            if let Err(error) = run(Deadline::at(self.clock.now_ms().saturating_add(timeout))).await {
-                tracing::error!(%error, "schedule.failed");
-            }
-        }
     }
 }

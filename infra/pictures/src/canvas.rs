@@ -304,3 +304,16 @@ fn plain([red, green, blue, alpha]: Ink) -> Paint<'static> {
     paint.set_color_rgba8(red, green, blue, alpha);
     paint
 }
+
+/// At most so many letters.
+pub fn cut(text: &str, letters: usize) -> String {
+    if text.chars().count() <= letters {
+        return text.to_owned();
+    }
+    text.chars().take(letters.saturating_sub(2)).chain("..".chars()).collect()
+}
+
+/// A number for a text (FNV-1a).
+pub fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

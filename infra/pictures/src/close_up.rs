@@ -1,7 +1,7 @@
 //! What a crew takes from near: a door's lock, a water heater, a gutter.
 
-use crate::Stage;
 use crate::canvas::{Canvas, Dice, Ink, ink, shade, sheer};
+use crate::stage::Stage;
 
 /// A door whose lock is old, out, and new with a lock box.
 pub fn door(canvas: &mut Canvas, mut house: Dice, dice: &mut Dice, stage: Stage) {

@@ -1,7 +1,7 @@
 //! A house from the street: its lawn, what lies on it, snow.
 
-use crate::Stage;
 use crate::canvas::{Canvas, Dice, Ink, ink, shade, sheer};
+use crate::stage::Stage;
 
 /// Where the wall meets the ground.
 const GROUND: f32 = 338.0;

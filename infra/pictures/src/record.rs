@@ -1,7 +1,6 @@
 //! A Certified Service Record: a map of where the photos were taken, and how many of each task are certified.
 
-use crate::canvas::{Canvas, Dice, ink, shade, sheer, text_width};
-use crate::{cut, hash};
+use crate::canvas::{Canvas, Dice, cut, hash, ink, shade, sheer, text_width};
 
 /// What is in the record.
 #[derive(Debug, Clone, Copy)]

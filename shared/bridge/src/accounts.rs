@@ -9,7 +9,6 @@ use pruvan::integration::IntegrationType;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::order::Directive;
 use crate::secrets::{ApiKey, hex};
 use crate::sending::Sending;
 use crate::settings::SettingError;
@@ -135,11 +134,6 @@ impl Account {
     /// Whether a pull has told the integration that there is now what was changed at `at`.
     pub fn has_pulled(&self, at: i64) -> bool {
         self.pulled_for == self.push_key_serial && (self.pulled_from..=self.pulled_at).contains(&at)
-    }
-
-    /// Whether Pruvan may have been told a wish for the order `number`.
-    pub fn may_have_told(&self, number: &str, wish: &Directive) -> bool {
-        self.has_pulled(wish.at) || self.sending.may_have_told(self.push_key_serial, number, wish.revision)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use futures_util::StreamExt as _;
 use pruvan::status::OfficeStatus;
-use pruvan::work_order::{Remark, WorkOrder, not_updated, surveys};
+use pruvan::work_order::{NotUpdated, Remark, WhyNotUpdated, WorkOrder, not_updated, surveys};
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
@@ -526,7 +526,18 @@ fn remarks(
     let settings = &account.settings;
     let anew = |service: &str| first.as_ref().is_some_and(|(before, _)| before.without.contains(service));
     let set = if let Intent::Set(fields) = intent { fields } else { &[] };
-    Ok(not_updated(&was, &is, settings.integration, settings.auto_admin, force, set, anew))
+    let found = not_updated(&was, &is, settings.integration, settings.auto_admin, force, set, anew);
+    Ok(found.into_iter().map(|NotUpdated { field, why }| Remark { field, detail: told(why) }).collect())
+}
+
+/// Why Pruvan won't take a value over, in the words of the host's API.
+fn told(why: WhyNotUpdated) -> String {
+    match why {
+        WhyNotUpdated::OnlyByAutoAdmin => {
+            "is not taken from an external integration without its option auto_admin once Pruvan has the order: set autoAdmin in this account if it is on in Pruvan, or override with \"force\": true".to_owned()
+        }
+        why => why.to_string(),
+    }
 }
 
 /// What must go out before `next`, where it can't be told that Pruvan knows of what lies between: an order that was deleted, or services

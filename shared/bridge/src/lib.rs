@@ -11,6 +11,8 @@ pub mod files;
 pub mod form;
 pub mod host;
 pub mod http;
+pub mod import;
+pub mod lines;
 pub mod log;
 pub mod order;
 pub mod orders;

@@ -204,6 +204,11 @@ impl Order {
 }
 
 impl Directive {
+    /// Whether Pruvan may have been told it, of the order `number`, by a pull or by a push.
+    pub fn may_have_been_told(&self, account: &Account, number: &str) -> bool {
+        account.has_pulled(self.at) || account.sending.may_have_told(account.push_key_serial, number, self.revision)
+    }
+
     /// Whether it is still to be told to the integration that the account has now.
     fn goes_out(&self, account: &Account) -> bool {
         self.open || self.closed_for < account.push_key_serial
@@ -280,7 +285,7 @@ pub(crate) fn directives(
             Some(same) if !set_anew => same.clone(),
             _ => {
                 let before = known.and_then(|known| {
-                    known.in_pruvan(name, |wish| account.may_have_told(&known.work_order_number, wish))
+                    known.in_pruvan(name, |wish| wish.may_have_been_told(account, &known.work_order_number))
                 });
                 Directive { value: value.clone(), at: now, revision, open: true, closed_at: 0, closed_for: 0, before }
             }

@@ -396,7 +396,7 @@ impl Orders {
             // A wish that may have been sent is answered by any report. One that was not is overtaken only by news: Pruvan
             // repeats itself, and a repeat of what was known before must not take a new wish back.
             order.close(account, report.at, |name, directive| {
-                let told = account.may_have_told(number, directive);
+                let told = directive.may_have_been_told(account, number);
                 let news = report.of(name).is_some_and(|reported| directive.before.as_deref() != Some(&reported));
                 told || (directive.open && news)
             });

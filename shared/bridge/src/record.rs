@@ -1,9 +1,6 @@
 //! One line of JSON for each request and each tick. It is the log's line and, in CloudWatch's embedded metric format, the metrics too, so that
 //! neither costs a call.
 
-use std::io::Write as _;
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use lambda_http::request::RequestContext;
@@ -11,36 +8,10 @@ use lambda_http::{Request, RequestExt as _};
 use serde_json::{Map, Value, json};
 
 use crate::http::TRY_AGAIN;
+use crate::lines::Lines;
 use crate::store::StoreError;
 use crate::time::Clock;
 use crate::world::World;
-
-/// Where lines go.
-#[derive(Clone)]
-pub struct Lines {
-    namespace: String,
-    write: Arc<dyn Fn(&Value) + Send + Sync>,
-}
-
-impl Lines {
-    /// To `write`, with metrics in the namespace `namespace`.
-    pub fn new(namespace: &str, write: impl Fn(&Value) + Send + Sync + 'static) -> Lines {
-        Lines { namespace: namespace.to_owned(), write: Arc::new(write) }
-    }
-
-    /// Nowhere.
-    pub fn none() -> Lines {
-        Lines::new("", |_| ())
-    }
-
-    /// To the log of the Lambda function.
-    pub fn lambda(namespace: &str) -> Lines {
-        Lines::new(namespace, |line| {
-            // A line that can't be written is no reason to fail.
-            let _ = writeln!(std::io::stdout(), "{line}");
-        })
-    }
-}
 
 /// Makes the lines of one function.
 #[derive(Clone)]

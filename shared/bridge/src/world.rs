@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use crate::aws;
+use crate::lines::Lines;
 use crate::outbound::Outbound;
-use crate::record::Lines;
 use crate::settings::{SettingError, Settings};
 use crate::time::{Clock, Random, Waits};
 

@@ -18,7 +18,6 @@ pub mod credentials;
 pub mod dates;
 pub mod get_work_orders;
 pub mod html;
-pub mod import;
 pub mod integration;
 pub mod lenient;
 pub mod options;

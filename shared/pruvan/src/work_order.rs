@@ -317,9 +317,45 @@ pub fn without_services(document: &str, names: &std::collections::BTreeSet<Strin
     Value::Object(fields).to_string()
 }
 
-/// What Pruvan won't take over when an order that it has changes from `was` to `is`, by the tables of fields and the account's integration;
-/// `set` are wishes that are set anew, also with the value they had; `anew` says whether the service of a name is deleted there first. All is
-/// stored and sent all the same: Pruvan may know better.
+/// A field of an order that Pruvan has, whose new value it won't take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotUpdated {
+    /// JSON pointer (RFC 6901) to the field in the order, such as `/services/0/instructions`.
+    pub field: String,
+    /// Why it won't.
+    pub why: WhyNotUpdated,
+}
+
+/// Why Pruvan won't take a new value over, by the tables of fields and the kind of integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WhyNotUpdated {
+    /// The field isn't updateable.
+    #[error("is not updated once Pruvan has the order: it keeps what it was created with")]
+    NeverOfOrder,
+    /// An external integration may set it only by force.
+    #[error("is not taken from an external integration once Pruvan has the order: \"force\": true overrides that")]
+    OnlyByForce,
+    /// An external integration may set it only with its option `auto_admin`, or by force.
+    #[error(
+        "is not taken from an external integration without its option auto_admin once Pruvan has the order: override with \"force\": true"
+    )]
+    OnlyByAutoAdmin,
+    /// A field that is left out stays as it is.
+    #[error("is left out now, and Pruvan keeps what it has: send another text to replace it")]
+    LeftOut,
+    /// The service's field isn't updateable.
+    #[error("is not updated once Pruvan has the service: give the service another serviceName")]
+    NeverOfService,
+    /// The specification says of the service's field that it is updateable, and that it isn't.
+    #[error(
+        "may not be updated once Pruvan has the service (the specification says both): give the service another serviceName if the crew must see it"
+    )]
+    PerhapsOfService,
+}
+
+/// What Pruvan won't take over when an order that it has changes from `was` to `is`, by the tables of fields and the kind of integration;
+/// `set` are wishes that are set anew, also with the value they had; `anew` says whether the service of a name is deleted there first. It
+/// does no harm to send all the same: Pruvan may know better.
 pub fn not_updated(
     was: &Map<String, Value>,
     is: &Map<String, Value>,
@@ -328,29 +364,25 @@ pub fn not_updated(
     force: bool,
     set: &[String],
     anew: impl Fn(&str) -> bool,
-) -> Vec<Remark> {
-    let mut remarks = Vec::new();
+) -> Vec<NotUpdated> {
+    let mut found = Vec::new();
     for field in &WORK_ORDER_FIELDS {
         let (before, now) = (was.get(field.name), is.get(field.name));
         if before == now && !set.iter().any(|name| name == field.name) {
             continue;
         }
-        let detail = match field.updatable {
-            Updatable::No => "is not updated once Pruvan has the order: it keeps what it was created with",
+        let why = match field.updatable {
+            Updatable::No => WhyNotUpdated::NeverOfOrder,
             Updatable::ByIntegration if force || integration.may_set(field.name, auto_admin) => match now {
-                None if !DIRECTIVES.contains(&field.name) => LEFT_OUT,
+                None if !DIRECTIVES.contains(&field.name) => WhyNotUpdated::LeftOut,
                 _ => continue,
             },
-            Updatable::ByIntegration if field.name == "assignedTo" => {
-                "is not taken from an external integration once Pruvan has the order: \"force\": true overrides that"
-            }
-            Updatable::ByIntegration => {
-                "is not taken from an external integration without its option auto_admin once Pruvan has the order: set autoAdmin in this account if it is on in Pruvan, or override with \"force\": true"
-            }
-            Updatable::Yes if now.is_none() => LEFT_OUT,
+            Updatable::ByIntegration if field.name == "assignedTo" => WhyNotUpdated::OnlyByForce,
+            Updatable::ByIntegration => WhyNotUpdated::OnlyByAutoAdmin,
+            Updatable::Yes if now.is_none() => WhyNotUpdated::LeftOut,
             Updatable::Yes => continue,
         };
-        remarks.push(Remark::new(&format!("/{}", field.name), detail));
+        found.push(NotUpdated { field: format!("/{}", field.name), why });
     }
     let services = |of: &Map<String, Value>| of.get("services").and_then(Value::as_array).cloned().unwrap_or_default();
     let before = services(was);
@@ -364,20 +396,15 @@ pub fn not_updated(
             continue;
         }
         for field in SERVICE_FIELDS.iter().filter(|field| before.get(field.name) != service.get(field.name)) {
-            let detail = match field.updatable {
-                Updatable::No => "is not updated once Pruvan has the service: give the service another serviceName",
-                _ => {
-                    "may not be updated once Pruvan has the service (the specification says both): give the service another \
-                     serviceName if the crew must see it"
-                }
+            let why = match field.updatable {
+                Updatable::No => WhyNotUpdated::NeverOfService,
+                _ => WhyNotUpdated::PerhapsOfService,
             };
-            remarks.push(Remark::new(&format!("/services/{index}/{}", field.name), detail));
+            found.push(NotUpdated { field: format!("/services/{index}/{}", field.name), why });
         }
     }
-    remarks
+    found
 }
-
-const LEFT_OUT: &str = "is left out now, and Pruvan keeps what it has: send another text to replace it";
 
 /// The document that deletes an order in Pruvan. An external integration can't, so the client's own status says it, too.
 pub fn delete_request(number: &str) -> String {
@@ -680,7 +707,7 @@ fn is_template(template: &str) -> bool {
 }
 
 /// The candidate that `text` is most likely a slip of.
-pub(crate) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     let wanted = plain(&text.chars().take(64).collect::<String>());
     candidates
@@ -841,8 +868,8 @@ mod tests {
     fn what_pruvan_does_not_take_over_is_told() {
         use IntegrationType::{External, Internal};
         let told = |was: &Map<String, Value>, is: &Map<String, Value>, integration, auto_admin, force| {
-            let remarks = not_updated(was, is, integration, auto_admin, force, &[], |_| false);
-            remarks.into_iter().map(|remark| remark.field).collect::<Vec<_>>()
+            let found = not_updated(was, is, integration, auto_admin, force, &[], |_| false);
+            found.into_iter().map(|found| found.field).collect::<Vec<_>>()
         };
         let order = |name: &str, value: &str| {
             let mut order = simple();

@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
+use simulator::items::{Item, Job};
+use simulator::questions::{INSPECTION, PICTURED, Taken, inspection, is_inspection};
 
 use super::town::Lots;
-use crate::items::{Item, Job, Taken};
-use crate::questions::{PICTURED, inspection, is_inspection};
 
 /// Pixels of the pictures: many must be drawn, and quickly.
 const PIXELS: (u32, u32) = (640, 480);
@@ -138,7 +138,7 @@ impl Work {
         let taken: Vec<Taken> =
             (0..self.photos).filter(|n| n % count == service).map(|n| self.photo(n, false).taken()).collect();
         let answers = inspection(self.seed, &taken);
-        self.survey_job().survey(&self.service(service), crate::questions::INSPECTION, &answers)
+        self.survey_job().survey(&self.service(service), INSPECTION, &answers)
     }
 }
 

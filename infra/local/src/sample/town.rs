@@ -3,9 +3,8 @@
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use serde_json::{Map, Value, json};
-
-use crate::items::ROUND_ROCK;
-use crate::questions::INSPECTION;
+use simulator::items::ROUND_ROCK;
+use simulator::questions::INSPECTION;
 
 /// Draws lots; the same ones for a seed.
 #[derive(Debug, Clone)]

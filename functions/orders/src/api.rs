@@ -1,0 +1,67 @@
+//! What the function needs, and what its routes have in common.
+
+use bridge::World;
+use bridge::accounts::Accounts;
+use bridge::files::Files;
+use bridge::host;
+use bridge::http::Problem;
+use bridge::orders::Orders;
+use bridge::push_queue::PushQueue;
+use bridge::record::Recorder;
+use bridge::settings::SettingError;
+use bridge::time::Clock;
+use bridge::uploads::Uploads;
+use lambda_http::Request;
+
+/// Orders and uploads a page, unless `limit` says less or more.
+const PAGE: usize = 100;
+
+/// At most.
+const MAX_PAGE: usize = 500;
+
+/// What the function needs.
+pub struct OrdersApi {
+    pub(crate) recorder: Recorder,
+    pub(crate) accounts: Accounts,
+    pub(crate) orders: Orders,
+    pub(crate) queue: PushQueue,
+    pub(crate) uploads: Uploads,
+    pub(crate) files: Files,
+    pub(crate) photo_size: Option<String>,
+    pub(crate) clock: Clock,
+}
+
+impl OrdersApi {
+    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE`, `FILES_BUCKET` and, if it is there, `PHOTO_SIZE`.
+    pub fn new(world: &World) -> Result<OrdersApi, SettingError> {
+        Ok(OrdersApi {
+            recorder: Recorder::new(world, "orders"),
+            accounts: Accounts::new(world)?,
+            orders: Orders::new(world)?,
+            queue: PushQueue::new(world)?,
+            uploads: Uploads::new(world)?,
+            files: Files::new(world)?,
+            photo_size: world.settings.optional("PHOTO_SIZE").map(str::to_owned),
+            clock: world.clock.clone(),
+        })
+    }
+}
+
+/// The work order number in the path.
+pub fn number(request: &Request) -> Result<String, Problem> {
+    host::path_parameter(request, "workOrderNumber")
+}
+
+/// The reply where an account has no such order.
+pub fn no_such_order(number: &str) -> Problem {
+    Problem::not_found(format!("there is no work order {number:?} in this account"))
+}
+
+/// The query's `limit`, or how many a page has without.
+pub fn limit(request: &Request) -> Result<usize, Problem> {
+    match host::query(request, "limit").map(|limit| limit.parse()) {
+        None => Ok(PAGE),
+        Some(Ok(limit @ 1..=MAX_PAGE)) => Ok(limit),
+        Some(_) => Err(Problem::bad_request(format!("limit must be a whole number from 1 to {MAX_PAGE}"))),
+    }
+}

@@ -1,0 +1,73 @@
+//! What the function needs, and what one invocation counts.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use bridge::World;
+use bridge::accounts::Accounts;
+use bridge::orders::Orders;
+use bridge::outbound::Outbound;
+use bridge::push_queue::PushQueue;
+use bridge::record::Recorder;
+use bridge::run::Deadline;
+use bridge::settings::SettingError;
+use bridge::time::{Clock, Random, Waits};
+
+/// No call is begun when less than this is left: one call and its writes.
+pub const ONE_CALL: Duration = Duration::from_secs(45);
+
+/// What the function needs.
+pub struct PushDrain {
+    pub(crate) recorder: Recorder,
+    pub(crate) accounts: Accounts,
+    pub(crate) orders: Orders,
+    pub(crate) queue: PushQueue,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) waits: Waits,
+    pub(crate) outbound: Outbound,
+    pub(crate) client: reqwest::Client,
+    pub(crate) push_hosts: Vec<String>,
+    pub(crate) at_once: usize,
+}
+
+impl PushDrain {
+    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `PUSH_HOSTS` and `PUSH_AT_ONCE`.
+    pub fn new(world: &World) -> Result<PushDrain, SettingError> {
+        let no_tls = SettingError::Invalid { name: "SSL_CERT_FILE", fault: "the root certificates could not be read" };
+        let not_a_number =
+            SettingError::Invalid { name: "PUSH_AT_ONCE", fault: "it must be a whole number from 1 to 32" };
+        let at_once = world.settings.get("PUSH_AT_ONCE")?.parse().ok().filter(|accounts| (1..=32).contains(accounts));
+        Ok(PushDrain {
+            recorder: Recorder::new(world, "push-drain"),
+            accounts: Accounts::new(world)?,
+            orders: Orders::new(world)?,
+            queue: PushQueue::new(world)?,
+            clock: world.clock.clone(),
+            random: world.random.clone(),
+            waits: world.waits,
+            outbound: world.outbound.clone(),
+            client: world.outbound.client().map_err(|_| no_tls)?,
+            push_hosts: world.settings.get("PUSH_HOSTS")?.split(',').map(str::to_owned).collect(),
+            at_once: at_once.ok_or(not_a_number)?,
+        })
+    }
+}
+
+/// One invocation.
+pub(crate) struct Tick<'a> {
+    pub state: &'a PushDrain,
+    pub deadline: Deadline,
+    pub pushed: AtomicU64,
+    pub refused: AtomicU64,
+    /// Accounts whose turn failed.
+    pub failed: AtomicU64,
+}
+
+impl Tick<'_> {
+    /// Whether so much of the invocation is left.
+    pub fn has(&self, time: Duration) -> bool {
+        let needed = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        self.deadline.at_ms.saturating_sub(self.state.clock.now_ms()) > needed
+    }
+}

@@ -1,0 +1,29 @@
+//! Pruvan alone, on a page: for whoever builds another host.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use console::serve::{PageError, PruvanOptions, pruvan};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Arguments::parse().options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(options: &PruvanOptions) -> Result<(), PageError> {
+    pruvan(options).await?.until_interrupted().await
+}
+
+/// Play Pruvan alone, on a page on this machine, against any implementation of the four web services
+#[derive(clap::Parser)]
+#[command(name = "pruvan-simulator", version)]
+struct Arguments {
+    #[command(flatten)]
+    options: PruvanOptions,
+}

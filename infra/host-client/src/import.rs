@@ -1,0 +1,315 @@
+//! `import`: orders out of a file into an account, here or in a deployment, in calls of the right size.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bridge::import::{Choices, Format, Row, read};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::client::{CallError, HostClient, segment};
+use crate::signer::SetupError;
+
+/// What to put in, and where.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// The file; - for the standard input
+    pub file: PathBuf,
+    /// The account
+    #[arg(long)]
+    pub username: String,
+    /// Base URL of the host's API: the output HostUrl of the stack
+    #[arg(long, default_value = "http://127.0.0.1:9000")]
+    pub url: String,
+    /// The service of orders whose rows name none: Pruvan's own files have no column for it
+    #[arg(long, value_name = "NAME", default_value = "Task")]
+    pub service: String,
+    /// A column that is no field and doesn't matter; may be given several times
+    #[arg(long, value_name = "COLUMN")]
+    pub ignore: Vec<String>,
+}
+
+/// Why not all orders were tried.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The API can't be called.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The file can't be read.
+    #[error("{}: {fault}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The API said no, or wasn't there.
+    #[error("{error}; {left} orders are not in yet: run it again")]
+    Call {
+        /// The last call.
+        error: CallError,
+        /// Orders that are still to go in.
+        left: usize,
+    },
+    /// The API answered and did nothing, again and again.
+    #[error("the API takes no orders at the moment; {left} are not in yet: run it again")]
+    Busy {
+        /// Orders that are still to go in.
+        left: usize,
+    },
+    /// What answers is another API.
+    #[error("POST {path} answered {results} results for {orders} orders")]
+    Results {
+        /// What was called.
+        path: String,
+        /// How many it gave.
+        results: usize,
+        /// How many it was sent.
+        orders: usize,
+    },
+    /// The report can't be printed.
+    #[error("stdout: {0}")]
+    Print(std::io::Error),
+}
+
+/// Orders of a call: what a busy table takes well within the twenty seconds after which the API stops.
+const A_CALL: usize = 1000;
+
+/// And bytes: Lambda takes 6 MB, in which the body's own quotes are escaped.
+const BYTES: usize = 3_000_000;
+
+/// A call that failed, and what it didn't get to, is sent again so often without anything being done.
+const TRIES: u32 = 5;
+
+/// What became of the orders.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// How many came to what.
+    pub counts: BTreeMap<String, usize>,
+    /// Those that were refused: line, number, why.
+    pub refused: Vec<Refused>,
+    /// What was accepted and yet changed, or won't be updated: how many orders each.
+    pub warnings: BTreeMap<String, usize>,
+}
+
+/// One order that wasn't taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refused {
+    /// Of the file.
+    pub line: Option<u64>,
+    /// As far as it could be read.
+    pub number: String,
+    /// One fault each.
+    pub faults: Vec<String>,
+}
+
+/// The command: puts the orders of a file in and prints what became of them. True if all were taken.
+pub async fn command(options: Options) -> Result<bool, ImportError> {
+    let Options { file, username, url, service, ignore } = options;
+    let choices = Choices { ignore, service, ..Choices::default() };
+    let rows = rows(&file, &choices)?;
+    let host = HostClient::new(&url)?;
+    let (done, error) = match run(&host, &username, rows, &choices).await {
+        Ok(done) => (done, None),
+        Err((done, error)) => (done, Some(error)),
+    };
+    write!(std::io::stdout(), "{}", done.report()).map_err(ImportError::Print)?;
+    error.map_or(Ok(done.refused.is_empty()), Err)
+}
+
+/// Reads a file, or the standard input for `-`: UTF-8, or what Excel writes on Windows.
+pub fn rows(file: &Path, choices: &Choices) -> Result<Vec<Row>, ImportError> {
+    let failed = |fault: &dyn std::fmt::Display| ImportError::Read { file: file.to_owned(), fault: fault.to_string() };
+    let bytes = match file.as_os_str() == "-" {
+        true => {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+        }
+        false => std::fs::read(file),
+    };
+    let bytes = bytes.map_err(|error| failed(&error))?;
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text.into(),
+        Err(_) => encoding_rs::WINDOWS_1252.decode(&bytes).0,
+    };
+    // By what it is, whatever its name.
+    let format = match text.trim_start_matches(['\u{feff}', ' ', '\r', '\n', '\t']).chars().next() {
+        Some('[') => Format::Json,
+        Some('{') => Format::Ndjson,
+        _ => Format::Csv,
+    };
+    let rows = read(format, &text, choices).map_err(|fault| failed(&fault.replace("(ignore=", "(--ignore ")))?;
+    if rows.is_empty() { Err(failed(&"there are no orders in it")) } else { Ok(rows) }
+}
+
+/// Puts the orders in, and shows how far it is.
+///
+/// If it can't go on, the error comes with what was done until then.
+pub async fn run(
+    host: &HostClient,
+    username: &str,
+    rows: Vec<Row>,
+    choices: &Choices,
+) -> Result<Imported, (Imported, ImportError)> {
+    let bar = ProgressBar::new(u64::try_from(rows.len()).unwrap_or(0));
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} orders  {per_sec}  {eta} left  {msg}") {
+        bar.set_style(style);
+    }
+    let mut done = Imported::default();
+    let mut waiting = VecDeque::new();
+    let (mut numbers, mut put_in) = (BTreeSet::new(), BTreeSet::new());
+    for row in rows {
+        let twice = !row.number.is_empty() && !numbers.insert(row.number.clone());
+        match row.order {
+            Ok(_) if twice => {
+                bar.inc(1);
+                let faults = vec!["is in the file twice: give each order once".to_owned()];
+                done.refuse(Refused { line: row.line, number: row.number, faults });
+            }
+            Ok(order) => {
+                let mut order = order;
+                if row.service_put_in {
+                    order.insert("keepServices".to_owned(), Value::Bool(true));
+                    put_in.insert(row.number);
+                }
+                waiting.push_back((row.line, Value::Object(order)));
+            }
+            Err(fault) => {
+                bar.inc(1);
+                done.refuse(Refused { line: row.line, number: row.number, faults: vec![fault] });
+            }
+        }
+    }
+    let path = format!("/accounts/{}/orders", segment(username));
+    let mut in_vain = 0;
+    while !waiting.is_empty() {
+        let call = next(&mut waiting);
+        let orders: Vec<&Value> = call.iter().map(|(_, order)| order).collect();
+        let reply = match host.post(&path, json!(orders).to_string().into_bytes()).await {
+            Ok(reply) => reply,
+            Err(error) if error.is_lasting() || in_vain + 1 >= TRIES => {
+                bar.abandon();
+                return Err((done, ImportError::Call { error, left: waiting.len() + call.len() }));
+            }
+            Err(error) => {
+                in_vain += 1;
+                bar.set_message(format!("trying again: {error}"));
+                call.into_iter().rev().for_each(|order| waiting.push_front(order));
+                tokio::time::sleep(Duration::from_secs(1 << in_vain)).await;
+                continue;
+            }
+        };
+        let results = reply["results"].as_array().cloned().unwrap_or_default();
+        if results.len() != call.len() {
+            return Err((done, ImportError::Results { path, results: results.len(), orders: call.len() }));
+        }
+        let before = waiting.len();
+        for ((line, order), result) in call.into_iter().zip(&results) {
+            let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+            match result["result"].as_str().unwrap_or_default() {
+                "notAttempted" => waiting.push_back((line, order)),
+                "refused" => {
+                    let errors = result["errors"].as_array().cloned().unwrap_or_default();
+                    let fault = |error: &Value| {
+                        let part = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+                        format!("{} {}", part("field"), part("detail")).trim().to_owned()
+                    };
+                    let mut faults: Vec<String> = errors.iter().map(fault).collect();
+                    if faults.is_empty() {
+                        faults.push(text("detail"));
+                    }
+                    done.refuse(Refused { line, number: text("workOrderNumber"), faults });
+                }
+                outcome => {
+                    *done.counts.entry(outcome.to_owned()).or_default() += 1;
+                    if outcome == "created" && put_in.contains(&text("workOrderNumber")) {
+                        done.warn(&format!("names no service, and has {:?}", choices.service));
+                    }
+                    for warning in result["warnings"].as_array().into_iter().flatten() {
+                        let part = |name: &str| warning[name].as_str().unwrap_or_default();
+                        done.warn(&format!("{} {}", part("field"), part("detail")));
+                    }
+                }
+            }
+        }
+        // Once a call, or the first of them would tell a speed of its own.
+        bar.inc(u64::try_from(before + results.len() - waiting.len()).unwrap_or(0));
+        in_vain = if waiting.len() == before + results.len() { in_vain + 1 } else { 0 };
+        if in_vain == TRIES {
+            bar.abandon();
+            return Err((done, ImportError::Busy { left: waiting.len() }));
+        }
+        if in_vain > 0 {
+            tokio::time::sleep(Duration::from_secs(1 << in_vain)).await;
+        }
+    }
+    bar.finish_and_clear();
+    done.refused.sort();
+    Ok(done)
+}
+
+/// What one call takes.
+fn next(waiting: &mut VecDeque<(Option<u64>, Value)>) -> Vec<(Option<u64>, Value)> {
+    let (mut call, mut bytes) = (Vec::new(), 0);
+    while let Some((_, order)) = waiting.front() {
+        // Each quote has a backslash before it in the event.
+        let size = order.to_string();
+        bytes += size.len() + size.matches('"').count();
+        if call.len() == A_CALL || (bytes > BYTES && !call.is_empty()) {
+            break;
+        }
+        call.extend(waiting.pop_front());
+    }
+    call
+}
+
+impl Imported {
+    fn refuse(&mut self, refused: Refused) {
+        *self.counts.entry("refused".to_owned()).or_default() += 1;
+        self.refused.push(refused);
+    }
+
+    fn warn(&mut self, warning: &str) {
+        // Of a hundred services each says the same.
+        let warning: String = warning
+            .split('/')
+            .map(|part| if part.parse::<u32>().is_ok() { "*" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        *self.warnings.entry(warning).or_default() += 1;
+    }
+
+    /// For people: how many came to what, what to mend, and what to know.
+    pub fn report(&self) -> String {
+        let mut report = String::new();
+        for name in ["created", "changed", "unchanged", "refused"] {
+            report.push_str(&format!("{:>8}  {name}\n", self.counts.get(name).copied().unwrap_or(0)));
+        }
+        if !self.refused.is_empty() {
+            let width = self.refused.iter().map(|refused| refused.number.len()).max().unwrap_or(0).clamp(6, 40);
+            report.push_str(&format!("\nRefused:\n{:>8}  {:width$}  why\n", "line", "number"));
+            for Refused { line, number, faults } in self.refused.iter().take(SHOWN) {
+                let line = line.map(|line| line.to_string()).unwrap_or_default();
+                for (index, fault) in faults.iter().enumerate() {
+                    let (line, number) = if index == 0 { (line.as_str(), number.as_str()) } else { ("", "") };
+                    report.push_str(&format!("{line:>8}  {number:width$}  {fault}\n"));
+                }
+            }
+            if self.refused.len() > SHOWN {
+                report.push_str(&format!("          and {} more\n", self.refused.len() - SHOWN));
+            }
+        }
+        if !self.warnings.is_empty() {
+            report.push_str(&format!("\nAccepted, but:\n{:>8}  what\n", "orders"));
+            for (warning, count) in &self.warnings {
+                report.push_str(&format!("{count:>8}  {warning}\n"));
+            }
+        }
+        report
+    }
+}
+
+/// Refused orders that the report names.
+const SHOWN: usize = 50;

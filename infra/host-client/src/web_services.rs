@@ -1,0 +1,98 @@
+//! The four web services from outside: the URL that is typed into Pruvan, and a body as Pruvan sends it.
+
+use reqwest::Url;
+use secrecy::SecretString;
+
+use crate::signer::SetupError;
+
+/// What Pruvan appends to the URL (*URL format*).
+pub const SERVICES: [&str; 4] = ["validate", "getWorkOrders", "uploadPictures", "status"];
+
+/// Reads the URL that is typed into Pruvan. Only on this machine may it be one without TLS: a key would go over the net in the clear.
+pub fn web_service_url(text: &str) -> Result<Url, SetupError> {
+    let url = Url::parse(text.trim().trim_end_matches('/'));
+    let url = url.ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or_else(|| {
+        SetupError(format!(
+            "{text:?} is not a web service URL: give the output WebServiceUrl of the stack, https://..."
+        ))
+    })?;
+    if url.scheme() != "https" && !is_local(&url) {
+        return Err(SetupError(format!("{text:?} must begin with https://: Pruvan calls nothing else")));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(SetupError(format!(
+            "{text:?} must have nothing after its path: Pruvan appends /validate and so on"
+        )));
+    }
+    let last = url.path().rsplit('/').next().unwrap_or_default();
+    if let Some(service) = SERVICES.iter().find(|service| last.split('.').next() == Some(service)) {
+        return Err(SetupError(format!("leave out /{last} at the end of the URL: Pruvan appends /{service}")));
+    }
+    Ok(url)
+}
+
+/// Whether it leads to this machine.
+pub fn is_local(url: &Url) -> bool {
+    matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+/// A body as Pruvan sends it: multipart, under the specification's own spelling of the header.
+pub fn multipart(payload: &str, file: Option<(&str, &[u8])>) -> (String, Vec<u8>) {
+    let boundary = format!("----Pruvan{}", random_hex::<12>());
+    let mut body =
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{payload}\r\n").into_bytes();
+    if let Some((name, bytes)) = file {
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\nContent-Type: application/octet-stream\r\n\r\n",
+            name.replace('"', "%22")
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    (format!("Mulipart/Form-Data; boundary={boundary}"), body)
+}
+
+/// `N` random bytes in lower-case hex: boundaries, and the secrets in push keys.
+#[expect(clippy::expect_used, reason = "there is no way on without randomness")]
+pub fn random_hex<const N: usize>() -> String {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    hex::encode(bytes)
+}
+
+/// The API key in the environment variable `PRUVAN_KEY`, for commands: others on the machine see command lines.
+pub fn pruvan_key() -> Option<SecretString> {
+    std::env::var("PRUVAN_KEY").ok().filter(|key| !key.is_empty()).map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn web_service_urls() {
+        for url in [
+            "https://a.execute-api.us-east-1.amazonaws.com/live",
+            " https://pruvan.example.com/ ",
+            "http://127.0.0.1:9000",
+        ] {
+            assert!(web_service_url(url).is_ok(), "{url}");
+        }
+        for (url, next) in [
+            ("", "output WebServiceUrl"),
+            ("pruvan.example.com", "output WebServiceUrl"),
+            ("ftp://pruvan.example.com", "output WebServiceUrl"),
+            ("http://pruvan.example.com", "must begin with https://"),
+            ("http://127.0.0.1.example.com", "must begin with https://"),
+            ("https://pruvan.example.com/live?x=1", "nothing after its path"),
+            ("https://pruvan.example.com/live/validate.html", "leave out /validate.html"),
+            ("https://pruvan.example.com/getWorkOrders/", "leave out /getWorkOrders"),
+        ] {
+            let error = web_service_url(url).unwrap_err().to_string();
+            assert!(error.contains(next), "{url}: {error}");
+        }
+    }
+}

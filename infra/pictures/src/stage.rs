@@ -1,0 +1,21 @@
+//! How far the work is.
+
+/// By the evidence type of a photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Before,
+    During,
+    After,
+}
+
+impl Stage {
+    /// Of an evidence type, such as `before`; `After` of any other.
+    pub fn of(evidence: &str) -> Stage {
+        let evidence = evidence.to_ascii_lowercase();
+        match () {
+            () if evidence.contains("before") => Stage::Before,
+            () if evidence.contains("during") => Stage::During,
+            () => Stage::After,
+        }
+    }
+}

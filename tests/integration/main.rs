@@ -1,0 +1,38 @@
+//! The real handlers on the embedded stores, called through the gateway as Pruvan and the host call them.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect must fail")]
+
+mod harness;
+
+mod alarms;
+mod auth;
+mod binaries;
+mod bulk;
+mod conformance;
+mod console;
+mod directives;
+mod doctor;
+mod events;
+mod host_api;
+mod import;
+mod isolation;
+mod lists;
+mod openapi;
+mod payloads;
+mod pruvan_services;
+mod pull_model;
+mod pulls;
+mod push_drain;
+mod push_model;
+mod results;
+mod round_trip_faults;
+mod runbook;
+mod sample;
+mod secrets;
+mod spec_examples;
+mod streaming;
+mod template;
+mod upload_faults;
+mod uploads;
+mod video_faults;
+mod videos;

@@ -1,0 +1,277 @@
+//! Pulls of any size: streamed and buffered, above what one list can hold, and while orders change.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bridge::World;
+use bridge::change::Instructions;
+use bridge::http::Problem;
+use bridge::orders::{Intent, Orders};
+use get_work_orders::GetWorkOrders;
+use lambda_http::{Body, Request};
+use pruvan::integration::IntegrationType;
+use pruvan::work_order::WorkOrder;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use simulator::{Integration, multipart};
+
+use crate::harness::faults::{Fault, Faults};
+use crate::harness::{Harness, order};
+
+async fn import(harness: &Harness, username: &str, orders: &[Value]) {
+    for chunk in orders.chunks(2000) {
+        let lines: String = chunk.iter().map(|order| format!("{order}\n")).collect();
+        let url = format!("{}/accounts/{username}/orders", harness.system.gateway_url);
+        let request = harness.client.post(url).header("content-type", "application/x-ndjson").body(lines);
+        let reply: Value = serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap();
+        assert_eq!(reply["created"], chunk.len(), "{reply}");
+    }
+}
+
+fn numbered(count: usize) -> Vec<Value> {
+    (0..count).map(|n| order(json!({ "workOrderNumber": format!("N{n}"), "reference": format!("R{n}") }))).collect()
+}
+
+fn numbers(list: &Value) -> Vec<String> {
+    let orders = list["workOrders"].as_array().unwrap_or_else(|| panic!("no list: {list}"));
+    orders.iter().map(|order| order["workOrderNumber"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What waits in the queue.
+async fn queued(harness: &Harness) -> BTreeSet<String> {
+    let rows = harness.dump().await.remove("PushQueueTable").unwrap();
+    rows.iter()
+        .map(|row| serde_json::from_str::<Value>(row).unwrap()["workOrderNumber"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Drains hour by hour, until nothing waits; how many hours it took.
+async fn drain(harness: &Harness, vendor: &Integration, wanted: usize) -> usize {
+    let mut hours = 0;
+    loop {
+        for _ in 0..10 {
+            harness.system.tick().await;
+        }
+        if vendor.projects() == wanted && queued(harness).await.is_empty() {
+            return hours;
+        }
+        hours += 1;
+        assert!(hours < 12, "{} of {wanted} orders", vendor.projects());
+        harness.advance(3800);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_list_cannot_hold_is_pushed_and_each_order_goes_one_way() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    import(&harness, "vendor1", &numbered(5_300)).await;
+    // Nobody pressed Validate: nothing can be pushed, so there is no list, and nothing is changed.
+    let before = harness.dump().await;
+    let refused = vendor.import(None).await.unwrap().reply();
+    assert!(refused["error"].as_str().unwrap().contains("press Validate"), "{refused}");
+    assert_eq!(
+        (refused.get("workOrders"), harness.dump().await["PushQueueTable"] == before["PushQueueTable"]),
+        (None, true)
+    );
+    vendor.validate().await.unwrap();
+    drain(&harness, &vendor, 5_300).await;
+    // An integration made anew knows nothing.
+    let anew = harness.pruvan.integrate(
+        &harness.system.gateway_url,
+        "html",
+        "vendor1",
+        &vendor.token,
+        IntegrationType::Internal,
+        false,
+    );
+    anew.validate().await.unwrap();
+    let list = anew.import(None).await.unwrap().reply();
+    let told = numbers(&list);
+    let unique: BTreeSet<String> = told.iter().cloned().collect();
+    assert_eq!((told.len(), unique.len(), &list["error"]), (5_000, 5_000, &json!("")));
+    let waiting = queued(&harness).await;
+    assert_eq!((waiting.len(), unique.is_disjoint(&waiting)), (300, true));
+    drain(&harness, &anew, 5_300).await;
+    let pushed: Vec<String> = anew.pushes().iter().flat_map(numbers).collect();
+    assert_eq!((pushed.len(), pushed.into_iter().collect::<BTreeSet<_>>()), (300, waiting));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_thousand_orders_arrive_within_the_hourly_limit() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    let orders = numbered(20_000);
+    import(&harness, "vendor1", &orders).await;
+    assert_eq!(numbers(&vendor.import(None).await.unwrap().reply()).len(), 5_000);
+    let hours = drain(&harness, &vendor, 20_000).await;
+    assert!(hours <= 5, "{hours}");
+    for order in &orders {
+        let project = vendor.project(order["workOrderNumber"].as_str().unwrap()).unwrap();
+        for (name, value) in order.as_object().unwrap() {
+            assert_eq!(project.get(name), Some(value), "{name} of {order}");
+        }
+    }
+}
+
+/// Where nothing streams, a reply has 6 MB.
+#[tokio::test]
+async fn a_buffered_list_that_does_not_fit_is_never_sent_as_if_it_were_whole() {
+    let harness = Harness::with_environment(vec![("BUFFERED_REPLIES".to_owned(), "true".to_owned())]).await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    let long = "x".repeat(49_000);
+    let orders: Vec<Value> = (0..150)
+        .map(|n| json!({ "workOrderNumber": format!("{n:03}"), "instructions": long, "clientInstructions": long }))
+        .map(order)
+        .collect();
+    for chunk in orders.chunks(50) {
+        import(&harness, "vendor1", chunk).await;
+        harness.advance(1);
+    }
+    // Without a push key the rest can't be told.
+    let refused = vendor.import(None).await.unwrap().reply();
+    assert!(refused["error"].as_str().unwrap().contains("press Validate"), "{refused}");
+    assert!(refused.get("workOrders").is_none());
+    vendor.validate().await.unwrap();
+    let reply = vendor.import(None).await.unwrap();
+    assert_eq!(reply.reply()["error"], "");
+    let first = vendor.projects();
+    assert!((40..150).contains(&first), "{first}");
+    drain(&harness, &vendor, 150).await;
+}
+
+/// What needs its own state to be stopped in the middle.
+struct Puller {
+    faults: Faults,
+    state: Arc<GetWorkOrders>,
+}
+
+impl Puller {
+    fn new(harness: &Harness) -> Puller {
+        let faults = Faults::default();
+        let stores = &harness.system.stores;
+        let world: World = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
+        Puller { faults, state: Arc::new(GetWorkOrders::new(&world).unwrap()) }
+    }
+
+    fn pull(&self, vendor: &Integration, since: Option<i64>) -> impl Future<Output = Value> + Send + use<> {
+        let payload = json!({ "username": vendor.username, "token": vendor.token, "timestamp": since });
+        let (content_type, body) = multipart(&payload.to_string(), None);
+        let request = lambda_http::http::Request::builder().method("POST").uri("/getWorkOrders");
+        let request: Request = request.header("content-type", content_type).body(Body::Binary(body)).unwrap();
+        let state = self.state.clone();
+        async move {
+            let body = get_work_orders::handle(state, request).await.into_body();
+            serde_json::from_slice(&body.collect().await.unwrap()).unwrap()
+        }
+    }
+}
+
+/// Orders of one shard, of several pages; some of those of the first and of the last page change while the second is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_changes_while_its_shard_is_read_is_in_the_list_once() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    let shard = |number: &String| Sha256::digest(number.as_bytes())[0].is_multiple_of(8);
+    let own: Vec<String> = (0..).map(|n| format!("S{n}")).filter(shard).take(10).collect();
+    let long = "x".repeat(48_000);
+    let large = |number: &str, version: &str| {
+        order(json!({
+            "workOrderNumber": number, "clientStatus": version, "instructions": long, "clientInstructions": long, "workOrderInfo": long,
+        }))
+    };
+    let puller = Puller::new(&harness);
+    let mut mixed = 0;
+    // The account, its key's use, the first pages of eight shards, and then the ended of seven and the second page of ours, in any order.
+    for nth in 9..19 {
+        for number in &own {
+            harness.advance(1);
+            put(&harness, number, large(number, &format!("before {nth}"))).await;
+        }
+        harness.advance(3600);
+        puller.faults.plan(nth, Fault::Pauses);
+        let mut pull = tokio::spawn(puller.pull(&vendor, None));
+        let version = format!("while {nth}");
+        let list = tokio::select! {
+            list = &mut pull => list.unwrap(),
+            () = puller.faults.paused() => {
+                for index in [0, 1, 8, 9] {
+                    put(&harness, &own[index], large(&own[index], &version)).await;
+                }
+                harness.host("DELETE", &format!("/accounts/vendor1/orders/{}", own[2]), None).await;
+                puller.faults.resume();
+                pull.await.unwrap()
+            }
+        };
+        puller.faults.end();
+        let told = numbers(&list);
+        let unique: BTreeSet<&String> = told.iter().collect();
+        assert_eq!((told.len(), unique.len()), (10, 10), "call {nth}");
+        let orders = list["workOrders"].as_array().unwrap();
+        let is_new = |index: usize| {
+            let order = orders.iter().find(|order| order["workOrderNumber"] == own[index].as_str()).unwrap();
+            order["clientStatus"] == version.as_str()
+        };
+        mixed += usize::from(!is_new(0) && is_new(9));
+        // Nothing is missing from the next.
+        let next = puller.pull(&vendor, Some(harness.now())).await;
+        let next = next["workOrders"].as_array().unwrap();
+        let changed = next.iter().filter(|order| order["clientStatus"] == version.as_str()).count();
+        assert_eq!((next.len(), changed), (5, 4), "call {nth}");
+        harness.advance(3600);
+    }
+    // Or this has shown nothing.
+    assert!(mixed > 0, "no pull was stopped between two pages");
+}
+
+async fn put(harness: &Harness, number: &str, order: Value) {
+    let (status, reply) = harness.host("PUT", &format!("/accounts/vendor1/orders/{number}"), Some(order)).await;
+    assert!((200..300).contains(&status), "{reply}");
+}
+
+/// A row never goes back in the order in which pulls read it, whatever the writers' clocks say.
+#[tokio::test]
+async fn the_time_of_a_change_never_goes_back() {
+    let harness = Harness::start().await;
+    harness.account("vendor1", IntegrationType::Internal).await;
+    let orders = Orders::new(&harness.world()).unwrap();
+    let account = bridge::accounts::Accounts::new(&harness.world()).unwrap().get("vendor1").await.unwrap().unwrap();
+    let mut times = Vec::new();
+    for (version, skew) in [("a", 0), ("b", -50), ("c", 20), ("d", -10)] {
+        let body = order(json!({ "workOrderNumber": "1", "clientStatus": version }));
+        let (order, _) = WorkOrder::parse("1", body.as_object().unwrap().clone()).unwrap();
+        let make = |_: Option<&_>| Ok::<_, Problem>(order.clone());
+        let now = (harness.now() + skew) * 1000;
+        let changed = orders.change(&account, "1", Intent::State, Instructions::default(), now, make).await.unwrap();
+        times.push(changed.order.changed_at / 1000 - harness.now());
+    }
+    assert_eq!(times, [0, 0, 20, 20]);
+    orders.delete::<Problem>(&account, "1", (harness.now() - 5) * 1000, |_| Ok(())).await.unwrap();
+    assert_eq!(orders.get("vendor1", "1").await.unwrap().unwrap().changed_at / 1000 - harness.now(), 20);
+}
+
+/// While nothing has gone out, whatever fails is told as the specification says.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_while_pages_are_empty_is_told() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    let puller = Puller::new(&harness);
+    let mut told = 0;
+    // The account, sixteen empty pages, the note of the pull.
+    for nth in 0..18 {
+        puller.faults.plan(nth, Fault::Outage);
+        let reply = puller.pull(&vendor, None).await;
+        puller.faults.end();
+        match reply["error"].as_str().unwrap() {
+            "" => assert_eq!(reply, json!({ "workOrders": [], "error": "" })),
+            error => {
+                assert!(error.starts_with("the order system is not available"), "{reply}");
+                told += 1;
+            }
+        }
+    }
+    assert!(told >= 17, "{told}");
+}
