@@ -2,7 +2,7 @@
 
     .venv-deploy/console/bin/python tests/console/bench.py [LOADS]
 
-with the tools that tests/console.sh installs. It starts $LOCAL, or target/debug/local, with the sample.
+with the tools that tests/console/console.sh installs. It starts $LOCAL, or target/debug/local, with the sample.
 """
 
 import statistics

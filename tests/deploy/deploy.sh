@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Deploys the template for real, to ministack on this machine, and makes the round trip through it:
-#   tests/deploy.sh            builds with `sam build` (SAM_BUILD_MODE=debug is quicker), deploys, checks, deploys again, checks
+#   tests/deploy/deploy.sh            builds with `sam build` (SAM_BUILD_MODE=debug is quicker), deploys, checks, deploys again, checks
 #
 # All of it runs in a network namespace of its own, in which a host with a public-looking address plays Pruvan's push host over
 # TLS: the functions refuse every other kind, and nothing can leave the namespace. Needs root, iproute2, openssl, pip, Rust.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 root=$PWD
 tools=${DEPLOY_TOOLS:-$root/.venv-deploy}
 namespace=bridge-deploy-$$ address=34.1.2.3 name=direct.pruvan.test port=4566
@@ -65,7 +65,7 @@ printf '127.0.0.1 localhost\n%s %s\n' "$address" "$name" >"/etc/netns/$namespace
   openssl req -newkey rsa:2048 -nodes -keyout host.key -out host.csr -subj "/CN=$name"
   openssl x509 -req -in host.csr -CA ca.pem -CAkey ca.key -days 2 -out host.pem \
     -extfile <(printf 'subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\n' "$name") ) 2>/dev/null
-inside python3 tests/push_server.py "$address" "$work/host.pem" "$work/host.key" "$work/sent" &
+inside python3 tests/deploy/push_server.py "$address" "$work/host.pem" "$work/host.key" "$work/sent" &
 # SSL_CERT_FILE reaches the functions, so that they trust the test's push host.
 inside env BIND_HOST=127.0.0.1 GATEWAY_PORT="$port" SSL_CERT_FILE="$work/ca.pem" TMPDIR="$work" \
   "$tools/ministack/bin/ministack" >"$work/ministack.log" 2>&1 &
@@ -91,7 +91,7 @@ deploy
 pruvan=$(url WebServiceUrl) host=$(url HostUrl)
 
 step "the round trip"
-trip() { inside "$tools/sam/bin/python" tests/round_trip.py --pruvan "$pruvan" --host "$host" --kept "$work/kept.json" "$@"; }
+trip() { inside "$tools/sam/bin/python" tests/deploy/round_trip.py --pruvan "$pruvan" --host "$host" --kept "$work/kept.json" "$@"; }
 trip --push-key "https://$name/api/?apiKey=secret" --sent "$work/sent" --video "https://$name/video.mp4"
 
 step "download, signed"
@@ -101,12 +101,12 @@ inside target/debug/local download "A 1" --username "$(kept username)" --url "$h
 [ "$(find "$work/files" -type f | wc -l)" = 7 ] || { find "$work/files" -type f; exit 1; }
 cmp "$(find "$work/files" -name '*photo-0.jpg')" tests/fixtures/photo.jpg
 
-step "the README, from a deployed stack to a first photo, command by command"
+step "infra/docs/deploying.md, from a deployed stack to a first photo, command by command"
 # Its own blocks, as they stand there; only the addresses are ministack's, Pruvan's part is done by curl, and the credentials are in the
-# environment already, where the README has AWS CLI 2 put them.
+# environment already, where the page has AWS CLI 2 put them.
 python3 - "http://127.0.0.1:$port" >"$work/walk.sh" <<'END'
 import re, sys
-section = re.search(r"### The first time, from an empty account\n(.*?)\n### ", open("README.md").read(), re.S).group(1)
+section = re.search(r"## The first time, from an empty account\n(.*?)\n## ", open("infra/docs/deploying.md").read(), re.S).group(1)
 blocks = [re.sub(r"(?m)^ {3}", "", block) for block in re.findall(r"(?s)   ```sh\n(.*?)   ```", section)]
 outputs, account, order, photo = blocks[2:]
 account = re.sub(r"(?m)^eval .*aws configure export-credentials.*\n", "", account)

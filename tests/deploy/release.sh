@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds what is deployed, for both processors, and looks at it:
-#   tests/release.sh [ARCHITECTURE…]      arm64 and x86_64, unless told
+#   tests/deploy/release.sh [ARCHITECTURE…]      arm64 and x86_64, unless told
 #
 # Each binary must run on Amazon Linux 2023 (glibc 2.34) and be a zip of at most 5 MB; where this machine can run them, each is
 # started from its zip under Lambda's Runtime API. Needs Rust, pip, binutils and a quarter of an hour a processor.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 tools=${DEPLOY_TOOLS:-$PWD/.venv-deploy}
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 export SAM_CLI_TELEMETRY=0

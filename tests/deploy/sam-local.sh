@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Runs the functions in `sam local`'s containers, on the stores of `cargo run -p local`:
-#   tests/sam-local.sh         builds (SAM_BUILD_MODE=debug is quicker), then the round trip through `sam local start-api`, then
+#   tests/deploy/sam-local.sh         builds (SAM_BUILD_MODE=debug is quicker), then the round trip through `sam local start-api`, then
 #                              `sam local invoke` of every function with its event of infra/events
 #
 # Needs Rust, pip, socat and a Docker engine, with public.ecr.aws/lambda/provided:al2023-x86_64 or the right to pull it.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 tools=${DEPLOY_TOOLS:-$PWD/.venv-deploy}
 image=public.ecr.aws/lambda/provided:al2023-x86_64
 work=$(mktemp -d)
@@ -48,7 +48,7 @@ export AWS_ENDPOINT_URL_DYNAMODB="http://$bridge:$(port dynamodb)" AWS_ENDPOINT_
 step "the round trip through sam local start-api"
 sam local start-api "${pull[@]}" --port 3999 --warm-containers LAZY --parameter-overrides Architecture=x86_64 >"$work/api.log" 2>&1 &
 for _ in $(seq 120); do curl -s -o /dev/null http://127.0.0.1:3999/ && break; sleep 0.5; done
-"$tools/sam/bin/python" tests/round_trip.py --unsigned --pruvan http://127.0.0.1:3999 --host http://127.0.0.1:3999 --kept "$work/kept.json"
+"$tools/sam/bin/python" tests/deploy/round_trip.py --unsigned --pruvan http://127.0.0.1:3999 --host http://127.0.0.1:3999 --kept "$work/kept.json"
 kill %+ 2>/dev/null; wait %+ 2>/dev/null || true
 
 step "sam local invoke, function by function"

@@ -5,7 +5,7 @@
 # With ADVISORIES=1 also known vulnerabilities and yanked crates: those are read from a repository on GitHub, so .ci/run leaves them out, and
 # .github/workflows/ci.yml has them, weekly too. Needs Rust, pip and, the first time, some minutes to compile two tools; DEPLOY_TOOLS keeps them.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 tools=${DEPLOY_TOOLS:-$PWD/.venv-deploy}
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 step() { printf -- '-- %s (%ss)\n' "$1" "$SECONDS"; }
@@ -40,8 +40,11 @@ if [ -n "${ADVISORIES:-}" ]; then
 fi
 
 step "checkov, on the template as SAM expands it"
-AWS_DEFAULT_REGION=us-east-1 "$tools/sam/bin/python" tests/sam_transform.py template.yaml >"$work/template.json"
+AWS_DEFAULT_REGION=us-east-1 "$tools/sam/bin/python" tests/deploy/sam_transform.py template.yaml >"$work/template.json"
 "$python/bin/checkov" --config-file .checkov.yaml --file "$work/template.json"
+
+step "the stages that SAM makes"
+python3 tests/deploy/expanded.py "$work/template.json"
 
 step "workflows"
 "$python/bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -4,7 +4,7 @@
 #
 # Needs npx and Python. DEPLOY_TOOLS keeps the fuzzer between runs; EXAMPLES is how many requests it makes up for an operation.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 tools="${DEPLOY_TOOLS:-$PWD/.venv-deploy}"
 examples="${EXAMPLES:-30}"
 work="$(mktemp -d)"
@@ -34,6 +34,6 @@ curl -sf -o /dev/null "$url/uploadPictures.html" -F file=@tests/fixtures/photo.j
 step "schemathesis"
 # What is asked of a body that breaks its schema: an answer that is described, and no 5xx. Some of those bodies are taken all the same, since
 # values may come leniently.
-"$tools/fuzzer/bin/schemathesis" --config-file tests/schemathesis.toml run infra/openapi.yaml --url "$url" --max-examples "$examples" --seed 1 --no-color \
+"$tools/fuzzer/bin/schemathesis" --config-file tests/fuzz/schemathesis.toml run infra/openapi.yaml --url "$url" --max-examples "$examples" --seed 1 --no-color \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance \
   --phases examples,coverage,fuzzing --request-timeout 30

@@ -1,11 +1,11 @@
 //! The console, from outside: nobody else gets in, nothing secret is on its pages, and what its buttons do is done. How it looks and how
-//! it is used is tested in a browser (`tests/console.sh`).
+//! it is used is tested in a browser (`tests/console/console.sh`).
 
 use std::process::Command;
 use std::sync::Arc;
 
-use console::Console;
-use console::serve::{PruvanOptions, pruvan};
+use bridge_console::Console;
+use bridge_console::serve::{PruvanOptions, pruvan};
 use host_client::HostClient;
 use pruvan::integration::IntegrationType;
 use serde_json::json;

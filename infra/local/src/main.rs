@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use bridge::settings::Settings;
+use bridge_console::serve::{self as page, ConsoleOptions, PageError, PruvanOptions};
 use checks::{command, conformance, doctor};
 use clap::{Parser, Subcommand};
-use console::serve::{ConsoleOptions, PageError, PruvanOptions};
 use host_client::{download, import};
 use local::{demo, serve};
 use tracing_subscriber::filter::LevelFilter;
@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 #[command(name = "local", version, arg_required_else_help = false)]
 struct Arguments {
     #[command(flatten)]
-    serve: serve::Arguments,
+    serve: serve::ServeOptions,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -30,7 +30,7 @@ enum Command {
     Console(ConsoleOptions),
     /// Play Pruvan alone, on a page on this machine, against any implementation of the four web services
     Pruvan(PruvanOptions),
-    /// Make a scripted round trip against a stand-in for Pruvan, print each step, and exit 0 only if all of it held
+    /// Make a scripted round trip against a simulated Pruvan, print each step, and exit 0 only if all of it held
     Demo,
     /// Check a deployment, or the system on this machine, from outside as Pruvan calls it, and say of each fault what to do
     ///
@@ -78,11 +78,11 @@ async fn main() -> ExitCode {
 }
 
 async fn console_of_a_stack(options: &ConsoleOptions) -> Result<(), PageError> {
-    console::serve::console(options).await?.until_interrupted().await
+    page::console(options).await?.until_interrupted().await
 }
 
 async fn pruvan_alone(options: &PruvanOptions) -> Result<(), PageError> {
-    console::serve::pruvan(options).await?.until_interrupted().await
+    page::pruvan(options).await?.until_interrupted().await
 }
 
 /// 0 if all went well, 1 if not all did; an error is told, with the exit code `failed`.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bridge::lines::Lines;
 use bridge::time::Clock;
-use console::Console;
-use console::serve::interrupted;
+use bridge_console::Console;
+use bridge_console::serve::interrupted;
 use host_client::HostClient;
 use indicatif::{ProgressBar, ProgressStyle};
 use pruvan::integration::IntegrationType;
@@ -24,7 +24,7 @@ use crate::system::{Options, System};
 
 /// How to run it.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub struct ServeOptions {
     /// Port of the gateway on 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 9000)]
     pub port: u16,
@@ -46,7 +46,7 @@ pub struct Arguments {
 }
 
 /// Starts the system and serves it until it is interrupted.
-pub async fn command(arguments: Arguments) -> Result<(), StartError> {
+pub async fn command(arguments: ServeOptions) -> Result<(), StartError> {
     let data = (!arguments.memory).then_some(arguments.data);
     let (listener, url) = listen(arguments.port).await?;
     let activity = Arc::new(AtomicU64::new(0));

@@ -1,6 +1,6 @@
 //! Why the system on this machine doesn't start.
 
-use console::serve::PageError;
+use bridge_console::serve::PageError;
 use host_client::SetupError;
 use simulator::desk::DeskError;
 use simulator::listen::ListenError;

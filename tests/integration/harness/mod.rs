@@ -2,7 +2,9 @@
 
 pub mod broken_host;
 pub mod faults;
+pub mod imports;
 pub mod lambda;
+pub mod pages;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};

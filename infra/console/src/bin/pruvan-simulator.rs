@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use bridge_console::serve::{PageError, PruvanOptions, pruvan};
 use clap::Parser as _;
-use console::serve::{PageError, PruvanOptions, pruvan};
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The console in a real browser:
-#   tests/console.sh           runs tests/console on the runner that is built (target/debug/local, or $LOCAL); arguments go to pytest
+#   tests/console/console.sh           runs tests/console on the runner that is built (target/debug/local, or $LOCAL); arguments go to pytest
 #
 # Pictures of its pages are left in target/console. Needs pip and Chromium, which is installed if there is none. DEPLOY_TOOLS keeps the tools between runs.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 tools="${DEPLOY_TOOLS:-$PWD/.venv-deploy}/console"
 export LOCAL="${LOCAL:-target/debug/local}" CHROMIUM PYTHONDONTWRITEBYTECODE=1
 CHROMIUM="${CHROMIUM:-$(command -v chromium || command -v google-chrome || true)}"
