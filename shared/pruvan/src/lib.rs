@@ -31,3 +31,8 @@ pub mod work_order;
 
 pub use credentials::Credentials;
 pub use payload::PayloadError;
+
+/// The README's example is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
