@@ -1,12 +1,13 @@
 //! Every example in the specification, as a fixture: what Pruvan sends is read, what we send is printed as it stands there.
 
 use insta::assert_json_snapshot;
+use pruvan::credentials::INVALID_CREDENTIALS;
 use pruvan::get_work_orders::{GetWorkOrdersError, GetWorkOrdersRequest, Mode, WorkOrdersReply};
 use pruvan::push::{PushReply, PushRequest};
 use pruvan::status::{StatusError, StatusReply, StatusRequest};
 use pruvan::survey::Survey;
 use pruvan::upload::{Certified, FileType, UploadReply, UploadRequest};
-use pruvan::validate::{INVALID_CREDENTIALS, ValidateReply, ValidateRequest};
+use pruvan::validate::{ValidateReply, ValidateRequest};
 use pruvan::work_order::WorkOrder;
 use serde_json::{Map, Value};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bridge::accounts::{Account, Accounts, PushKeyState};
 use bridge::auth::authenticate;
 use bridge::http::{TRY_AGAIN, guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
-use bridge::orders::{ENDED_TOLD_FOR, LOOK_BACK, Orders, Pages, Pulled};
+use bridge::orders::{Orders, Pages, Pulled};
 use bridge::push_queue::PushQueue;
 use bridge::record::{Record, Recorder, Unit};
 use bridge::settings::SettingError;
@@ -55,6 +55,12 @@ const QUEUED_AT_ONCE: usize = 32;
 
 /// What is set aside for a part, so that the order that fills it seldom moves it.
 const PART_WITH_AN_ORDER: usize = PART + 16_384;
+
+/// An incremental pull looks back this far past the given time: Pruvan's clock and its long imports are not ours.
+pub const LOOK_BACK: Duration = Duration::from_secs(15 * 60);
+
+/// Ended orders are told in full refreshes for this long, since Pruvan removes nothing that is merely absent.
+pub const ENDED_TOLD_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What the function needs.
 pub struct GetWorkOrders {

@@ -13,13 +13,17 @@
 //! GET    /accounts/{username}/unmatched                          POST .../unmatched/{uuId}/assign
 //! ```
 
+mod answers;
 mod api;
 mod bulk;
 mod condition;
+mod items;
 mod list;
-mod results;
+mod manifest;
 mod show;
 mod table;
+mod unmatched;
+mod uploads;
 mod write;
 
 use std::sync::Arc;
@@ -47,18 +51,14 @@ async fn dispatch(state: &OrdersApi, request: &Request) -> Result<Response<Body>
         (&Method::PATCH, "/accounts/{username}/orders/{workOrderNumber}") => write::patch(state, request).await,
         (&Method::DELETE, "/accounts/{username}/orders/{workOrderNumber}") => write::delete(state, request).await,
         (&Method::POST, "/accounts/{username}/orders/{workOrderNumber}/push") => write::push(state, request).await,
-        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/uploads") => {
-            results::uploads(state, request).await
-        }
-        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/answers") => {
-            results::answers(state, request).await
-        }
+        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/uploads") => uploads::list(state, request).await,
+        (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/answers") => answers::list(state, request).await,
         (&Method::GET, "/accounts/{username}/orders/{workOrderNumber}/manifest") => {
-            results::manifest(state, request).await
+            manifest::list(state, request).await
         }
-        (&Method::GET, "/accounts/{username}/uploads/{uuId}") => results::upload(state, request).await,
-        (&Method::GET, "/accounts/{username}/unmatched") => results::unmatched(state, request).await,
-        (&Method::POST, "/accounts/{username}/unmatched/{uuId}/assign") => results::assign(state, request).await,
+        (&Method::GET, "/accounts/{username}/uploads/{uuId}") => uploads::one(state, request).await,
+        (&Method::GET, "/accounts/{username}/unmatched") => unmatched::list(state, request).await,
+        (&Method::POST, "/accounts/{username}/unmatched/{uuId}/assign") => unmatched::assign(state, request).await,
         (method, route) => Err(Problem::not_found(format!("there is no {method} {route}"))),
     }
 }

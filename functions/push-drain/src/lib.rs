@@ -7,6 +7,7 @@ mod call;
 mod conclude;
 mod drain;
 mod ledger;
+mod retries;
 mod turn;
 
 use std::collections::VecDeque;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease, PushKeyState, Rest};
@@ -14,6 +13,7 @@ use crate::call::{self, Fault, Item, Made, Reply};
 use crate::conclude::{self, Conclusion};
 use crate::drain::{ONE_CALL, PushDrain, Tick};
 use crate::ledger;
+use crate::retries::{self, Jitter};
 
 /// Orders a call: with the look at the lease, two full transactions conclude it.
 const MAX_BATCH: usize = 198;
@@ -32,17 +32,6 @@ const MOST_ASIDE: usize = 20;
 
 /// After so long, others have their turn, in milliseconds.
 const TURN_MS: i64 = 15_000;
-
-/// A refused order is tried again after these waits, and then parked.
-const RETRIES: [Duration; 8] =
-    [minutes(1), minutes(5), minutes(15), minutes(60), minutes(180), minutes(360), minutes(720), minutes(1440)];
-
-/// Failures of the account (time-outs, 5xx, maintenance) hold it back for 5 s, doubled each time, at most this long.
-const MAX_BACKOFF: Duration = minutes(5);
-
-const fn minutes(minutes: u64) -> Duration {
-    Duration::from_secs(minutes * 60)
-}
 
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -381,8 +370,7 @@ impl Service<'_> {
         let error = secrets.fold(error.to_owned(), |error, secret| error.replace(secret, "***"));
         let error: String = error.chars().take(1000).collect();
         let now = self.state.clock.now_ms();
-        let wait = usize::try_from(item.row.attempts).ok().and_then(|attempts| RETRIES.get(attempts));
-        let retry_at = wait.map(|wait| now + self.jittered(*wait));
+        let retry_at = retries::of_order(item.row.attempts).map(|wait| now + self.jitter().of(wait));
         tracing::warn!(
             account = %self.account.username, order = %item.number(), %error, attempts = item.row.attempts + 1,
             parked = retry_at.is_none(), "push.refused"
@@ -421,16 +409,7 @@ impl Service<'_> {
             }
         }
         let failures = self.account.failures.saturating_add(1);
-        let longest = self.state.waits.ms(MAX_BACKOFF);
-        let wait = match retry_after {
-            // Not before it was asked to.
-            Some(seconds) => {
-                let wait = self.state.waits.ms(Duration::from_secs(seconds).min(MAX_BACKOFF));
-                wait + self.jittered(Duration::from_secs(5))
-            }
-            None => self.jittered(Duration::from_secs(5 << failures.min(7).saturating_sub(1)).min(MAX_BACKOFF)),
-        };
-        let until = self.state.clock.now_ms() + wait.min(longest);
+        let until = self.state.clock.now_ms() + retries::of_account(failures, retry_after, self.jitter());
         Ok(Some(End::Rest(Rest::BackedOff { failures, until })))
     }
 
@@ -444,10 +423,8 @@ impl Service<'_> {
         }
     }
 
-    /// `wait`, 20 % more or less, so that what failed together doesn't come back together.
-    fn jittered(&self, wait: Duration) -> i64 {
-        let [byte] = self.state.random.bytes::<1>();
-        (self.state.waits.ms(wait) * (800 + i64::from(byte) * 400 / 255) / 1000).max(1)
+    fn jitter(&self) -> Jitter {
+        Jitter { waits: self.state.waits, random: self.state.random.bytes::<1>()[0] }
     }
 }
 

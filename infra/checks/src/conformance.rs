@@ -4,9 +4,9 @@
 //! It plays Pruvan: it calls the services as Pruvan does, hands over a push key of its own, and judges what is pushed to it. What it sends is
 //! the same in each run, so that a second run stores nothing new where uploads are told apart by their `uuId`.
 
+mod authentication;
 mod call;
 mod headers;
-mod keys;
 mod options;
 mod pull;
 mod pushes;
@@ -92,13 +92,13 @@ async fn all(suite: &mut Suite) {
         return suite.nothing_else("the web service URL can't be reached");
     }
     suite.begin("the key");
-    if !keys::right(suite).await {
+    if !authentication::right(suite).await {
         return suite.nothing_else("the right key is refused");
     }
     suite.begin("imports");
     pull::checks(suite).await;
     suite.begin("wrong keys");
-    keys::wrong(suite).await;
+    authentication::wrong(suite).await;
     suite.begin("waiting for pushes");
     pushes::settle(suite).await;
     status::prefixed(suite).await;

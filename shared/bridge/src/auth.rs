@@ -1,7 +1,7 @@
 //! Checking who calls: *Authentication*, in *The validate Web Service*.
 
 use pruvan::Credentials;
-use pruvan::validate::INVALID_CREDENTIALS;
+use pruvan::credentials::INVALID_CREDENTIALS;
 use secrecy::SecretString;
 
 use crate::accounts::{Account, Accounts, MAX_KEYS};

@@ -3,8 +3,6 @@
 //! A row holds the order as the very JSON that Pruvan gets, so that a pull copies bytes. The directives (`status`,
 //! `assignedTo`, `dueDate`) stand apart: they are sent only until Pruvan has them.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Select, TransactWriteItem, Update};
@@ -24,12 +22,6 @@ use crate::world::World;
 
 /// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never changed.
 pub const SHARDS: u8 = 8;
-
-/// An incremental pull looks back this far past the given time: Pruvan's clock and its long imports are not ours.
-pub const LOOK_BACK: Duration = Duration::from_secs(15 * 60);
-
-/// Ended orders are told in full refreshes for this long, since Pruvan removes nothing that is merely absent.
-pub const ENDED_TOLD_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A page ends early at about this size: the reply must fit Lambda's 6 MB, with its quotes escaped.
 const MAX_PAGE_BYTES: usize = 2_500_000;

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use pruvan::credentials::INVALID_CREDENTIALS;
 use pruvan::get_work_orders::{GetWorkOrdersError, GetWorkOrdersRequest, WorkOrdersReply};
 use pruvan::push::{PushReply, PushRequest};
 use pruvan::status::{StatusError, StatusReply, StatusRequest};
 use pruvan::upload::{UploadReply, UploadRequest};
-use pruvan::validate::{INVALID_CREDENTIALS, ValidateReply, ValidateRequest};
+use pruvan::validate::{ValidateReply, ValidateRequest};
 use pruvan::work_order::WorkOrder;
 use pruvan::{Credentials, payload};
 use secrecy::ExposeSecret as _;

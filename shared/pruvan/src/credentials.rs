@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::lenient::text_field;
 
+/// What the specification says for wrong credentials; the other services say the same.
+pub const INVALID_CREDENTIALS: &str = "invalid username or password";
+
 /// The credentials that every payload carries. Printing this shows the user name only.
 #[derive(Debug, Clone)]
 pub struct Credentials {

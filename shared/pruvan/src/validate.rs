@@ -45,6 +45,3 @@ impl ValidateReply {
         ValidateReply { error: ascii(error).into_owned(), validated: false }
     }
 }
-
-/// What the specification says for wrong credentials; the other services say the same.
-pub const INVALID_CREDENTIALS: &str = "invalid username or password";
