@@ -106,6 +106,10 @@ fn what_the_pages_show_works_when_it_is_pasted() {
     let (printed, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success(), "{printed}\n{errors}");
     assert_eq!(printed.matches("the same, byte for byte").count(), 2, "{printed}");
+    // One order is refused on purpose, to show how that looks.
+    let refused =
+        |line: &&str| ["\"title\":", "\"status\":false", "\"validated\":false"].iter().any(|sign| line.contains(sign));
+    assert_eq!(printed.lines().filter(refused).count(), 1, "{printed}");
     assert!(shown.len() > 8 && shown.iter().filter(|(_, _, json)| json.is_some()).count() > 2);
     for (number, (page, under, json)) in shown.iter().enumerate() {
         let after = printed.split(&format!("== {number}\n")).nth(1).unwrap_or_default();
