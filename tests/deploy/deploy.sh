@@ -67,7 +67,7 @@ printf '127.0.0.1 localhost\n%s %s\n' "$address" "$name" >"/etc/netns/$namespace
     -extfile <(printf 'subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\n' "$name") ) 2>/dev/null
 inside python3 tests/deploy/push_server.py "$address" "$work/host.pem" "$work/host.key" "$work/sent" &
 # SSL_CERT_FILE reaches the functions, so that they trust the test's push host.
-inside env BIND_HOST=127.0.0.1 GATEWAY_PORT="$port" SSL_CERT_FILE="$work/ca.pem" TMPDIR="$work" \
+inside env BIND_HOST=127.0.0.1 IOT_MTLS_ENABLED=0 GATEWAY_PORT="$port" SSL_CERT_FILE="$work/ca.pem" TMPDIR="$work" \
   "$tools/ministack/bin/ministack" >"$work/ministack.log" 2>&1 &
 for _ in $(seq 60); do inside curl -sf -o /dev/null "http://127.0.0.1:$port/_ministack/health" && break; sleep 0.5; done
 

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 here = os.path.dirname(os.path.abspath(__file__))
-PHOTO = open(os.path.join(here, "fixtures", "photo.jpg"), "rb").read()
+PHOTO = open(os.path.join(here, "..", "fixtures", "photo.jpg"), "rb").read()
 
 
 def holds(condition, what, seen=None):
@@ -72,7 +72,7 @@ def noise(size):
     return PHOTO + bytes((n * 167 + n // 251) % 256 for n in range(size - len(PHOTO)))
 
 
-PDF = open(os.path.join(here, "fixtures", "survey.pdf"), "rb").read()
+PDF = open(os.path.join(here, "..", "fixtures", "survey.pdf"), "rb").read()
 VIDEO = b"\0\0\0\x18ftypmp42" + bytes(n * 131 % 251 for n in range(12_000_000))
 CHECK_IN = b'{"type": "arrival", "at": 1414434574}'
 SURVEY = {"meta": {"surveyId": "s", "surveyTemplateId": "vendor1::Simple-v1"}, "answers": [

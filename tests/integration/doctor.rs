@@ -315,7 +315,7 @@ async fn a_host_api_that_fails_leaves_the_rest_to_be_checked() {
     .await;
     let (check, seen, _) = only_fault(&report);
     assert_eq!(check, "an account to check with");
-    assert_eq!(seen, "PUT /accounts/doctor failed: 403 Forbidden Forbidden");
+    assert_eq!(seen, "PUT /accounts/doctor failed: 403 Forbidden: Forbidden");
     let outcome = |check: &str| &report.rows.iter().find(|row| row.check == check).unwrap().outcome;
     assert!(matches!(outcome("validate refuses a wrong key"), Outcome::Pass(_)));
     assert!(matches!(outcome("validate, under all five extensions"), Outcome::Skip(_)));

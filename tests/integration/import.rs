@@ -88,7 +88,7 @@ async fn what_cannot_be_imported_is_said_with_the_next_step() {
     let order = "workOrderNumber,address1,city,state,zip\n1,Main,R,TX,1\n";
     let fault = import(url, "o.csv", order, &Choices::default()).await.unwrap_err();
     assert!(fault.contains("404") && fault.contains("PUT /accounts/{username} makes one"), "{fault}");
-    assert!(fault.ends_with("1 orders are not in yet: run it again"), "{fault}");
+    assert!(fault.ends_with("1 orders are not in yet: mend that, and run it again"), "{fault}");
     let fault = import(url, "o.csv", "workOrderNumber,Crew Chief\n1,x\n", &Choices::default()).await.unwrap_err();
     assert!(fault.contains("(--ignore Crew Chief)"), "{fault}");
     assert!(import(url, "o.csv", "workOrderNumber\n", &Choices::default()).await.unwrap_err().contains("no orders"));

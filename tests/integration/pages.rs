@@ -1,6 +1,7 @@
 //! The pages: their links lead somewhere, their lines are short, and what they show works when it is pasted.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
@@ -66,21 +67,24 @@ fn is_one_link(line: &str) -> bool {
         || text.starts_with('[') && text.matches("](").count() == 1 && text.ends_with([')', ',', '.', ';'])
 }
 
-/// What follows a block of shell lines as JSON is what those lines print, but for times and ids.
+/// The lines that the runner prints, too. What follows a block of shell lines as JSON is what those lines print, but for times and ids.
 #[test]
 fn what_the_pages_show_works_when_it_is_pasted() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(root().join("tests"), folder.path().join("tests")).unwrap();
+    let said = folder.path().join("said");
     let mut runner = Command::new(executable("local"));
-    runner.args(["--port", "0"]).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+    runner.args(["--port", "0"]).current_dir(folder.path()).stdout(Stdio::piped()).stderr(File::create(&said).unwrap());
     let mut runner = runner.spawn().unwrap();
     let mut ready = String::new();
     BufReader::new(runner.stdout.take().unwrap()).read_line(&mut ready).unwrap();
     let ready: Value = serde_json::from_str(&ready).unwrap();
     let url = ready["gateway"].as_str().unwrap();
 
+    let said = std::fs::read_to_string(said).unwrap();
+    let by_hand = &said[said.find("# first of all").unwrap()..];
     let mut script = format!(
-        "set -eo pipefail\ncargo() {{ shift 4; {:?} \"$@\" --url {url}; }}\n",
+        "set -eo pipefail\ncargo() {{ shift 4; {:?} \"$@\" --url {url}; }}\n{by_hand}\n",
         executable("local").to_str().unwrap()
     );
     let mut shown = Vec::new();

@@ -47,7 +47,7 @@ const LARGE_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
     /// Web service URL, as it is typed into Pruvan: the output WebServiceUrl of the stack
-    #[arg(long, required_unless_present = "stack")]
+    #[arg(long)]
     pub url: Option<String>,
     /// Base URL of the host's API: the output HostUrl of the stack. On this machine it is the same as --url
     #[arg(long, requires = "url")]
@@ -112,7 +112,13 @@ async fn find(options: &Options) -> Result<(Url, Option<HostClient>), SetupError
         let (url, host) = stack::urls_of(stack, options.region.as_deref()).await?;
         return Ok((web_service_url(&url)?, Some(HostClient::new(&host)?)));
     }
-    let url = web_service_url(options.url.as_deref().unwrap_or_default())?;
+    let url = options.url.as_deref().ok_or_else(|| {
+        SetupError(
+            "give --stack, the name of a deployed stack, or --url; on this machine --url http://127.0.0.1:9000"
+                .to_owned(),
+        )
+    })?;
+    let url = web_service_url(url)?;
     let host = match &options.host_url {
         Some(host) => Some(host.clone()),
         // Both APIs are on one port there.

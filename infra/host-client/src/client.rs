@@ -98,13 +98,17 @@ impl CallError {
         let said =
             body["detail"].as_str().or(body["message"].as_str()).or(body["Message"].as_str()).unwrap_or_default();
         let named = http::StatusCode::from_u16(status).map_or_else(|_| status.to_string(), |status| status.to_string());
-        CallError { call: format!("{method} {path}"), status: Some(status), reason: format!("{named} {said}") }
+        CallError { call: format!("{method} {path}"), status: Some(status), reason: join(&named, said) }
     }
 
     /// The same call would fail again.
     pub fn is_lasting(&self) -> bool {
         self.status.is_some_and(|status| status < 500 && !matches!(status, 408 | 429))
     }
+}
+
+fn join(status: &str, said: &str) -> String {
+    if said.is_empty() { status.to_owned() } else { format!("{status}: {said}") }
 }
 
 /// Percent-encodes a segment of a path.

@@ -45,7 +45,15 @@ pub enum ImportError {
         /// What is wrong with it.
         fault: String,
     },
-    /// The API said no, or wasn't there.
+    /// The API said no, and would say so again.
+    #[error("{error}; {left} orders are not in yet: mend that, and run it again")]
+    Refused {
+        /// The last call.
+        error: CallError,
+        /// Orders that are still to go in.
+        left: usize,
+    },
+    /// The API failed, or wasn't there.
     #[error("{error}; {left} orders are not in yet: run it again")]
     Call {
         /// The last call.
@@ -115,7 +123,10 @@ pub async fn command(options: Options) -> Result<bool, ImportError> {
         Ok(done) => (done, None),
         Err((done, error)) => (done, Some(error)),
     };
-    write!(std::io::stdout(), "{}", done.report()).map_err(ImportError::Print)?;
+    // Where nothing was done there is nothing to tell but the error.
+    if error.is_none() || !done.counts.is_empty() {
+        write!(std::io::stdout(), "{}", done.report()).map_err(ImportError::Print)?;
+    }
     error.map_or(Ok(done.refused.is_empty()), Err)
 }
 
@@ -191,7 +202,12 @@ pub async fn run(
             Ok(reply) => reply,
             Err(error) if error.is_lasting() || in_vain + 1 >= TRIES => {
                 bar.abandon();
-                return Err((done, ImportError::Call { error, left: waiting.len() + call.len() }));
+                let left = waiting.len() + call.len();
+                let refused = error.is_lasting();
+                return Err((
+                    done,
+                    if refused { ImportError::Refused { error, left } } else { ImportError::Call { error, left } },
+                ));
             }
             Err(error) => {
                 in_vain += 1;

@@ -63,13 +63,13 @@ pub async fn command(arguments: ServeOptions) -> Result<(), StartError> {
     let mut console = Console::new(&url, "on this machine", Some(desk.clone()), Some(HostClient::new(&url)?));
     console.activity = Some(activity.clone());
     let pages = desk.simulator.routes().merge(console.routes());
-    // While the sample is made there is a line for each of its thousands of calls.
-    let filling = Arc::new(AtomicBool::new(arguments.sample));
-    let fills = filling.clone();
+    // Until then there is a line for each call that sets things up, and for the thousands that make the sample.
+    let ready = Arc::new(AtomicBool::new(false));
+    let is_ready = ready.clone();
     let lines = Lines::new("PruvanBridge/local", move |line| {
         // What only looks, as the page does all the time, changes nothing that it would have to show.
         let looks = line["route"].as_str().is_some_and(|route| route.starts_with("GET "));
-        let quiet = (looks || fills.load(Ordering::Relaxed)) && line["outcome"] == "ok";
+        let quiet = (looks || !is_ready.load(Ordering::Relaxed)) && line["outcome"] == "ok";
         if (quiet || say(line)) && !looks {
             activity.fetch_add(1, Ordering::Relaxed);
         }
@@ -92,8 +92,8 @@ pub async fn command(arguments: ServeOptions) -> Result<(), StartError> {
     welcome(&system, key.as_deref());
     if arguments.sample {
         sample(&system, &desk).await?;
-        filling.store(false, Ordering::Relaxed);
     }
+    ready.store(true, Ordering::Relaxed);
     let ready =
         json!({ "gateway": system.gateway_url, "dynamodb": system.stores.dynamodb_url, "s3": system.stores.s3_url });
     let mut stdout = std::io::stdout();
@@ -121,11 +121,15 @@ async fn sample(system: &System, desk: &Desk) -> Result<(), StartError> {
     let made = fill(&system.gateway_url, desk, &Clock::system(), Size::default(), &progress).await?;
     bar.finish_and_clear();
     match made.items {
-        0 => eprintln!("The sample is there already.\n"),
+        0 => eprintln!("The sample is there already."),
         _ => eprintln!(
-            "The sample: {} orders, {} photos, {} surveys, {} status reports, {} items for orders that nobody knows.\n",
+            "The sample: {} orders, {} photos, {} surveys, {} status reports, {} items for orders that nobody knows.",
             made.orders, made.photos, made.surveys, made.reports, made.unmatched
         ),
+    }
+    // The account that the page would begin with is another one, and empty.
+    if let Some(account) = desk.accounts().into_iter().max_by_key(|account| account.integration.projects()) {
+        eprintln!("Begin with {}/console?account={}\n", system.gateway_url, account.integration.username);
     }
     Ok(())
 }
@@ -171,7 +175,6 @@ async fn example_key(system: &System, data: Option<&Path>) -> Result<Option<Stri
 
 fn welcome(system: &System, key: Option<&str>) {
     let url = &system.gateway_url;
-    let order = r#"{"address1":"110 East Main Street","city":"Round Rock","state":"TX","zip":"78664","services":[{"serviceName":"Task"}]}"#;
     eprintln!(
         "Pruvan Bridge is running on this machine. Ctrl-C stops it.\n\n\
          A page that plays Pruvan and shows our side and the wire between them:\n\n  {url}/console\n\n\
@@ -187,28 +190,29 @@ fn welcome(system: &System, key: Option<&str>) {
         eprintln!("curl -sw '\\n' -X POST {url}/accounts/example/keys\n");
         return;
     };
-    let credentials = format!(r#""username":"example","token":"{key}""#);
+    let order = r#"{"address1":"110 East Main Street","city":"Round Rock","state":"TX","zip":"78664","services":[{"serviceName":"Task"}]}"#;
+    let photo = r#"\"key2\":\"1001\",\"key4\":\"Task\",\"fileType\":\"picture\",\"evidenceType\":\"before\",\"uuId\":\"photo-1\""#;
+    let report =
+        r#"\"workOrders\":[{\"workOrderNumber\":\"SMC::1001\",\"status\":\"complete\",\"fieldStatus\":\"complete\"}]"#;
+    let service = |name: &str, fields: &str| format!("curl -sw '\\n' $URL/{name}.html -F \"payload={{$WHO{fields}}}\"");
     for (what, line) in [
-        ("put an order in", format!("curl -sw '\\n' -X PUT {url}/accounts/example/orders/1001 -d '{order}'")),
-        ("validate, as Pruvan does", format!("curl -sw '\\n' {url}/validate.html -F 'payload={{{credentials}}}'")),
         (
-            "pull the orders",
-            format!("curl -sw '\\n' {url}/getWorkOrders.html -F 'payload={{{credentials},\"timestamp\":null}}'"),
+            "first of all",
+            format!("URL={url}; KEY={key}\nWHO=\"\\\"username\\\":\\\"example\\\",\\\"token\\\":\\\"$KEY\\\"\""),
         ),
+        ("put an order in", format!("curl -sw '\\n' -X PUT $URL/accounts/example/orders/1001 -d '{order}'")),
+        ("validate, as Pruvan does", service("validate", "")),
+        ("pull the orders", service("getWorkOrders", r#",\"timestamp\":null"#)),
         (
             "publish a photo",
-            format!(
-                "curl -sw '\\n' {url}/uploadPictures.html -F 'payload={{{credentials},\"key2\":\"1001\",\"key4\":\"Task\",\"fileType\":\"picture\",\"evidenceType\":\"before\",\"uuId\":\"photo-1\"}}' -F file=@tests/fixtures/photo.jpg"
-            ),
+            format!("{} -F file=@tests/fixtures/photo.jpg", service("uploadPictures", &format!(",{photo}"))),
         ),
         (
-            "report a status",
-            format!(
-                "curl -sw '\\n' {url}/status.html -F 'payload={{{credentials},\"workOrders\":[{{\"workOrderNumber\":\"SMC::1001\",\"status\":\"complete\",\"fieldStatus\":\"complete\"}}]}}'"
-            ),
+            "report a status; Pruvan puts its client code, here SMC, before the number",
+            service("status", &format!(",{report}")),
         ),
-        ("look at the order", format!("curl -sw '\\n' {url}/accounts/example/orders/1001")),
-        ("get the photo's link", format!("curl -sw '\\n' {url}/accounts/example/orders/1001/uploads")),
+        ("look at the order", "curl -sw '\\n' $URL/accounts/example/orders/1001".to_owned()),
+        ("get the photo's link", "curl -sw '\\n' $URL/accounts/example/orders/1001/uploads".to_owned()),
     ] {
         eprintln!("# {what}\n{line}\n");
     }
