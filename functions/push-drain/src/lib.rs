@@ -3,6 +3,7 @@
 //! The queue says which orders differ from what Pruvan has, and holds no payload: an order is read when it is sent, and sent
 //! whole. A crash at any point leaves its row in the queue, so that it is sent again; sending twice does no harm.
 
+mod batch;
 mod call;
 mod conclude;
 mod drain;

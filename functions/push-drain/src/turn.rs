@@ -9,26 +9,18 @@ use bridge::push_queue::{Sent, Waiting};
 use pruvan::push::PushError;
 use secrecy::ExposeSecret as _;
 
+use crate::batch::{self, MAX_BATCH, MAX_BATCH_BYTES};
 use crate::call::{self, Fault, Item, Made, Reply};
 use crate::conclude::{self, Conclusion};
 use crate::drain::{ONE_CALL, PushDrain, Tick};
 use crate::ledger;
 use crate::retries::{self, Jitter};
 
-/// Orders a call: with the look at the lease, two full transactions conclude it.
-const MAX_BATCH: usize = 198;
-
-/// Bytes a call.
-const MAX_BATCH_BYTES: usize = 1_000_000;
-
 /// Orders read at a time: what one `BatchGetItem` gives.
 const READ: usize = 100;
 
 /// Rows looked up at a time.
 const LOOK_AHEAD: usize = 3 * MAX_BATCH;
-
-/// Orders that are kept aside at most; more of them are an account that fails.
-const MOST_ASIDE: usize = 20;
 
 /// After so long, others have their turn, in milliseconds.
 const TURN_MS: i64 = 15_000;
@@ -153,20 +145,14 @@ impl Service<'_> {
             self.waiting = self.state.queue.due(username, now, carried, LOOK_AHEAD).await?.into();
             self.all_read = self.waiting.len() < LOOK_AHEAD;
         }
-        let probe = &self.account.probe;
-        let most = if probe.size == 0 { most } else { most.min(probe.size) }.max(1);
-        // Orders that failed alone go alone, and after another, so that it can be told whose fault it was.
-        let aside: Vec<bool> = self.waiting.iter().map(|row| probe.aside.contains(&row.work_order_number)).collect();
-        let alone = aside.iter().position(|aside| *aside).filter(|_| self.went_through || !aside.contains(&false));
-        if let Some(at) = alone {
-            return Ok(Picked::Rows(self.waiting.remove(at).into_iter().collect()));
-        }
-        let (mut picked, mut left) = (Vec::new(), VecDeque::new());
-        for (row, aside) in self.waiting.drain(..).zip(aside) {
-            if aside || picked.len() == most { left.push_back(row) } else { picked.push(row) }
-        }
-        self.waiting = left;
-        Ok(Picked::Rows(picked))
+        let rows = batch::pick(
+            &mut self.waiting,
+            |row| &row.work_order_number,
+            &self.account.bisection,
+            most,
+            self.went_through,
+        );
+        Ok(Picked::Rows(rows))
     }
 
     /// Reads the orders of the rows as they are now. A row without an order has nothing to tell, and goes; one with a part that must go
@@ -208,12 +194,8 @@ impl Service<'_> {
 
     /// As many orders as one call carries; the others wait on.
     fn cut(&mut self, mut batch: Vec<Item>) -> Vec<Item> {
-        let mut bytes = 0;
-        let fitting = batch.iter().take_while(|item| {
-            bytes += item.order.document.len() + item.order.fragment(&self.account).len() + 20;
-            bytes <= MAX_BATCH_BYTES
-        });
-        let fitting = fitting.count().max(1).min(batch.len());
+        let size = |item: &Item| item.order.document.len() + item.order.fragment(&self.account).len();
+        let fitting = batch::fitting(batch.iter().map(size)).min(batch.len());
         for item in batch.split_off(fitting).into_iter().rev() {
             self.waiting.push_front(item.row);
         }
@@ -295,16 +277,14 @@ impl Service<'_> {
                     held &= self.refuse(item, &error).await?;
                 }
                 // Found: it was this one that kept the others from being taken.
-                self.account.probe.over();
+                self.account.bisection.found();
             }
             Some(_) if !rest.is_empty() => {
-                let probe = &mut self.account.probe;
-                (probe.size, probe.left, probe.second_look) = ((rest.len() / 2).max(1), rest.len(), false);
+                self.account.bisection.halve(rest.len());
                 self.wait_on(rest);
             }
-            _ if taken < self.to_be_counted(&rest) && !self.account.probe.second_look => {
-                let probe = &mut self.account.probe;
-                (probe.size, probe.left, probe.second_look) = (1, rest.len(), true);
+            _ if taken < self.to_be_counted(&rest) && !self.account.bisection.is_singly() => {
+                self.account.bisection.send_singly(rest.len());
                 self.wait_on(rest);
             }
             _ => {
@@ -338,9 +318,7 @@ impl Service<'_> {
             return Ok(true);
         }
         self.went_through = true;
-        let probe = &mut self.account.probe;
-        probe.passed(items.len());
-        probe.aside.retain(|aside| !items.iter().any(|item| item.number() == aside));
+        self.account.bisection.clear(items.iter().map(Item::number));
         let now = self.state.clock.now_ms();
         let conclusion = |item: Item| {
             let doubt = self.account.sending.in_doubt_until(item.number(), at);
@@ -361,9 +339,7 @@ impl Service<'_> {
     }
 
     async fn refuse(&mut self, item: Item, error: &str) -> Result<bool, StoreError> {
-        let probe = &mut self.account.probe;
-        probe.passed(1);
-        probe.aside.retain(|aside| *aside != item.row.work_order_number);
+        self.account.bisection.clear([item.number()]);
         // Pruvan's words are shown to the host; should they repeat the push key, they must not.
         let key = self.account.push_key.as_ref().map(|key| key.expose_secret().trim()).unwrap_or_default();
         let secrets = [key].into_iter().chain(key.split(['?', '&', '=', '/'])).filter(|secret| secret.len() >= 16);
@@ -388,8 +364,7 @@ impl Service<'_> {
         fault: Fault,
         counts: &mut Counts,
     ) -> Result<Option<End>, StoreError> {
-        let again =
-            |item: &Item| self.went_through && self.account.probe.aside.iter().any(|aside| aside == item.number());
+        let again = |item: &Item| self.went_through && self.account.bisection.is_in_quarantine(item.number());
         if let [only] = batch.as_slice()
             && fault == Fault::Unknown
             && again(only)
@@ -399,13 +374,9 @@ impl Service<'_> {
             return Ok((!held).then_some(End::NotHeld));
         }
         if fault != Fault::NotReached {
-            let probe = &mut self.account.probe;
-            (probe.size, probe.left, probe.second_look) = ((batch.len() / 2).max(1), batch.len(), false);
-            if let ([only], Fault::Unknown) = (batch.as_slice(), fault)
-                && probe.aside.len() < MOST_ASIDE
-                && !probe.aside.iter().any(|aside| aside == only.number())
-            {
-                probe.aside.push(only.number().to_owned());
+            self.account.bisection.halve(batch.len());
+            if let ([only], Fault::Unknown) = (batch.as_slice(), fault) {
+                self.account.bisection.quarantine(only.number());
             }
         }
         let failures = self.account.failures.saturating_add(1);

@@ -9,6 +9,7 @@ use pruvan::integration::IntegrationType;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::bisection::Bisection;
 use crate::secrets::{ApiKey, hex};
 use crate::sending::Sending;
 use crate::settings::SettingError;
@@ -75,9 +76,9 @@ pub struct Account {
     /// Failures of the account, one after another.
     #[serde(default)]
     pub failures: u32,
-    /// What is known of an order that may be at fault.
-    #[serde(default)]
-    pub probe: Probe,
+    /// The search for an order that spoils the batches that it is in.
+    #[serde(default, rename = "probe")]
+    pub bisection: Bisection,
     /// Orders pushed, by the minute: the hourly limit's ledger.
     #[serde(default)]
     pub pushed: BTreeMap<String, u32>,
@@ -94,35 +95,6 @@ pub struct Key {
     /// When it was last used, to the hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<i64>,
-}
-
-/// The search for an order that keeps others from being taken: after a batch that failed as a whole, smaller ones go.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Probe {
-    /// At most so many orders a call; 0 for no such limit.
-    pub size: usize,
-    /// Orders of the failed batch that have not gone through since.
-    pub left: usize,
-    /// Pruvan counted fewer of them than it was sent and named none: each goes singly, and then counts as taken.
-    pub second_look: bool,
-    /// Orders that failed alone: each goes again, alone, when another has gone through, and is at fault if it fails then.
-    pub aside: Vec<String>,
-}
-
-impl Probe {
-    /// So many orders are done with.
-    pub fn passed(&mut self, orders: usize) {
-        self.left = self.left.saturating_sub(orders);
-        if self.left == 0 {
-            self.over();
-        }
-    }
-
-    /// The search is over, but for the orders aside.
-    pub fn over(&mut self) {
-        (self.size, self.left, self.second_look) = (0, 0, false);
-    }
 }
 
 impl Account {
@@ -562,7 +534,7 @@ impl Accounts {
             let mut values = Item::from([(":owner".to_owned(), s(&lease.owner))]);
             if sets.contains(&"sending = :sending") {
                 values.insert(":sending".to_owned(), AttributeValue::M(to_item(&account.sending)?));
-                values.insert(":probe".to_owned(), AttributeValue::M(to_item(&account.probe)?));
+                values.insert(":probe".to_owned(), AttributeValue::M(to_item(&account.bisection)?));
             }
             if let Rest::BackedOff { failures, until } = rest {
                 values.insert(":failures".to_owned(), n(failures));

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod auth;
 pub mod aws;
+pub mod bisection;
 pub mod change;
 pub mod files;
 pub mod form;
