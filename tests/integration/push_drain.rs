@@ -639,7 +639,7 @@ async fn no_call_starts_at_the_end_of_a_lease() {
     let stores = &harness.system.stores;
     let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
     let state = Arc::new(::push_drain::PushDrain::new(&world).unwrap());
-    // The write that charges the ledger, after which the call is due, takes fifty seconds of the lease's ninety.
+    // The write that counts the orders, after which the call is due, takes fifty seconds of the lease's ninety.
     let hand = harness.clock_hand();
     faults.slow(move || hand(50));
     // Sixteen look for work; then lease, three looks at the queue at most, the orders, and the charge.

@@ -9,7 +9,7 @@ use pruvan::push::{FORM_FIELD, PushError, PushReply, PushRequest};
 use pruvan::work_order::{delete_request, without_services};
 
 use crate::drain::PushDrain;
-use crate::ledger;
+use crate::hourly_limit;
 
 /// An order as it was read, and the queue row that asked for it.
 #[derive(Debug, Clone)]
@@ -100,11 +100,11 @@ pub enum Made {
     Yes(Reply),
     /// Another has the lease, or there is another push key: nothing was sent, and nothing may be written.
     NotHeld,
-    /// The lease was about to end when the ledger was charged: nothing was sent.
+    /// The lease was about to end when the orders had been counted: nothing was sent.
     TooLate,
 }
 
-/// Charges the ledger, makes the call, and notes in `account` which orders are in doubt. With it, when it began and how long it took, in
+/// Counts the orders against the hourly limit, makes the call, and notes in `account` which orders are in doubt. With it, when it began and how long it took, in
 /// milliseconds.
 pub async fn make(
     state: &PushDrain,
@@ -119,7 +119,7 @@ pub async fn make(
         let why = "the push key's host is not on the list of allowed hosts (PushHosts)";
         return Ok((Made::Yes(Reply::Failed { why, retry_after: None, fault: Fault::NotReached }), at, 0));
     };
-    ledger::enter(state, account, at, batch.len());
+    hourly_limit::count(&mut account.pushed, batch.len(), at, state.waits);
     let told = || batch.iter().map(Item::told);
     account.sending.begin(account.push_key_serial, at, told());
     if !state.accounts.charge(account, lease, at).await? {

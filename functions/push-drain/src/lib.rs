@@ -7,7 +7,7 @@ mod batch;
 mod call;
 mod conclude;
 mod drain;
-mod ledger;
+mod hourly_limit;
 mod retries;
 mod turn;
 

@@ -13,7 +13,7 @@ use crate::batch::{self, MAX_BATCH, MAX_BATCH_BYTES};
 use crate::call::{self, Fault, Item, Made, Reply};
 use crate::conclude::{self, Conclusion};
 use crate::drain::{ONE_CALL, PushDrain, Tick};
-use crate::ledger;
+use crate::hourly_limit;
 use crate::retries::{self, Jitter};
 
 /// Orders read at a time: what one `BatchGetItem` gives.
@@ -104,14 +104,15 @@ impl Service<'_> {
             if now - self.began >= TURN_MS {
                 return Ok(End::OthersFirst);
             }
-            let allowance = ledger::allowance(self.state, &self.account, now);
+            let limit = self.account.settings.push_limit_per_hour;
+            let allowance = hourly_limit::allowance(&self.account.pushed, limit, now, self.state.waits);
             let rows = match self.pick(allowance.min(MAX_BATCH), now).await? {
                 Picked::Rows(rows) => rows,
                 Picked::Nothing(rest) => return Ok(End::Rest(rest)),
             };
             if allowance == 0 {
                 tracing::warn!(account = %self.account.username, "push.hourly_limit_reached");
-                return Ok(End::Rest(Rest::Until(ledger::next_look(self.state, now))));
+                return Ok(End::Rest(Rest::Until(hourly_limit::next_look(now, self.state.waits))));
             }
             // Orders are read just before they are sent, so that a report that comes meanwhile is heeded.
             let Some(items) = self.read(rows).await? else { return Ok(End::NotHeld) };

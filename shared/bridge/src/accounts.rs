@@ -79,7 +79,7 @@ pub struct Account {
     /// The search for an order that spoils the batches that it is in.
     #[serde(default, rename = "probe")]
     pub bisection: Bisection,
-    /// Orders pushed, by the minute: the hourly limit's ledger.
+    /// Orders pushed, by the minute since 1970: what the hourly limit counts.
     #[serde(default)]
     pub pushed: BTreeMap<String, u32>,
 }
@@ -486,7 +486,7 @@ impl Accounts {
         }
     }
 
-    /// Enters a push in the ledger before it is made, and makes the lease last its whole time again; false if the lease is
+    /// Counts a push against the hourly limit before it is made, and makes the lease last its whole time again; false if the lease is
     /// lost, or a validate brought another push key.
     pub async fn charge(&self, account: &Account, lease: &mut Lease, now: i64) -> Result<bool, StoreError> {
         let until = now + LEASE_MS;
