@@ -513,7 +513,7 @@ impl Accounts {
             .condition_expression("leaseOwner = :owner")
             .expression_attribute_values(":owner", s(&lease.owner))
             .build()
-            .map_err(|_| StoreError::Contended("a check without a condition"))?;
+            .map_err(|_| StoreError::Unfit("a check without a condition"))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 

@@ -329,7 +329,7 @@ impl Orders {
             .expression_attribute_names("#open", "open")
             .set_expression_attribute_values(Some(values))
             .build()
-            .map_err(|_| StoreError::Contended("an update without an expression"))
+            .map_err(|_| StoreError::Unfit("an update without an expression"))
     }
 
     /// The update that marks as told what went out of the order as it was read, for a transaction; `None` if there is nothing to mark.

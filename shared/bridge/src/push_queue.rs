@@ -176,7 +176,7 @@ impl PushQueue {
         update
             .update_expression(expression)
             .build()
-            .map_err(|_| StoreError::Contended("an update without an expression"))
+            .map_err(|_| StoreError::Unfit("an update without an expression"))
     }
 
     /// Queues an order as it was at `version`, changed at `changed_at`, unless it is queued already: what a pull had no room for. What was
@@ -354,7 +354,7 @@ impl PushQueue {
     /// What becomes of a row that was sent, for a transaction; but for [`Sent::FirstPart`], only if the order hasn't changed since.
     pub fn settle(&self, username: &str, sent: &Waiting, how: &Sent<'_>) -> Result<TransactWriteItem, StoreError> {
         let key = key(username, &sent.work_order_number);
-        let unfit = |_| StoreError::Contended("an action without a key");
+        let unfit = |_| StoreError::Unfit("an action without a key");
         let action = TransactWriteItem::builder();
         let update = Update::builder().table_name(&self.table).set_key(Some(key.clone()));
         let unchanged = "version = :version";

@@ -32,6 +32,9 @@ pub enum StoreError {
         /// The field, and what is wrong with it.
         fault: String,
     },
+    /// A request that lacks something that it must have: a fault of ours, whatever others do.
+    #[error("a request could not be made: {0}")]
+    Unfit(&'static str),
     /// Others kept changing the same row.
     #[error("{0} was changed by others each time it was tried")]
     Contended(&'static str),
@@ -100,7 +103,7 @@ pub async fn batch_get(client: &Client, table: &str, mut keys: Vec<Item>) -> Res
         let mut asked = keys.split_off(keys.len().saturating_sub(MOST_IN_BATCH));
         while !asked.is_empty() {
             let ask = KeysAndAttributes::builder().set_keys(Some(asked)).consistent_read(true);
-            let ask = ask.build().map_err(|_| StoreError::Contended("a batch without keys"))?;
+            let ask = ask.build().map_err(|_| StoreError::Unfit("a batch without keys"))?;
             let reply = client.batch_get_item().request_items(table, ask).send().await;
             let reply = reply.map_err(failed("BatchGetItem"))?;
             let before = items.len();

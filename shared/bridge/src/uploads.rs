@@ -588,7 +588,7 @@ fn written(done: bool) -> Written {
 }
 
 fn built<T>(built: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, StoreError> {
-    built.map_err(|_| StoreError::Contended("a write without an item"))
+    built.map_err(|_| StoreError::Unfit("a write without an item"))
 }
 
 fn key(username: &str, uu_id: &str) -> Item {
