@@ -18,6 +18,7 @@ pub mod log;
 pub mod order;
 pub mod orders;
 pub mod outbound;
+mod plan;
 pub mod push_queue;
 pub mod record;
 pub mod run;

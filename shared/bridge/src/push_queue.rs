@@ -173,10 +173,7 @@ impl PushQueue {
             };
         }
         let expression = format!("{sets} REMOVE {removes}");
-        update
-            .update_expression(expression)
-            .build()
-            .map_err(|_| StoreError::Unfit("an update without an expression"))
+        update.update_expression(expression).build().map_err(|_| StoreError::Unfit("an update without an expression"))
     }
 
     /// Queues an order as it was at `version`, changed at `changed_at`, unless it is queued already: what a pull had no room for. What was
