@@ -1,0 +1,155 @@
+//! What becomes of an item that is published again: the rules, without I/O.
+
+use bridge::uploads::{UploadRow, Video};
+
+/// How an item comes that isn't a repeat of what is there.
+#[derive(Debug, PartialEq)]
+pub enum Arrival<'a> {
+    /// There is none of its kind.
+    First,
+    /// Pruvan sent it after the one that is there, or doesn't say: it takes its place.
+    Newer(&'a UploadRow),
+    /// Pruvan sent it before the one that is there: it is kept as an earlier version.
+    Late(&'a UploadRow),
+}
+
+/// How an item that Pruvan sent at `sent_at` (`timestamp`, in milliseconds since 1970) comes to what is there.
+pub fn arrival(known: Option<&UploadRow>, sent_at: Option<i64>) -> Arrival<'_> {
+    match known {
+        None => Arrival::First,
+        Some(known) if sent_at.zip(known.sent_at).is_some_and(|(late, current)| late < current) => Arrival::Late(known),
+        Some(known) => Arrival::Newer(known),
+    }
+}
+
+/// The row after the same was published once more. It is noted when that was, so that what was sent between the two doesn't replace it; a
+/// newer link to the video starts the fetch anew.
+pub fn repeated(known: &UploadRow, sent_at: Option<i64>, video_uri: Option<String>, now: i64) -> UploadRow {
+    let mut next = known.clone();
+    if sent_at.zip(known.sent_at).is_some_and(|(sent, known)| sent < known) {
+        return next;
+    }
+    next.sent_at = sent_at.or(known.sent_at);
+    if video_uri.is_some() && video_uri != known.video.as_ref().map(|video| video.uri.clone()) {
+        // What was fetched before stays until the new link has given it again.
+        next.video = video_uri.map(|uri| Video::new(uri, sent_at, now).after(known.video.as_ref()));
+        next.queue_video(now);
+    }
+    next
+}
+
+/// The row of a new version over the one there is: what the host did to the item stays, and so does a video that was fetched.
+pub fn newer(known: &UploadRow, mut next: UploadRow) -> UploadRow {
+    next.version = known.versions + 1;
+    next.versions = next.version;
+    next.revision = known.revision + 1;
+    // Pruvan still has it under the order that the host took it away from.
+    if next.work_order_number == known.work_order_number && known.assigned.is_some() {
+        next.assigned = known.assigned.clone();
+        next.order = known.order.clone();
+        next.unmatched = None;
+    }
+    let link = |row: &UploadRow| row.video.as_ref().map(|video| video.uri.clone());
+    if next.video.is_none() || link(&next) == link(known) {
+        next.video = known.video.clone();
+        next.queue_video(known.video_due.unwrap_or(next.received_at));
+    }
+    next
+}
+
+/// The row of a version that came late: it is counted, and the current one stays.
+pub fn late(known: &UploadRow, row: UploadRow) -> UploadRow {
+    let versions = known.versions + 1;
+    UploadRow { version: versions, versions, ..row }
+}
+
+#[cfg(test)]
+mod tests {
+    use bridge::uploads::VideoState;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_795_435_200_000;
+
+    /// What Pruvan sent at `sent_at`.
+    fn row(sent_at: Option<i64>) -> UploadRow {
+        let row = json!({
+            "username": "vendor1", "uuId": "1", "workOrderNumber": "1001", "order": "vendor1#1001", "receivedAt": NOW,
+            "version": 1, "versions": 1, "revision": 1, "fingerprint": "a", "size": 0, "contentType": "image/jpeg",
+        });
+        UploadRow { sent_at, ..serde_json::from_value(row).unwrap() }
+    }
+
+    fn with_video(uri: &str, state: VideoState) -> UploadRow {
+        let mut row = row(Some(NOW));
+        row.video = Some(Video { state, ..Video::new(uri.to_owned(), None, NOW) });
+        row.queue_video(NOW);
+        row
+    }
+
+    #[test]
+    fn what_pruvan_sent_earlier_never_takes_the_place_of_what_it_sent_later() {
+        let known = row(Some(NOW));
+        assert_eq!(arrival(None, Some(NOW)), Arrival::First);
+        assert_eq!(arrival(Some(&known), Some(NOW - 1)), Arrival::Late(&known));
+        assert_eq!(arrival(Some(&known), Some(NOW)), Arrival::Newer(&known));
+        assert_eq!(arrival(Some(&known), None), Arrival::Newer(&known), "it doesn't say when");
+        let silent = row(None);
+        assert_eq!(arrival(Some(&silent), Some(1)), Arrival::Newer(&silent));
+    }
+
+    #[test]
+    fn versions_are_counted_in_the_order_in_which_they_come() {
+        let known = UploadRow { version: 3, versions: 4, revision: 9, ..row(Some(NOW)) };
+        let next = newer(&known, row(Some(NOW + 1)));
+        assert_eq!((next.version, next.versions, next.revision), (5, 5, 10));
+        let old = late(&known, row(Some(NOW - 1)));
+        assert_eq!((old.version, old.versions), (5, 5));
+    }
+
+    #[test]
+    fn what_the_host_assigned_stays_assigned_while_pruvan_has_it_under_the_old_order() {
+        let order = Some("vendor1#7".to_owned());
+        let known = UploadRow { assigned: Some("7".to_owned()), order: order.clone(), ..row(None) };
+        let stranger = UploadRow { unmatched: Some("vendor1".to_owned()), ..row(None) };
+        let next = newer(&known, stranger.clone());
+        assert_eq!((next.assigned.as_deref(), next.order, next.unmatched), (Some("7"), order, None));
+        let moved = UploadRow { work_order_number: "8".to_owned(), ..stranger };
+        assert_eq!(newer(&known, moved.clone()).unmatched, moved.unmatched, "Pruvan has moved it itself");
+    }
+
+    #[test]
+    fn a_repeat_notes_when_it_was_sent_and_nothing_else() {
+        let known = row(Some(NOW));
+        assert_eq!(repeated(&known, Some(NOW + 5), None, NOW).sent_at, Some(NOW + 5));
+        assert_eq!(repeated(&known, Some(NOW - 5), None, NOW), known, "an old one says nothing new");
+        assert_eq!(repeated(&known, None, None, NOW), known);
+    }
+
+    #[test]
+    fn a_newer_link_starts_the_fetch_anew_and_what_was_fetched_stays_until_then() {
+        let known = with_video("https://a", VideoState::Stored);
+        let known = UploadRow {
+            video: known.video.clone().map(|video| Video { path: Some("p".to_owned()), ..video }),
+            ..known
+        };
+        let again = repeated(&known, Some(NOW + 1), Some("https://b".to_owned()), NOW + 2);
+        let video = again.video.clone().unwrap();
+        assert_eq!(
+            (video.state, video.path.as_deref(), again.video_due),
+            (VideoState::Pending, Some("p"), Some(NOW + 2))
+        );
+        let same = repeated(&known, Some(NOW), Some("https://a".to_owned()), NOW + 2);
+        assert_eq!(same, known);
+    }
+
+    #[test]
+    fn a_new_version_without_a_link_keeps_the_video_that_there_is() {
+        let known = with_video("https://a", VideoState::Pending);
+        let next = newer(&known, row(Some(NOW + 1)));
+        assert_eq!((next.video, next.video_due), (known.video.clone(), known.video_due));
+        let other = newer(&known, with_video("https://b", VideoState::Pending));
+        assert_eq!(other.video.unwrap().uri, "https://b");
+    }
+}
