@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bridge::host;
 use bridge::http::{Problem, to_host};
 use bridge::record::Notes;
+use bridge::store::TRIES;
 use bridge::uploads::{UploadRow, Written, order_key};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
@@ -14,9 +15,6 @@ use serde_json::{Value, json};
 use crate::api::{OrdersApi, limit, no_such_order};
 use crate::items::{PAGE_BYTES, READS, held, item};
 use crate::uploads;
-
-/// Others may change a row while we do.
-const TRIES: usize = 12;
 
 /// `GET …/unmatched`: items that belong to no order that we know, newest first.
 pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {

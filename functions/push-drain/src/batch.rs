@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use bridge::bisection::Bisection;
 
-/// Orders a call: with the look at the lease, two full transactions conclude it.
-pub const MAX_BATCH: usize = 198;
+use crate::conclude;
+
+/// Orders a call: two full transactions conclude it.
+pub const MAX_BATCH: usize = 2 * conclude::ORDERS;
 
 /// Bytes a call.
 pub const MAX_BATCH_BYTES: usize = 1_000_000;

@@ -6,18 +6,15 @@ use bridge::StoreError;
 use bridge::accounts::{Account, Lease};
 use bridge::orders::Order;
 use bridge::push_queue::{Sent, Waiting};
-use bridge::store::Transacted;
+use bridge::store::{MOST_IN_TRANSACTION, TRIES, Transacted};
 
 use crate::drain::PushDrain;
 
-/// A transaction holds 100 actions, of which one looks at the lease.
-const ACTIONS: usize = 99;
+/// Orders a transaction: one of its actions looks at the lease.
+pub const ORDERS: usize = MOST_IN_TRANSACTION - 1;
 
 /// And rows of 4 MB together, of which a deal is left for what is only estimated.
 const BYTES: usize = 3_000_000;
-
-/// Others may change a row while we do.
-const TRIES: usize = 12;
 
 /// What is to be written of one order.
 #[derive(Debug)]
@@ -46,7 +43,7 @@ pub async fn write(
             let mut own = vec![state.queue.settle(&account.username, &conclusion.row, &conclusion.how)?];
             own.extend(told.flatten());
             bytes += conclusion.told.as_ref().map_or(0, Order::bytes);
-            if actions.len() + own.len() > ACTIONS + 1 || (bytes > BYTES && index > 0) {
+            if actions.len() + own.len() > ORDERS + 1 || (bytes > BYTES && index > 0) {
                 break;
             }
             owners.extend(own.iter().map(|_| index));

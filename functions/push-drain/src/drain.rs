@@ -13,9 +13,6 @@ use bridge::run::Deadline;
 use bridge::settings::SettingError;
 use bridge::time::{Clock, Random, Waits};
 
-/// No call is begun when less than this is left: one call and its writes.
-pub const ONE_CALL: Duration = Duration::from_secs(45);
-
 /// What the function needs.
 pub struct PushDrain {
     pub(crate) recorder: Recorder,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease, PushKeyState, Rest};
+use bridge::lease::ONE_CALL;
 use bridge::push_queue::{Sent, Waiting};
 use pruvan::push::PushError;
 use secrecy::ExposeSecret as _;
@@ -12,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use crate::batch::{self, MAX_BATCH, MAX_BATCH_BYTES};
 use crate::call::{self, Fault, Item, Made, Reply};
 use crate::conclude::{self, Conclusion};
-use crate::drain::{ONE_CALL, PushDrain, Tick};
+use crate::drain::{PushDrain, Tick};
 use crate::hourly_limit;
 use crate::retries::{self, Jitter};
 

@@ -15,6 +15,7 @@ use bridge::http::{TRY_AGAIN, guarded, to_pruvan};
 use bridge::orders::Orders;
 use bridge::record::{Record, Recorder, Unit};
 use bridge::settings::SettingError;
+use bridge::store::TRIES;
 use bridge::time::Clock;
 use bridge::uploads::{UploadRow, Uploads, Written};
 use bridge::{StoreError, World, form};
@@ -25,9 +26,6 @@ use pruvan::upload::{FileType, UploadReply, UploadRequest};
 
 use item::Item;
 use versions::Arrival;
-
-/// Others may write the same item meanwhile; each of them gets in at most once a try.
-const TRIES: usize = 12;
 
 const NO_FILE: &str = "the upload has no file: send it as multipart/form-data in the field file";
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValue, TransactWriteItem};
-use pruvan::integration::IntegrationType;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::bisection::Bisection;
+use crate::account::ANNOUNCED_MS;
+pub use crate::account::{Account, AccountSettings, DEFAULT_PUSH_LIMIT, Key, PushKeyState};
+pub use crate::lease::Lease;
+use crate::lease::{LEASE, ms};
 use crate::secrets::{ApiKey, hex};
-use crate::sending::Sending;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, condition_failed, conditional, conflicted, failed, n, row, s, unreadable};
 use crate::world::World;
@@ -19,166 +20,8 @@ use crate::world::World;
 /// At most this many keys live at a time: one in use, one to rotate to.
 pub const MAX_KEYS: usize = 2;
 
-/// Orders an hour that Pruvan takes from a free integration (*Testing*, *General*).
-pub const DEFAULT_PUSH_LIMIT: u32 = 5000;
-
 /// A key's use is noted at most this often, so that a busy account costs a write an hour and not one a photo.
 const NOTE_USE_EVERY: Duration = Duration::from_secs(3600);
-
-/// One row.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Account {
-    /// Trimmed, lower case.
-    pub username: String,
-    /// When it was made; all times are milliseconds since 1970.
-    pub made_at: i64,
-    /// By id.
-    #[serde(default)]
-    pub keys: BTreeMap<String, Key>,
-    /// What the host set.
-    #[serde(flatten)]
-    pub settings: AccountSettings,
-    /// The URL that Pruvan gave for pushes.
-    #[serde(default)]
-    pub push_key: Option<SecretString>,
-    /// Whether it can be used.
-    #[serde(default)]
-    pub push_key_state: PushKeyState,
-    /// When this push key came.
-    #[serde(default)]
-    pub push_key_since: i64,
-    /// Counts the push keys that came: an integration made anew has another, and knows nothing that was told before. Times can't say that,
-    /// since clocks are apart.
-    #[serde(default)]
-    pub push_key_serial: i64,
-    /// Pushes under way, or whose end is in doubt.
-    #[serde(default)]
-    pub sending: Sending,
-    /// Pulls have told all that was changed from then on ...
-    #[serde(default)]
-    pub pulled_from: i64,
-    /// ... up to then, without a gap.
-    #[serde(default)]
-    pub pulled_at: i64,
-    /// Which push key there was then.
-    #[serde(default)]
-    pub pulled_for: i64,
-    /// Grows each time there is new work for the drain.
-    #[serde(default)]
-    pub wakes: i64,
-    /// When it was last said that there is new work, or when work is due.
-    #[serde(default)]
-    pub wake_at: i64,
-    /// No push before this.
-    #[serde(default)]
-    pub backoff_until: i64,
-    /// Failures of the account, one after another.
-    #[serde(default)]
-    pub failures: u32,
-    /// The search for an order that spoils the batches that it is in.
-    #[serde(default, rename = "probe")]
-    pub bisection: Bisection,
-    /// Orders pushed, by the minute since 1970: what the hourly limit counts.
-    #[serde(default)]
-    pub pushed: BTreeMap<String, u32>,
-}
-
-/// One API key, without the key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Key {
-    /// SHA-256, in hex.
-    pub sha256: String,
-    /// When it was made.
-    pub made_at: i64,
-    /// When it was last used, to the hour.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_used_at: Option<i64>,
-}
-
-impl Account {
-    /// Whether an empty queue means that there is nothing to do: not while work that was announced may yet be written.
-    pub fn may_sleep(&self, now: i64) -> bool {
-        self.wake_at < now - ANNOUNCED_MS
-    }
-
-    /// Whether a pull has told the integration that there is now what was changed at `at`.
-    pub fn has_pulled(&self, at: i64) -> bool {
-        self.pulled_for == self.push_key_serial && (self.pulled_from..=self.pulled_at).contains(&at)
-    }
-}
-
-/// What the host decides about an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct AccountSettings {
-    /// Who owns the crews.
-    pub integration: IntegrationType,
-    /// The integration's `auto_admin` option, as it is set in Pruvan.
-    pub auto_admin: bool,
-    /// The client code under which Pruvan shows the orders.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_code: Option<String>,
-    /// From the host's status to Pruvan's.
-    pub status_map: BTreeMap<String, String>,
-    /// Orders an hour that Pruvan takes for this account.
-    pub push_limit_per_hour: u32,
-}
-
-impl Default for AccountSettings {
-    fn default() -> AccountSettings {
-        AccountSettings {
-            integration: IntegrationType::default(),
-            auto_admin: false,
-            client_code: None,
-            status_map: BTreeMap::new(),
-            push_limit_per_hour: DEFAULT_PUSH_LIMIT,
-        }
-    }
-}
-
-/// What can be done with the push key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PushKeyState {
-    /// There is none: nobody has pressed Validate.
-    #[default]
-    None,
-    /// In use.
-    Live,
-    /// Pruvan said that it is no good; the next validate brings a new one.
-    Dead,
-    /// Its host is not allowed, so nothing is sent there.
-    Refused,
-}
-
-impl PushKeyState {
-    /// As it is stored and shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            PushKeyState::None => "none",
-            PushKeyState::Live => "live",
-            PushKeyState::Dead => "dead",
-            PushKeyState::Refused => "refused",
-        }
-    }
-}
-
-/// A claim on an account's push queue.
-#[derive(Debug, Clone)]
-pub struct Lease {
-    username: String,
-    owner: String,
-    until: i64,
-}
-
-impl Lease {
-    /// Whether a call that starts at `now` surely ends before others may take the lease.
-    pub fn carries_a_call(&self, now: i64) -> bool {
-        self.until - now >= CALL_MS
-    }
-}
 
 /// Partitions of the index that says who has work.
 const WORK: std::ops::Range<i64> = 0..16;
@@ -191,16 +34,6 @@ const DEAD: i64 = 17;
 
 /// And one for those whose push key leads where it must not.
 const REFUSED: i64 = 18;
-
-/// Work that was announced is written within a function's time-out, and clocks may be two minutes apart. Until then an empty queue says
-/// nothing, and the account stays awake.
-const ANNOUNCED_MS: i64 = 180_000;
-
-/// A lease outlives the call's deadline (30 s), since a POST in flight can't be recalled.
-const LEASE_MS: i64 = 90_000;
-
-/// No call starts when less of the lease is left.
-const CALL_MS: i64 = 45_000;
 
 /// How an account is left when its lease is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -468,7 +301,7 @@ impl Accounts {
         owner: &[u8; 16],
         now: i64,
     ) -> Result<Option<(Account, Lease)>, StoreError> {
-        let lease = Lease { username: username.to_owned(), owner: hex(owner), until: now + LEASE_MS };
+        let lease = Lease { username: username.to_owned(), owner: hex(owner), until: now + ms(LEASE) };
         let update = self
             .update(username)
             .update_expression("SET leaseOwner = :owner, leaseUntil = :until")
@@ -489,7 +322,7 @@ impl Accounts {
     /// Counts a push against the hourly limit before it is made, and makes the lease last its whole time again; false if the lease is
     /// lost, or a validate brought another push key.
     pub async fn charge(&self, account: &Account, lease: &mut Lease, now: i64) -> Result<bool, StoreError> {
-        let until = now + LEASE_MS;
+        let until = now + ms(LEASE);
         let update = self
             .held(&account.username, lease)
             .condition_expression("leaseOwner = :owner AND pushKeySerial = :serial")

@@ -10,11 +10,11 @@ use tokio::sync::OnceCell;
 
 use crate::accounts::Account;
 use crate::order::{Intent, Order};
-use crate::orders::{DIRECTIVE_SETS, Orders, TRIES, directive_values};
+use crate::orders::{DIRECTIVE_SETS, Orders, directive_values};
 pub use crate::plan::{Changed, Instructions};
 use crate::plan::{Write, deletion, live, needs_row, next, plan, unchanged, urgency, with_kept_services};
 use crate::push_queue::Waiting;
-use crate::store::{Attempt, MOST_IN_TRANSACTION, StoreError, Transacted, attempt, n, s, sortable, transact};
+use crate::store::{Attempt, MOST_IN_TRANSACTION, StoreError, TRIES, Transacted, attempt, n, s, sortable, transact};
 use crate::time::Clock;
 
 /// What became of one order of many.

@@ -16,7 +16,7 @@ pub use crate::order::{Directive, Intent, Order, Outcome, Pulled, Report};
 use crate::push_queue::PushQueue;
 use crate::settings::SettingError;
 use crate::store::{
-    Item, StoreError, Transacted, batch_get, conditional, failed, n, row, s, sortable, transact, unreadable,
+    Item, StoreError, TRIES, Transacted, batch_get, conditional, failed, n, row, s, sortable, transact, unreadable,
 };
 use crate::world::World;
 
@@ -25,9 +25,6 @@ pub const SHARDS: u8 = 8;
 
 /// A page ends early at about this size: the reply must fit Lambda's 6 MB, with its quotes escaped.
 const MAX_PAGE_BYTES: usize = 2_500_000;
-
-/// Others may change a row while we do; each of them gets in at most once a try.
-pub(crate) const TRIES: usize = 12;
 
 /// Orders that are being read.
 #[derive(Debug)]

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lease::{DOUBT, ms};
 use crate::secrets::sha256_hex;
 use crate::store::sortable;
-
-/// After its start, a call may take effect for so long, in milliseconds: its own deadline (30 s), two minutes, and two more that the clocks
-/// of two invocations may be apart. An order that it carried is sent once more after that, whatever went through in between.
-pub const DOUBT_MS: i64 = 270_000;
 
 /// Orders kept; beyond them, the oldest calls are forgotten.
 const MAX_ORDERS: usize = 4000;
@@ -52,7 +49,7 @@ impl Sending {
         self.calls.remove(&sortable(at));
         let orders: BTreeMap<String, i64> = orders.map(|(number, revision)| (hash(number), revision)).collect();
         self.calls.retain(|began, call| {
-            let over = began.parse().is_ok_and(|began: i64| began + DOUBT_MS <= at);
+            let over = began.parse().is_ok_and(|began: i64| began + ms(DOUBT) <= at);
             *call = members(call)
                 .filter_map(|(hash, revision)| match orders.get(hash) {
                     None => Some(entry(hash, revision)),
@@ -70,7 +67,7 @@ impl Sending {
         let calls = self.calls.iter().filter(|(_, call)| members(call).any(|(member, _)| member == hash));
         calls
             .filter_map(|(began, _)| began.parse().ok())
-            .map(|began: i64| began + DOUBT_MS)
+            .map(|began: i64| began + ms(DOUBT))
             .filter(|until| *until > now)
             .max()
     }
@@ -106,17 +103,17 @@ mod tests {
     fn what_a_lost_call_carried_is_in_doubt_until_it_can_do_no_more() {
         let mut sending = Sending::default();
         sending.begin(1, 1000, [("1", 3), ("2", 7)].into_iter());
-        assert_eq!(sending.in_doubt_until("1", 2000), Some(1000 + DOUBT_MS));
+        assert_eq!(sending.in_doubt_until("1", 2000), Some(1000 + ms(DOUBT)));
         assert!(sending.may_have_told(1, "2", 7) && !sending.may_have_told(1, "2", 8));
         assert!(!sending.may_have_told(2, "2", 7), "another integration");
         // A later call ends well: the doubt stays, and what was told since is known.
         sending.begin(1, 5000, [("1", 4)].into_iter());
         sending.end(5000, [("1", 4)].into_iter());
         assert!(sending.may_have_told(1, "1", 4) && !sending.may_have_told(1, "1", 5));
-        assert_eq!(sending.in_doubt_until("1", 6000), Some(1000 + DOUBT_MS));
+        assert_eq!(sending.in_doubt_until("1", 6000), Some(1000 + ms(DOUBT)));
         // One that begins after the doubt ends it.
-        sending.begin(1, 1000 + DOUBT_MS, [("1", 4)].into_iter());
-        sending.end(1000 + DOUBT_MS, [("1", 4)].into_iter());
+        sending.begin(1, 1000 + ms(DOUBT), [("1", 4)].into_iter());
+        sending.end(1000 + ms(DOUBT), [("1", 4)].into_iter());
         assert_eq!((sending.in_doubt_until("1", 0), sending.may_have_told(1, "1", 1)), (None, false));
         assert!(sending.may_have_told(1, "2", 7));
         // With another key all is new.

@@ -84,6 +84,9 @@ pub async fn conditional<T, E: ProvideErrorMetadata, R, F: Future<Output = Resul
     Err(StoreError::Contended("a row"))
 }
 
+/// How often a write is tried whose row others change meanwhile: each of them gets in at most once a try.
+pub const TRIES: usize = 12;
+
 /// True if a transaction had the row.
 pub fn conflicted<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     code(error) == Some("TransactionConflictException")
