@@ -153,7 +153,7 @@ fn any(input: &[u8]) {
     let rows = match read(format, file, &chosen) {
         Ok(rows) => rows,
         Err(fault) => {
-            assert!(!fault.is_empty());
+            assert!(!fault.to_string().is_empty());
             return;
         }
     };

@@ -107,7 +107,7 @@ fn rows(request: &Request) -> Result<Vec<Row>, Problem> {
         choices.service = service;
     }
     import::read(format, text, &choices).map_err(|fault| {
-        let what = if fault.starts_with("is ") || fault.starts_with("has ") { "the body " } else { "" };
+        let what = if fault.goes_on() { "the body " } else { "" };
         Problem::bad_request(format!("{what}{fault}"))
     })
 }

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bridge::import::{Choices, Format, Row, read};
+use bridge::import::{Choices, Format, ReadError, Row, no_fields, read};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -151,7 +151,12 @@ pub fn rows(file: &Path, choices: &Choices) -> Result<Vec<Row>, ImportError> {
         Some('{') => Format::Ndjson,
         _ => Format::Csv,
     };
-    let rows = read(format, &text, choices).map_err(|fault| failed(&fault.replace("(ignore=", "(--ignore ")))?;
+    let rows = read(format, &text, choices).map_err(|error| match error {
+        ReadError::NoFields { columns, slips } => {
+            failed(&format_args!("{} (--ignore {})", no_fields(&slips), columns.join(",")))
+        }
+        error => failed(&error),
+    })?;
     if rows.is_empty() { Err(failed(&"there are no orders in it")) } else { Ok(rows) }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pruvan::lenient::{not_json, text_field};
+use pruvan::lenient::{is_too_deep, not_json, text_field};
 use pruvan::work_order::{MAX_SERVICES, SERVICE_FIELDS, WORK_ORDER_FIELDS, nearest};
 use serde_json::{Map, Value};
 
@@ -60,25 +60,69 @@ impl Default for Choices {
     }
 }
 
+/// Why a file can't be read as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It was to be JSON.
+    #[error("{}", not_json(.0))]
+    Json(serde_json::Error),
+    /// It was to be an array.
+    #[error("the body must be a JSON array of work orders")]
+    NoArray,
+    /// Its first row can't be read.
+    #[error("is not valid CSV: {0}")]
+    Csv(csv::Error),
+    /// More than [`Choices::most`].
+    #[error("has more than {0} orders: send at most {0} at a time")]
+    TooMany(usize),
+    /// So many columns make no table of orders.
+    #[error("has {0} columns in its first row: at most {MOST_COLUMNS} are read")]
+    TooManyColumns(usize),
+    /// Two columns for one field.
+    #[error("the column {0:?} is there twice")]
+    ColumnTwice(String),
+    /// Columns that are no field.
+    #[error("{} (ignore={})", no_fields(slips), columns.join(","))]
+    NoFields {
+        /// As the file calls them.
+        columns: Vec<String>,
+        /// Each in quotation marks, with what it may be a slip of.
+        slips: Vec<String>,
+    },
+    /// No column for the number.
+    #[error("there is no column for the number: call it workOrderNumber or Project Number")]
+    NoNumber,
+}
+
+impl ReadError {
+    /// Whether its text goes on a sentence that begins with what was read: `the body`, or the name of a file.
+    pub fn goes_on(&self) -> bool {
+        matches!(self, ReadError::Json(_) | ReadError::Csv(_) | ReadError::TooMany(_) | ReadError::TooManyColumns(_))
+    }
+}
+
+/// What is said of columns that are no field; how to have them ignored comes after it.
+pub fn no_fields(slips: &[String]) -> String {
+    format!("no field of a work order or service is called {}: rename the column, or have it ignored", slips.join(", "))
+}
+
 /// Reads them all; the error is one of the whole file.
-pub fn read(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
+pub fn read(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match format {
-        Format::Json => match json(text)? {
-            Value::Array(orders) if orders.len() > choices.most => Err(too_many(choices)),
+        Format::Json => match serde_json::from_str(text).map_err(ReadError::Json)? {
+            Value::Array(orders) if orders.len() > choices.most => Err(ReadError::TooMany(choices.most)),
             Value::Array(orders) => Ok(orders.into_iter().map(|order| row(None, Ok(order))).collect()),
-            _ => Err("the body must be a JSON array of work orders".to_owned()),
+            _ => Err(ReadError::NoArray),
         },
         Format::Ndjson => {
             let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-            // The line is told beside it.
-            let order = |line| json(line).map_err(|fault| fault.split(" (").next().unwrap_or(&fault).to_owned());
             let mut rows = Vec::new();
             for (number, line) in lines {
                 if rows.len() == choices.most {
-                    return Err(too_many(choices));
+                    return Err(ReadError::TooMany(choices.most));
                 }
-                rows.push(row(Some(number), order(line)));
+                rows.push(row(Some(number), serde_json::from_str(line).map_err(|error| not_json_of_a_line(&error))));
             }
             Ok(rows)
         }
@@ -86,12 +130,9 @@ pub fn read(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, S
     }
 }
 
-fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| not_json(&error))
-}
-
-fn too_many(choices: &Choices) -> String {
-    format!("has more than {0} orders: send at most {0} at a time", choices.most)
+/// The line is told beside it.
+fn not_json_of_a_line(error: &serde_json::Error) -> String {
+    if is_too_deep(error) { not_json(error) } else { "is not valid JSON".to_owned() }
 }
 
 fn row(line: Option<u64>, order: Result<Value, String>) -> Row {
@@ -196,7 +237,7 @@ fn unknown(name: &str) -> String {
 ///
 /// A column is called like a field of the order, in any spelling (`Zip Code`, `zip`), `options.{name}`, `service.{field}` or
 /// `service.options.{name}`; `serviceName` and `survey` need no prefix.
-fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
+fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError> {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let separator =
         [b',', b';', b'\t'].into_iter().max_by_key(|sign| first.bytes().filter(|byte| byte == sign).count());
@@ -205,30 +246,29 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
-    let names = reader.headers().map_err(|error| format!("is not valid CSV: {error}"))?.clone();
+    let names = reader.headers().map_err(ReadError::Csv)?.clone();
     if names.len() > MOST_COLUMNS {
-        return Err(format!("has {} columns in its first row: at most {MOST_COLUMNS} are read", names.len()));
+        return Err(ReadError::TooManyColumns(names.len()));
     }
     let mut columns = Vec::new();
-    let mut strange = Vec::new();
+    let (mut strange, mut slips) = (Vec::new(), Vec::new());
     for name in &names {
         match column(name, choices) {
             Some(column) if column != Column::Ignored && columns.contains(&column) => {
-                return Err(format!("the column {name:?} is there twice"));
+                return Err(ReadError::ColumnTwice(name.to_owned()));
             }
             Some(column) => columns.push(column),
-            None => strange.push(unknown(name)),
+            None => {
+                strange.push(name.to_owned());
+                slips.push(unknown(name));
+            }
         }
     }
     if !strange.is_empty() {
-        return Err(format!(
-            "no field of a work order or service is called {}: rename the column, or have it ignored (ignore={})",
-            strange.join(", "),
-            names.iter().filter(|name| column(name, choices).is_none()).collect::<Vec<_>>().join(",")
-        ));
+        return Err(ReadError::NoFields { columns: strange, slips });
     }
     if !columns.contains(&Column::Order("workOrderNumber")) {
-        return Err("there is no column for the number: call it workOrderNumber or Project Number".to_owned());
+        return Err(ReadError::NoNumber);
     }
     let mut rows: Vec<Row> = Vec::new();
     let mut by_number: BTreeMap<String, usize> = BTreeMap::new();
@@ -236,7 +276,7 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
     for record in reader.records() {
         // A row a service, and some more that are told to be too many.
         if by_number.len() > choices.most || rows.len() > choices.most {
-            return Err(too_many(choices));
+            return Err(ReadError::TooMany(choices.most));
         }
         let record = match record {
             Ok(record) => record,
@@ -287,7 +327,7 @@ fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
         }
     }
     if rows.len() > choices.most {
-        return Err(too_many(choices));
+        return Err(ReadError::TooMany(choices.most));
     }
     let last = last.and_then(|at| usize::try_from(at).ok()).and_then(|at| text.get(at..)).unwrap_or_default();
     if let Some(row) = rows.last_mut().filter(|_| ends_in_quotes(last, separator.unwrap_or(b','))) {
@@ -387,6 +427,11 @@ fn join(known: &mut Row, order: Map<String, Value>, service: Option<Map<String, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The error as it is told.
+    fn read(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, String> {
+        super::read(format, text, choices).map_err(|error| error.to_string())
+    }
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -466,7 +511,10 @@ mod tests {
             rows[0].order,
             Ok(json!({"workOrderNumber": "7", "services": [{"serviceName": "Photos"}]}).as_object().unwrap().clone())
         );
-        assert_eq!(read(Format::Json, "{}", &choices).unwrap_err(), "the body must be a JSON array of work orders");
+        assert_eq!(
+            read(Format::Json, "{}", &choices).unwrap_err().to_string(),
+            "the body must be a JSON array of work orders"
+        );
         assert_eq!(read(Format::Json, "[", &choices).unwrap_err(), "is not valid JSON (line 1, column 1)");
     }
 
