@@ -1,9 +1,11 @@
-//! Load on the local runner: `cargo run --release -p tests --example load`. Fifty connections, 70 % status reports, 20 % uploads of 300 KB, 10 %
-//! pulls of 500 orders; ten seconds as fast as it goes, and then two minutes at 150 requests a second, so that what is written stays
-//! bounded. The stores, the gateway with its functions, and the callers are processes of their own.
+//! Load on the local runner: `cargo run --release -p tests --example load`. Fifty connections, 70 % status reports, 20
+//! % uploads of 300 KB, 10 % pulls of 500 orders; ten seconds as fast as it goes, and then two minutes at 150 requests
+//! a second, so that what is written stays bounded. The stores, the gateway with its functions, and the callers are
+//! processes of their own.
 //!
-//! It ends with 1 if there were fewer than 50 requests a second, any error, an acknowledged upload that isn't there as it was sent, or if the
-//! gateway's memory at the end is more than 1.1 times that after 30 seconds. A number of seconds as an argument shortens it.
+//! It ends with 1 if there were fewer than 50 requests a second, any error, an acknowledged upload that isn't there as
+//! it was sent, or if the gateway's memory at the end is more than 1.1 times that after 30 seconds. A number of seconds
+//! as an argument shortens it.
 
 #![expect(clippy::expect_used, reason = "a measurement that meets what it does not expect must stop")]
 

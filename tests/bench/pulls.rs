@@ -1,7 +1,9 @@
-//! `cargo bench -p tests --bench pulls`: what pulls and imports of any size cost, beside the least that a pull can cost.
+//! `cargo bench -p tests --bench pulls`: what pulls and imports of any size cost, beside the least that a pull can
+//! cost.
 //!
-//! The stores run in a process of their own, and so does each run of what is measured, on one thread as in Lambda. The function answers the
-//! call, and its reply is read and dropped part by part. The floor is a bare SDK client that reads the same pages in parallel and drops them.
+//! The stores run in a process of their own, and so does each run of what is measured, on one thread as in Lambda. The
+//! function answers the call, and its reply is read and dropped part by part. The floor is a bare SDK client that reads
+//! the same pages in parallel and drops them.
 
 #![expect(clippy::expect_used, reason = "a benchmark that meets what it does not expect must stop")]
 

@@ -1,8 +1,8 @@
 //! `cargo bench -p tests --bench pushes`: what draining a push queue costs, beside the least that it can cost.
 //!
-//! 200 accounts with 500 changed orders each; the stores, the simulated Pruvan (which answers in 200 ms) and what is measured run in
-//! processes of their own. The floor reads the same orders in batches, posts the same bodies, and deletes the same rows in batches,
-//! without leases, hourly limit, conditions or transactions.
+//! 200 accounts with 500 changed orders each; the stores, the simulated Pruvan (which answers in 200 ms) and what is
+//! measured run in processes of their own. The floor reads the same orders in batches, posts the same bodies, and
+//! deletes the same rows in batches, without leases, hourly limit, conditions or transactions.
 
 #![expect(clippy::expect_used, reason = "a benchmark that meets what it does not expect must stop")]
 

@@ -1,7 +1,9 @@
-//! `cargo bench -p tests`: what an upload costs, beside the least that it can cost, and what a video of a gigabyte takes.
+//! `cargo bench -p tests`: what an upload costs, beside the least that it can cost, and what a video of a gigabyte
+//! takes.
 //!
-//! The stores run in this process, the function and the floor in processes of their own, so that only their own CPU time, allocations
-//! and memory are counted. The floor decodes the body's base64, hashes it, and calls `PutObject` once.
+//! The stores run in this process, the function and the floor in processes of their own, so that only their own CPU
+//! time, allocations and memory are counted. The floor decodes the body's base64, hashes it, and calls `PutObject`
+//! once.
 
 #![expect(clippy::expect_used, reason = "a benchmark that meets what it does not expect must stop")]
 

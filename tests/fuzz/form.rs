@@ -1,4 +1,5 @@
-//! A request of Pruvan's, in every form: `shared/bridge/src/form.rs`. An input is a line that is the content type, and the body.
+//! A request of Pruvan's, in every form: `shared/bridge/src/form.rs`. An input is a line that is the content type, and
+//! the body.
 
 use bridge::form;
 use futures_util::FutureExt as _;

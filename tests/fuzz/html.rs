@@ -1,4 +1,5 @@
-//! Light HTML in instructions: `shared/pruvan/src/html.rs`. An input is a text, brought into ASCII first, as the caller does.
+//! Light HTML in instructions: `shared/pruvan/src/html.rs`. An input is a text, brought into ASCII first, as the caller
+//! does.
 
 use pruvan::ascii::ascii;
 use pruvan::html::{TAGS, light};

@@ -4,10 +4,10 @@
 //! fuzz [TARGET...] --seconds N | --inputs N [--seed S] [--keep]      fuzz --list
 //! ```
 //!
-//! Without targets, all; the seconds are shared between them, the inputs are for each. First come the inputs kept in `tests/corpus`, then some
-//! of a megabyte that would take long if time grew with the square of the size, then made ones: most are valid, or valid ones and kept ones
-//! that were changed a little, so that they get past the first check. An input that breaks a property is cut down as far as it still does,
-//! printed, and with `--keep` put into the corpus.
+//! Without targets, all; the seconds are shared between them, the inputs are for each. First come the inputs kept in
+//! `tests/corpus`, then some of a megabyte that would take long if time grew with the square of the size, then made
+//! ones: most are valid, or valid ones and kept ones that were changed a little, so that they get past the first check.
+//! An input that breaks a property is cut down as far as it still does, printed, and with `--keep` put into the corpus.
 
 mod choices;
 mod dates;

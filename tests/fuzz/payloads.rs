@@ -1,4 +1,5 @@
-//! What the four web services of Pruvan are given: `shared/pruvan/src/payload.rs` and the request of each. An input is a payload.
+//! What the four web services of Pruvan are given: `shared/pruvan/src/payload.rs` and the request of each. An input is
+//! a payload.
 
 use bridge::files;
 use bridge::uploads::{fingerprint, item_id};

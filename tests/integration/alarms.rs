@@ -1,5 +1,6 @@
-//! Each alarm of the template watches a metric that the code or AWS really makes, and fires when what it is for happens. Thresholds,
-//! statistics, periods and dimensions are read from the template, and the points from the lines that the code writes.
+//! Each alarm of the template watches a metric that the code or AWS really makes, and fires when what it is for
+//! happens. Thresholds, statistics, periods and dimensions are read from the template, and the points from the lines
+//! that the code writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -48,7 +49,8 @@ fn root() -> Value {
     serde_yaml_ng::from_str(TEMPLATE).unwrap()
 }
 
-/// The text of a value: `!Sub` with the stack's name, `!Ref` of a parameter with its default, of a resource with its logical id.
+/// The text of a value: `!Sub` with the stack's name, `!Ref` of a parameter with its default, of a resource with its
+/// logical id.
 fn text(root: &Value, value: &Value) -> String {
     match value {
         Value::Tagged(tagged) if tagged.tag == "Sub" => {
@@ -124,7 +126,8 @@ fn alarms() -> BTreeMap<String, Alarm> {
 }
 
 impl Alarm {
-    /// Whether it is in alarm at `at`, in milliseconds, given these points. CloudWatch may take some periods more to see that there are none.
+    /// Whether it is in alarm at `at`, in milliseconds, given these points. CloudWatch may take some periods more to
+    /// see that there are none.
     fn fires(&self, points: &[Point], at: i64) -> bool {
         (0..self.periods).all(|before| self.is_over(points, at - before * self.period * 1000))
     }
@@ -190,7 +193,8 @@ fn points(lines: &[serde_json::Value]) -> Vec<Point> {
     points
 }
 
-/// What AWS makes by itself, by the documentation of API Gateway and of Lambda: names, and the dimension that stands alone.
+/// What AWS makes by itself, by the documentation of API Gateway and of Lambda: names, and the dimension that stands
+/// alone.
 const AWS: [(&str, &[&str], &str); 2] = [
     ("AWS/ApiGateway", &["4XXError", "5XXError", "Count", "Latency", "IntegrationLatency"], "ApiName"),
     ("AWS/Lambda", &["Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"], "FunctionName"),

@@ -117,7 +117,8 @@ async fn an_unknown_user_costs_as_many_calls_as_a_wrong_key() {
     }
 }
 
-/// The gateway signs the host's API: here it is only seen that no route is left out. `tests/deploy/round_trip.py` calls each of them unsigned.
+/// The gateway signs the host's API: here it is only seen that no route is left out. `tests/deploy/round_trip.py` calls
+/// each of them unsigned.
 #[test]
 fn the_rest_of_the_routes_are_the_hosts() {
     let all: usize = Template::parse(TEMPLATE).unwrap().functions.values().map(|function| function.routes.len()).sum();

@@ -1,4 +1,5 @@
-//! The built binaries under Lambda's Runtime API: each starts and answers its first event, and a panic ends no function.
+//! The built binaries under Lambda's Runtime API: each starts and answers its first event, and a panic ends no
+//! function.
 
 use std::collections::BTreeMap;
 use std::process::Command;

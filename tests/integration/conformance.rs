@@ -1,4 +1,5 @@
-//! `cargo run -p local -- conformance`: ours and another sound host pass, and each fault planted in the other is told by its own rows.
+//! `cargo run -p local -- conformance`: ours and another sound host pass, and each fault planted in the other is told
+//! by its own rows.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The console, from outside: nobody else gets in, nothing secret is on its pages, and what its buttons do is done. How it looks and how
-//! it is used is tested in a browser (`tests/console/console.sh`).
+//! The console, from outside: nobody else gets in, nothing secret is on its pages, and what its buttons do is done. How
+//! it looks and how it is used is tested in a browser (`tests/console/console.sh`).
 
 use std::process::Command;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! `status`, `assignedTo` and `dueDate` are wishes: each goes out until Pruvan has it, and then no more, so that a crew's
-//! *complete* is never undone by our yesterday's *assigned* (rule 4: no echo, no regress).
+//! `status`, `assignedTo` and `dueDate` are wishes: each goes out until Pruvan has it, and then no more, so that a
+//! crew's *complete* is never undone by our yesterday's *assigned* (rule 4: no echo, no regress).
 
 use proptest::prelude::*;
 use pruvan::integration::IntegrationType;
@@ -193,8 +193,9 @@ async fn run(steps: &[Step]) {
     vendor.validate().await.unwrap();
     // The last word of the host that was a wish of its own, and the last word of Pruvan's people, by when it was said.
     let (mut wished, mut put, mut edited) = ((0, ""), "", (0, ""));
-    // The last transfer, and whether a repeated report has since left it open who had the last word: Pruvan's repeat of a status
-    // is an answer to a wish that it got, and nothing new if it didn't, and a call that failed may have been either.
+    // The last transfer, and whether a repeated report has since left it open who had the last word: Pruvan's repeat of
+    // a status is an answer to a wish that it got, and nothing new if it didn't, and a call that failed may have been
+    // either.
     let (mut transferred, mut open) = (0, false);
     let mut reference = String::new();
     for (at, step) in steps.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! `cargo run -p local -- doctor`: all is well with the local system, and what isn't is told by the right row with the next step.
+//! `cargo run -p local -- doctor`: all is well with the local system, and what isn't is told by the right row with the
+//! next step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The house: no two files import each other in a circle, crates stand on each other one way, and whoever tests another implementation
-//! compiles neither our functions nor our stores.
+//! The house: no two files import each other in a circle, crates stand on each other one way, and whoever tests another
+//! implementation compiles neither our functions nor our stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -149,4 +149,24 @@ fn each_command_has_a_binary_of_its_own_for_those_who_need_no_more() {
     for command in ["console", "demo", "import", "download"] {
         help("local", &[command]);
     }
+}
+
+#[test]
+fn comments_stay_within_120_columns() {
+    let (mut wide, mut folders) =
+        (Vec::new(), ["functions", "shared", "infra", "tests"].map(|top| root().join(top)).to_vec());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let lines = (1..).zip(text.lines());
+                let is_wide = |line: &str| line.trim_start().starts_with("//") && line.chars().count() > 120;
+                wide.extend(lines.filter(|(_, line)| is_wide(line)).map(|(n, _)| format!("{}:{n}", path.display())));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
 }

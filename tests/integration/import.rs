@@ -1,4 +1,5 @@
-//! `cargo run -p local -- import`: files as hosts have them, calls of the right size, and a report that says what to mend.
+//! `cargo run -p local -- import`: files as hosts have them, calls of the right size, and a report that says what to
+//! mend.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Each tenant alone: whatever several accounts do through every endpoint, no reply and no stored byte of one shows in another's.
+//! Each tenant alone: whatever several accounts do through every endpoint, no reply and no stored byte of one shows in
+//! another's.
 //!
 //! All of them use the same work order numbers and the same `uuId`s, and each writes its mark into all that it sends.
 

@@ -1,5 +1,5 @@
-//! infra/openapi.yaml against the code: the same routes, fields, lengths, options and statuses. The linter and the fuzzer see to the rest
-//! (`tests/fuzz/openapi.sh`).
+//! infra/openapi.yaml against the code: the same routes, fields, lengths, options and statuses. The linter and the
+//! fuzzer see to the rest (`tests/fuzz/openapi.sh`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -67,7 +67,8 @@ fn is_one_link(line: &str) -> bool {
         || text.starts_with('[') && text.matches("](").count() == 1 && text.ends_with([')', ',', '.', ';'])
 }
 
-/// The lines that the runner prints, too. What follows a block of shell lines as JSON is what those lines print, but for times and ids.
+/// The lines that the runner prints, too. What follows a block of shell lines as JSON is what those lines print, but
+/// for times and ids.
 #[test]
 fn what_the_pages_show_works_when_it_is_pasted() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! What uploads look like from the field, one oddity a test: whatever the specification leaves open, and whatever live integrations met.
+//! What uploads look like from the field, one oddity a test: whatever the specification leaves open, and whatever live
+//! integrations met.
 
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! A model of pulls: however writers, pulls and failures of DynamoDB's calls mix, what was written before a pull began is in that pull or in
-//! those that follow, an order is in no list twice, and a list that broke off is none.
+//! A model of pulls: however writers, pulls and failures of DynamoDB's calls mix, what was written before a pull began
+//! is in that pull or in those that follow, an order is in no list twice, and a list that broke off is none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +53,8 @@ enum Step {
         fault: Option<(usize, Fault)>,
         /// The pull stops at this call for so many seconds, while these are written.
         during: Option<(usize, i64, Vec<Change>)>,
-        /// Pruvan asks next for what changed since this pull ended, not since it began; by a clock that is off by so many seconds.
+        /// Pruvan asks next for what changed since this pull ended, not since it began; by a clock that is off by so
+        /// many seconds.
         since_end: bool,
         skew: i64,
     },

@@ -168,7 +168,8 @@ impl Puller {
     }
 }
 
-/// Orders of one shard, of several pages; some of those of the first and of the last page change while the second is read.
+/// Orders of one shard, of several pages; some of those of the first and of the last page change while the second is
+/// read.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_changes_while_its_shard_is_read_is_in_the_list_once() {
     let harness = Harness::start().await;
@@ -184,7 +185,8 @@ async fn an_order_that_changes_while_its_shard_is_read_is_in_the_list_once() {
     };
     let puller = Puller::new(&harness);
     let mut mixed = 0;
-    // The account, its key's use, the first pages of eight shards, and then the ended of seven and the second page of ours, in any order.
+    // The account, its key's use, the first pages of eight shards, and then the ended of seven and the second page of
+    // ours, in any order.
     for nth in 9..19 {
         for number in &own {
             harness.advance(1);

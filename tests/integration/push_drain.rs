@@ -74,7 +74,8 @@ async fn two_drains_at_once_push_an_order_once() {
     assert_eq!(vendor.pushes().len(), 1);
 }
 
-/// A change wakes its account before it is written. A drain between the two finds nothing, and must not put the account to sleep.
+/// A change wakes its account before it is written. A drain between the two finds nothing, and must not put the account
+/// to sleep.
 #[tokio::test]
 async fn a_wake_up_that_comes_before_its_work_is_not_lost() {
     let harness = Harness::start().await;
@@ -334,7 +335,8 @@ fn lost(after_seconds: i64) -> Weather {
     Weather::Lost(Some(after_seconds * 1000))
 }
 
-/// A call that was cut off takes effect after a newer state went through: the newest is sent once more, when no such call can come.
+/// A call that was cut off takes effect after a newer state went through: the newest is sent once more, when no such
+/// call can come.
 #[tokio::test]
 async fn what_a_lost_push_carried_is_sent_once_more_whatever_went_through_in_between() {
     let harness = Harness::start().await;
@@ -456,7 +458,8 @@ async fn an_order_deleted_and_made_anew_is_made_anew_in_pruvan() {
     assert_eq!(vendor.project("1").unwrap()["address1"], "2 New Street");
 }
 
-/// An order on which Pruvan breaks (5xx, or a refusal of the whole) is found, whatever else waits, and keeps the others only for minutes.
+/// An order on which Pruvan breaks (5xx, or a refusal of the whole) is found, whatever else waits, and keeps the others
+/// only for minutes.
 #[tokio::test]
 async fn an_order_at_fault_is_found_and_the_others_go_through() {
     for (limit, fault) in [
@@ -756,8 +759,8 @@ async fn what_cannot_be_deleted_first_goes_all_the_same() {
     }
 }
 
-/// A validate that comes while "invalid clientCode" is on its way has the last word, also with the same key; and a host that is taken off the
-/// list and put on it again costs no key.
+/// A validate that comes while "invalid clientCode" is on its way has the last word, also with the same key; and a host
+/// that is taken off the list and put on it again costs no key.
 #[tokio::test]
 async fn a_key_is_dead_only_if_pruvan_said_so_after_it_came() {
     let harness = Harness::start().await;

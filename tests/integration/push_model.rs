@@ -1,5 +1,6 @@
-//! A model of the push queue: whatever the host does, whatever fails and whenever, Pruvan holds the newest state of every order in the end,
-//! the hourly limit was passed in no window, and nothing that Pruvan's own people set was undone by an older wish.
+//! A model of the push queue: whatever the host does, whatever fails and whenever, Pruvan holds the newest state of
+//! every order in the end, the hourly limit was passed in no window, and nothing that Pruvan's own people set was
+//! undone by an older wish.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,10 +63,11 @@ enum Step {
     Both(i64, i64),
     /// An invocation, in the middle of which the host changes an order, and then another one.
     Amid(u8, u8, u8),
-    /// An invocation whose call is under way while the host changes an order and, if so many seconds are enough for the lease to end, another
-    /// invocation takes over.
+    /// An invocation whose call is under way while the host changes an order and, if so many seconds are enough for the
+    /// lease to end, another invocation takes over.
     Overtaken(u8, u8, i64),
-    /// A push of an order is cut off and takes effect after so many seconds; meanwhile the host changes the order, and that goes through.
+    /// A push of an order is cut off and takes effect after so many seconds; meanwhile the host changes the order, and
+    /// that goes through.
     Late(u8, u8, i64),
     /// An invocation that is killed while its call is under way.
     Killed,
@@ -346,7 +348,8 @@ impl Model<'_> {
         }
         self.vendor.validate().await.unwrap();
         if anew {
-            // What its user is asked to do next: an integration made anew has only what it imports, and what changes from then on.
+            // What its user is asked to do next: an integration made anew has only what it imports, and what changes
+            // from then on.
             self.vendor.import(None).await.unwrap();
         }
     }

@@ -1,4 +1,5 @@
-//! What crews sent, as the host gets it out: versions, answers with their pictures, items of no order, and all files by name.
+//! What crews sent, as the host gets it out: versions, answers with their pictures, items of no order, and all files by
+//! name.
 
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! The whole round trip, once for each call that it makes to DynamoDB, S3 and Pruvan, and for each way in which that can fail: what was
-//! acknowledged is there at the end, each error is documented JSON, and nothing hangs.
+//! The whole round trip, once for each call that it makes to DynamoDB, S3 and Pruvan, and for each way in which that
+//! can fail: what was acknowledged is there at the end, each error is documented JSON, and nothing hangs.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -50,7 +50,8 @@ impl Trip<'_> {
             "body": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, body), "isBase64Encoded": true,
         });
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
-        // API Gateway's patience; the clients here have shorter time-outs than the real ones, which `a_store_that_hangs` is about.
+        // API Gateway's patience; the clients here have shorter time-outs than the real ones, which
+        // `a_store_that_hangs` is about.
         let reply = tokio::time::timeout(Duration::from_secs(29), function(request)).await.unwrap();
         match reply {
             Reply::Buffered(reply) => {
@@ -67,7 +68,8 @@ impl Trip<'_> {
         }
     }
 
-    /// The host calls until it is answered with `expected`, at most twice more; what else comes is a problem of the documented form.
+    /// The host calls until it is answered with `expected`, at most twice more; what else comes is a problem of the
+    /// documented form.
     async fn host(&mut self, binary: &str, method: &str, route: &str, body: Value, expected: &[u16]) -> Value {
         for _ in 0..3 {
             let (status, reply) = self.call(binary, method, route, "application/json", body.to_string().into()).await;
@@ -217,8 +219,9 @@ async fn trip(
     (told, met)
 }
 
-/// Trips one after another, each with `fault` at another call. Pulls read sixteen pages, and a tick asks the index sixteen times: of calls
-/// that are alike, one after another, the first stands for all. So it does of all that are alike where each takes its time.
+/// Trips one after another, each with `fault` at another call. Pulls read sixteen pages, and a tick asks the index
+/// sixteen times: of calls that are alike, one after another, the first stands for all. So it does of all that are
+/// alike where each takes its time.
 async fn trips(fault: Fault) {
     let harness = Harness::start().await;
     let faults = Faults::default();

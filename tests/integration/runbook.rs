@@ -1,4 +1,5 @@
-//! infra/runbook.md against the template and the code: each alarm has its entry, and what is named and asked for is there.
+//! infra/runbook.md against the template and the code: each alarm has its entry, and what is named and asked for is
+//! there.
 
 use std::collections::BTreeSet;
 use std::path::Path;

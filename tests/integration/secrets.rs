@@ -1,5 +1,5 @@
-//! No reply, stored row, log line, metric or error holds a token, a password, a SHA-1, a link with a signature or, outside its own column, a
-//! push key.
+//! No reply, stored row, log line, metric or error holds a token, a password, a SHA-1, a link with a signature or,
+//! outside its own column, a push key.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -56,8 +56,9 @@ const SHA1: &str = "d28069c84398483874d2cba15f10ffdd996ec6f5";
 #[tokio::test(flavor = "current_thread")]
 async fn nothing_holds_a_secret() {
     let log = Log::default();
-    // A subscriber of the whole process that looks at this thread alone. One of the thread's own would miss what another test's thread,
-    // which has none, meets first: tracing remembers "nobody listens" for a place in the code, whoever asked.
+    // A subscriber of the whole process that looks at this thread alone. One of the thread's own would miss what
+    // another test's thread, which has none, meets first: tracing remembers "nobody listens" for a place in the code,
+    // whoever asked.
     HERE.set(true);
     let here = dynamic_filter_fn(|_, _| HERE.get());
     let layer = tracing_subscriber::fmt::layer().json().with_writer(log.clone());

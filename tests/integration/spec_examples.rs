@@ -1,4 +1,5 @@
-//! Every example in the specification, as a fixture: what Pruvan sends is read, what we send is printed as it stands there.
+//! Every example in the specification, as a fixture: what Pruvan sends is read, what we send is printed as it stands
+//! there.
 
 use insta::assert_json_snapshot;
 use pruvan::credentials::INVALID_CREDENTIALS;

@@ -1,5 +1,5 @@
-//! The built `get-work-orders` under a Lambda Runtime API that takes streamed replies: what it sends before its stores have given
-//! everything, and how it ends when they stop giving.
+//! The built `get-work-orders` under a Lambda Runtime API that takes streamed replies: what it sends before its stores
+//! have given everything, and how it ends when they stop giving.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

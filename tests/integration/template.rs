@@ -102,8 +102,8 @@ fn resource(value: &Value) -> String {
     tagged.value.as_str().unwrap().replace("${", "").replace(".Arn}", "").replace(".Arn", "")
 }
 
-/// The table of infra/docs/architecture.md, action by action: by function, `dynamodb:Query OrdersTable/index/changes` and the like. A row
-/// changes there by a decision in infra/decisions.md.
+/// The table of infra/docs/architecture.md, action by action: by function, `dynamodb:Query OrdersTable/index/changes`
+/// and the like. A row changes there by a decision in infra/decisions.md.
 fn documented() -> BTreeMap<String, Vec<String>> {
     let tables = Page::read("infra/docs/architecture.md").tables();
     let table = tables.into_iter().find(|table| table[0][0] == "function" && table[0].len() > 3).unwrap();

@@ -1,5 +1,5 @@
-//! Whatever fails and in whatever order things come: every upload that was answered `true` is whole and findable, its newest
-//! version is the current one, and nothing else changed.
+//! Whatever fails and in whatever order things come: every upload that was answered `true` is whole and findable, its
+//! newest version is the current one, and nothing else changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

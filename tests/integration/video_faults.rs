@@ -1,5 +1,5 @@
-//! Whatever fails while videos are fetched, and whatever is published meanwhile: what is told to be stored is whole, and in the end it is
-//! the video of the newest link.
+//! Whatever fails while videos are fetched, and whatever is published meanwhile: what is told to be stored is whole,
+//! and in the end it is the video of the newest link.
 
 use std::sync::Arc;
 use std::time::Duration;

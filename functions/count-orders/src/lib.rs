@@ -1,5 +1,6 @@
-//! Each day: counts the current orders of all accounts, since Pruvan charges hosts that have more than 5,000 active work orders a day
-//! (*Pricing*). What Pruvan counts as active isn't documented; here it is every order that has not ended.
+//! Each day: counts the current orders of all accounts, since Pruvan charges hosts that have more than 5,000 active
+//! work orders a day (*Pricing*). What Pruvan counts as active isn't documented; here it is every order that has not
+//! ended.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! Each minute: fetches the videos behind the stills that came (*The uploadPictures Web Service*), before their links end.
+//! Each minute: fetches the videos behind the stills that came (*The uploadPictures Web Service*), before their links
+//! end.
 //!
-//! A video is streamed to S3 in parts, so that memory stays flat whatever its size. It is claimed first; a claim ends after this invocation
-//! surely has, and what became of a video is written only while the claim holds. What fails is tried again until the link ends; a
-//! crash leaves parts that S3 drops by itself, and the next attempt starts over.
+//! A video is streamed to S3 in parts, so that memory stays flat whatever its size. It is claimed first; a claim ends
+//! after this invocation surely has, and what became of a video is written only while the claim holds. What fails is
+//! tried again until the link ends; a crash leaves parts that S3 drops by itself, and the next attempt starts over.
 
 use std::sync::Arc;
 use std::time::Duration;

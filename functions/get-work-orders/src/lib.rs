@@ -47,7 +47,8 @@ impl Room {
     }
 }
 
-/// A reply goes out in parts of about so many bytes: small enough to stay in a processor's cache between being written and being sent.
+/// A reply goes out in parts of about so many bytes: small enough to stay in a processor's cache between being written
+/// and being sent.
 const PART: usize = 65_536;
 
 /// Orders without room that are queued at a time.
@@ -84,8 +85,8 @@ impl GetWorkOrders {
     }
 }
 
-/// Answers one request while the orders are still being read. What fails before the first of them is told as the specification says; after
-/// that the reply breaks off.
+/// Answers one request while the orders are still being read. What fails before the first of them is told as the
+/// specification says; after that the reply breaks off.
 pub async fn handle(state: Arc<GetWorkOrders>, request: Request) -> Response<Streamed> {
     let reply = async {
         let begun = async {
@@ -166,8 +167,8 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
         }
     };
     let username = &account.username;
-    // Without a push key nothing can be pushed, and Pruvan gets an error: never a list that was cut short as if it were whole. So that must be
-    // known before the first byte.
+    // Without a push key nothing can be pushed, and Pruvan gets an error: never a list that was cut short as if it were
+    // whole. So that must be known before the first byte.
     if account.push_key_state != PushKeyState::Live {
         let too_many = state.orders.are_more_than(MAX_WORK_ORDERS, username, since, ended_since).await;
         if too_many.map_err(|error| told(record.failed(&error)))? {
@@ -259,8 +260,8 @@ impl List {
                 self.queue(rest).await?;
             }
         }
-        // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, and pushes of it can wait. Not
-        // so if this pull was cut: of what it didn't carry, nobody was told.
+        // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, and
+        // pushes of it can wait. Not so if this pull was cut: of what it didn't carry, nobody was told.
         if self.queued == 0 {
             self.state.accounts.note_pull(&self.account, self.since, self.now).await?;
         }
@@ -276,7 +277,8 @@ impl List {
     ) -> Result<Vec<Pulled>, Broken> {
         let mut rest = Vec::new();
         for order in orders {
-            // It changed while the list was read: Pruvan takes no number twice, and its push or the next pull tells the rest.
+            // It changed while the list was read: Pruvan takes no number twice, and its push or the next pull tells the
+            // rest.
             if self.sent.contains(&order.work_order_number) {
                 continue;
             }

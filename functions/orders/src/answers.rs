@@ -20,7 +20,8 @@ use crate::items::{
 use crate::table::{Format, Table};
 use crate::uploads::link;
 
-/// `GET …/orders/{workOrderNumber}/answers`: each answer of each survey, newest survey first; `format=csv` for a spreadsheet.
+/// `GET …/orders/{workOrderNumber}/answers`: each answer of each survey, newest survey first; `format=csv` for a
+/// spreadsheet.
 pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = number(request)?;

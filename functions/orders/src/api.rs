@@ -32,7 +32,8 @@ pub struct OrdersApi {
 }
 
 impl OrdersApi {
-    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE`, `FILES_BUCKET` and, if it is there, `PHOTO_SIZE`.
+    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE`, `FILES_BUCKET` and, if it is there,
+    /// `PHOTO_SIZE`.
     pub fn new(world: &World) -> Result<OrdersApi, SettingError> {
         Ok(OrdersApi {
             recorder: Recorder::new(world, "orders"),

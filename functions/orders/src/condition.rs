@@ -1,6 +1,7 @@
 //! `ETag`, `If-Match` and `If-None-Match` (RFC 9110): of two writers that read the same order, the second is told.
 //!
-//! The tag is that of the order as the host gave it. What Pruvan reports changes no tag, or a busy crew would keep the host from writing.
+//! The tag is that of the order as the host gave it. What Pruvan reports changes no tag, or a busy crew would keep the
+//! host from writing.
 
 use bridge::http::Problem;
 use bridge::orders::Order;

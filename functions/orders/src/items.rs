@@ -96,8 +96,8 @@ pub async fn survey(state: &OrdersApi, row: &UploadRow) -> Result<Option<Survey>
     Ok(Survey::from_json(&json))
 }
 
-/// To which question each picture belongs, by the latest survey of the order that names it: pictures that are moved between questions are
-/// not sent again, only the survey is.
+/// To which question each picture belongs, by the latest survey of the order that names it: pictures that are moved
+/// between questions are not sent again, only the survey is.
 pub async fn places(state: &OrdersApi, account: &Account, number: &str) -> Result<BTreeMap<String, Value>, Problem> {
     let rows = of_order(state, account, number).await?;
     let named = names_of(&rows);
@@ -152,7 +152,8 @@ pub fn only_names(answer: &Answer) -> bool {
     answer.pic_ids.is_empty() && !answer.pic_file_names.is_empty()
 }
 
-/// An answer that names its pictures by `picFileNames` alone gets their ids. File names are not unique, so ids go first.
+/// An answer that names its pictures by `picFileNames` alone gets their ids. File names are not unique, so ids go
+/// first.
 pub fn pictures_by_name(survey: &mut Survey, named: &BTreeMap<String, Vec<String>>) {
     for answer in survey.answers.iter_mut().filter(|answer| only_names(answer)) {
         let ids = answer.pic_file_names.iter().filter_map(|name| named.get(stem(name))).flatten();

@@ -15,7 +15,8 @@ use crate::api::{OrdersApi, limit, number};
 use crate::items::{is_photo, places, select};
 use crate::uploads::link;
 
-/// `GET …/orders/{workOrderNumber}/manifest`: all files of an order, each with a link and a name in folders by task and evidence type.
+/// `GET …/orders/{workOrderNumber}/manifest`: all files of an order, each with a link and a name in folders by task and
+/// evidence type.
 pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = number(request)?;

@@ -15,10 +15,11 @@ pub const MAX_BATCH_BYTES: usize = 1_000_000;
 /// What stands around an order in a push, in bytes, at most.
 const AROUND: usize = 20;
 
-/// Takes what goes next out of what waits, in its order: at most `most`, fewer while an order at fault is searched for, one at least.
+/// Takes what goes next out of what waits, in its order: at most `most`, fewer while an order at fault is searched for,
+/// one at least.
 ///
-/// An order that failed alone goes alone, and only after another went through in this turn, so that it can be told whose fault it was; or
-/// if nothing else waits.
+/// An order that failed alone goes alone, and only after another went through in this turn, so that it can be told
+/// whose fault it was; or if nothing else waits.
 pub fn pick<T>(
     waiting: &mut VecDeque<T>,
     number: impl Fn(&T) -> &str,

@@ -28,7 +28,8 @@ impl Item {
                 && self.order.deleted_at.is_none())
     }
 
-    /// Whether the order goes first as deleted. Once a pull has told the new one, crews may have worked on it, and nothing is deleted.
+    /// Whether the order goes first as deleted. Once a pull has told the new one, crews may have worked on it, and
+    /// nothing is deleted.
     pub fn deletes_first(&self, account: &Account) -> bool {
         let before = &self.row.before;
         before.delete_first
@@ -104,8 +105,8 @@ pub enum Made {
     TooLate,
 }
 
-/// Counts the orders against the hourly limit, makes the call, and notes in `account` which orders are in doubt. With it, when it began and how long it took, in
-/// milliseconds.
+/// Counts the orders against the hourly limit, makes the call, and notes in `account` which orders are in doubt. With
+/// it, when it began and how long it took, in milliseconds.
 pub async fn make(
     state: &PushDrain,
     account: &mut Account,
@@ -113,7 +114,8 @@ pub async fn make(
     batch: &[Item],
 ) -> Result<(Made, i64, i64), StoreError> {
     let at = state.clock.now_ms();
-    // The list of hosts may have been changed since the key came; it may be mended again, so the key isn't dead by that.
+    // The list of hosts may have been changed since the key came; it may be mended again, so the key isn't dead by
+    // that.
     let url = account.push_key.as_ref().and_then(|key| state.outbound.check(key, &state.push_hosts).ok());
     let Some(url) = url else {
         let why = "the push key's host is not on the list of allowed hosts (PushHosts)";

@@ -1,5 +1,5 @@
-//! What is written after a call, and only while the lease holds: directives that were told and rows that are done with go together, so
-//! that a crash can't leave a wish that Pruvan has to be told again later.
+//! What is written after a call, and only while the lease holds: directives that were told and rows that are done with
+//! go together, so that a crash can't leave a wish that Pruvan has to be told again later.
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use bridge::StoreError;
@@ -25,8 +25,8 @@ pub struct Conclusion<'a> {
     pub how: Sent<'a>,
 }
 
-/// Writes all conclusions; false if the lease is lost, and then no more is written. They count as of `read_at`, when the account was read:
-/// what a push key that came since was told is another matter.
+/// Writes all conclusions; false if the lease is lost, and then no more is written. They count as of `read_at`, when
+/// the account was read: what a push key that came since was told is another matter.
 pub async fn write(
     state: &PushDrain,
     account: &Account,

@@ -1,4 +1,5 @@
-//! The hourly limit: at most so many orders in any sixty minutes, counted by the minute in the account's row (*Testing*, *General*).
+//! The hourly limit: at most so many orders in any sixty minutes, counted by the minute in the account's row
+//! (*Testing*, *General*).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use bridge::time::Waits;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Sixty minutes, of which the first counts whole; and two more, since the clocks of two invocations may each be a minute off.
+/// Sixty minutes, of which the first counts whole; and two more, since the clocks of two invocations may each be a
+/// minute off.
 const WINDOW: i64 = 62;
 
 /// Orders pushed, by the minute since 1970, as the account's row has them.

@@ -1,7 +1,7 @@
 //! Each minute: sends every order in the push queue to its account's push key (*Pruvan Push API*).
 //!
-//! The queue says which orders differ from what Pruvan has, and holds no payload: an order is read when it is sent, and sent
-//! whole. A crash at any point leaves its row in the queue, so that it is sent again; sending twice does no harm.
+//! The queue says which orders differ from what Pruvan has, and holds no payload: an order is read when it is sent, and
+//! sent whole. A crash at any point leaves its row in the queue, so that it is sent again; sending twice does no harm.
 
 mod batch;
 mod call;
@@ -29,8 +29,8 @@ use turn::Turn;
 /// No backlog is counted when less than this is left.
 const COUNTING: Duration = Duration::from_secs(10);
 
-/// Serves all accounts that have work, several at once and each a turn at a time, until it is done or the time is up. One account's
-/// failure is logged and keeps no other waiting; the next tick is the retry.
+/// Serves all accounts that have work, several at once and each a turn at a time, until it is done or the time is up.
+/// One account's failure is logged and keeps no other waiting; the next tick is the retry.
 pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Error> {
     let mut record = state.recorder.tick(&deadline.request_id);
     let tick = Tick {
@@ -79,8 +79,8 @@ async fn measure(tick: &Tick<'_>, record: &mut Record) -> Result<(), StoreError>
     record.counts([("DeadPushKeys", census.dead as u64), ("RefusedPushKeys", census.refused as u64)]);
     let (mut waiting, mut parked, mut oldest) = (0, 0, None);
     for (counted, username) in census.working.iter().chain(&census.parked).enumerate() {
-        // What was counted until then is at least so much, and an alarm must not fall silent because there is too much to count. Of
-        // nothing counted nothing is said: a zero would be wrong.
+        // What was counted until then is at least so much, and an alarm must not fall silent because there is too much
+        // to count. Of nothing counted nothing is said: a zero would be wrong.
         if !tick.has(COUNTING) {
             record.note("counted", counted);
             if counted == 0 {

@@ -18,13 +18,14 @@ const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
 }
 
-/// The wait before the next try of an order that was refused after `attempts` earlier tries; `None` if that was the last, and it is parked.
+/// The wait before the next try of an order that was refused after `attempts` earlier tries; `None` if that was the
+/// last, and it is parked.
 pub fn of_order(attempts: u32) -> Option<Duration> {
     usize::try_from(attempts).ok().and_then(|attempts| OF_ORDER.get(attempts)).copied()
 }
 
-/// Milliseconds before the next call for an account whose last `failures` calls failed; Pruvan may have asked for a pause of `retry_after`
-/// seconds, and is then not called before it is over.
+/// Milliseconds before the next call for an account whose last `failures` calls failed; Pruvan may have asked for a
+/// pause of `retry_after` seconds, and is then not called before it is over.
 pub fn of_account(failures: u32, retry_after: Option<u64>, jitter: Jitter) -> i64 {
     let wait = match retry_after {
         Some(seconds) => {

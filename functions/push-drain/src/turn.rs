@@ -157,8 +157,8 @@ impl Service<'_> {
         Ok(Picked::Rows(rows))
     }
 
-    /// Reads the orders of the rows as they are now. A row without an order has nothing to tell, and goes; one with a part that must go
-    /// first waits until no earlier push can come after that. `None` if the lease is lost.
+    /// Reads the orders of the rows as they are now. A row without an order has nothing to tell, and goes; one with a
+    /// part that must go first waits until no earlier push can come after that. `None` if the lease is lost.
     async fn read(&mut self, rows: Vec<Waiting>) -> Result<Option<Vec<Item>>, StoreError> {
         // Large orders fill a call long before all of them are read.
         let (mut rows, mut orders, mut bytes) = (rows, HashMap::new(), 0);
@@ -241,8 +241,8 @@ impl Service<'_> {
         Ok(end)
     }
 
-    /// After a call that Pruvan looked at: what it took is settled and leaves the queue, what it refused by name is noted. Where it
-    /// can't be told which orders it took, they go again in smaller batches.
+    /// After a call that Pruvan looked at: what it took is settled and leaves the queue, what it refused by name is
+    /// noted. Where it can't be told which orders it took, they go again in smaller batches.
     async fn looked_at(
         &mut self,
         batch: Vec<Item>,
@@ -357,7 +357,8 @@ impl Service<'_> {
         self.conclude(vec![Conclusion { row: item.row, told: None, how }]).await
     }
 
-    /// A failure of the account uses up no order's attempts, but for one that fails alone again and again while others go through.
+    /// A failure of the account uses up no order's attempts, but for one that fails alone again and again while others
+    /// go through.
     async fn failed(
         &mut self,
         batch: Vec<Item>,

@@ -13,7 +13,8 @@ use serde_json::Value;
 /// JSON that a row holds, of its 400 KB; what has no room goes to S3 beside the file.
 const MAX_JSON_IN_ROW: usize = 250_000;
 
-/// Characters of an order's number that are kept: longer ones are no order's, and an index key has its limit. The payload keeps the whole.
+/// Characters of an order's number that are kept: longer ones are no order's, and an index key has its limit. The
+/// payload keeps the whole.
 const MAX_NUMBER: usize = 300;
 
 /// An item.
@@ -145,8 +146,8 @@ impl Item<'_> {
         Ok(Kept { json: None, path: Some(to) })
     }
 
-    /// The payload's fields as JSON, without the survey, which is kept verbatim beside them, and without the link to a video, which is
-    /// nobody's business.
+    /// The payload's fields as JSON, without the survey, which is kept verbatim beside them, and without the link to a
+    /// video, which is nobody's business.
     fn fields(&self) -> String {
         let mut fields = self.upload.fields.clone();
         // What can't be read as a survey stays where it was.

@@ -1,7 +1,7 @@
 //! `POST /uploadPictures`: one photo, survey, check-in or file (*The uploadPictures Web Service*).
 //!
-//! `{"status":true}` goes out only when the file is in S3 and its row in DynamoDB. What can't be matched to an order is stored all
-//! the same: a refusal would make a person publish it again by hand.
+//! `{"status":true}` goes out only when the file is in S3 and its row in DynamoDB. What can't be matched to an order is
+//! stored all the same: a refusal would make a person publish it again by hand.
 
 mod item;
 mod versions;
@@ -73,7 +73,8 @@ async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -
     record.order(request.upload.work_order_number().unwrap_or_default());
     record.note("fileType", request.upload.file_type.as_str());
     let bytes = form.file.as_ref().map_or(0, Bytes::len);
-    // A survey's answers, in whatever form, are worth keeping without its PDF; nothing else is anything without its file.
+    // A survey's answers, in whatever form, are worth keeping without its PDF; nothing else is anything without its
+    // file.
     if form.file.is_none() && request.upload.fields.get("survey").is_none_or(is_nothing) {
         return UploadReply::refused(record.bad_request(NO_FILE));
     }
@@ -97,7 +98,8 @@ async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -
     }
 }
 
-/// Stores an item: its file first, then its row. `true` is told only when both are there. Gives the row that it has, and what was done.
+/// Stores an item: its file first, then its row. `true` is told only when both are there. Gives the row that it has,
+/// and what was done.
 async fn store(
     state: &UploadPictures,
     account: &Account,

@@ -22,8 +22,8 @@ pub fn arrival(known: Option<&UploadRow>, sent_at: Option<i64>) -> Arrival<'_> {
     }
 }
 
-/// The row after the same was published once more. It is noted when that was, so that what was sent between the two doesn't replace it; a
-/// newer link to the video starts the fetch anew.
+/// The row after the same was published once more. It is noted when that was, so that what was sent between the two
+/// doesn't replace it; a newer link to the video starts the fetch anew.
 pub fn repeated(known: &UploadRow, sent_at: Option<i64>, video_uri: Option<String>, now: i64) -> UploadRow {
     let mut next = known.clone();
     if sent_at.zip(known.sent_at).is_some_and(|(sent, known)| sent < known) {
@@ -38,7 +38,8 @@ pub fn repeated(known: &UploadRow, sent_at: Option<i64>, video_uri: Option<Strin
     next
 }
 
-/// The row of a new version over the one there is: what the host did to the item stays, and so does a video that was fetched.
+/// The row of a new version over the one there is: what the host did to the item stays, and so does a video that was
+/// fetched.
 pub fn newer(known: &UploadRow, mut next: UploadRow) -> UploadRow {
     next.version = known.versions + 1;
     next.versions = next.version;

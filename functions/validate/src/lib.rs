@@ -1,4 +1,5 @@
-//! `POST /validate`: checks the user's credentials and keeps the push key that comes with them (*The validate Web Service*).
+//! `POST /validate`: checks the user's credentials and keeps the push key that comes with them (*The validate Web
+//! Service*).
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! `conformance`: whether an implementation of the four web services, of whatever make, does what the specification says, and what Pruvan's
-//! users and the integrations in the field count on.
+//! `conformance`: whether an implementation of the four web services, of whatever make, does what the specification
+//! says, and what Pruvan's users and the integrations in the field count on.
 //!
-//! It plays Pruvan: it calls the services as Pruvan does, hands over a push key of its own, and judges what is pushed to it. What it sends is
-//! the same in each run, so that a second run stores nothing new where uploads are told apart by their `uuId`.
+//! It plays Pruvan: it calls the services as Pruvan does, hands over a push key of its own, and judges what is pushed
+//! to it. What it sends is the same in each run, so that a second run stores nothing new where uploads are told apart
+//! by their `uuId`.
 
 mod authentication;
 mod call;

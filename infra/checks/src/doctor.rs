@@ -1,7 +1,7 @@
 //! `doctor`: checks a deployment from outside, the way Pruvan calls it and the way the host does.
 //!
-//! It works in an account of its own, `doctor`, with a key that lives as long as the run. What it sends is the same each time, so that a
-//! second run stores nothing new.
+//! It works in an account of its own, `doctor`, with a key that lives as long as the run. What it sends is the same
+//! each time, so that a second run stores nothing new.
 
 mod replies;
 
@@ -406,7 +406,8 @@ impl Checks {
         self.call(&Call { path, username, token, fields, file, spelling: USUAL }).await
     }
 
-    /// A wrong key in each service, and then an unknown user, who must get the same answer: else names could be guessed.
+    /// A wrong key in each service, and then an unknown user, who must get the same answer: else names could be
+    /// guessed.
     async fn wrong_keys(&mut self, unknown_order: Option<&Reply>) {
         const WRONG: &str = "doctor-wrong-key";
         let (mut differing, mut refusing) = (Vec::new(), 0);
@@ -572,8 +573,8 @@ impl Checks {
 
 const NO_KEY: &str = "needs an API key, and there is none";
 
-/// Makes the account, if it isn't there, and a key. Two at most can live: if there are two, the older one was left behind by a run that
-/// was killed, and goes.
+/// Makes the account, if it isn't there, and a key. Two at most can live: if there are two, the older one was left
+/// behind by a run that was killed, and goes.
 async fn make_key(host: &HostClient) -> Result<(String, SecretString), CallError> {
     let path = format!("/accounts/{ACCOUNT}");
     let (status, account) = host.send("PUT", &path, Vec::new()).await?;

@@ -1,5 +1,5 @@
-//! Judges implementations from outside: [`doctor`] a deployment of ours, [`conformance`] any implementation of the four web
-//! services, of whatever make.
+//! Judges implementations from outside: [`doctor`] a deployment of ours, [`conformance`] any implementation of the four
+//! web services, of whatever make.
 
 pub mod command;
 pub mod conformance;

@@ -128,8 +128,8 @@ impl Report {
     }
 }
 
-/// Lines of at most `width` characters, the first of them after `lead` and the others indented as far. URLs are left whole, since they
-/// must still work when they are copied.
+/// Lines of at most `width` characters, the first of them after `lead` and the others indented as far. URLs are left
+/// whole, since they must still work when they are copied.
 fn wrap(text: &str, width: usize, lead: &str) -> Vec<String> {
     let (mut lines, mut line) = (Vec::new(), lead.to_owned());
     let mut empty = true;

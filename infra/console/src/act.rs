@@ -57,7 +57,8 @@ impl Form {
     }
 }
 
-/// Does what the form says. Whatever comes of it is said on the page, to which it leads back. A browser that hangs up stops nothing.
+/// Does what the form says. Whatever comes of it is said on the page, to which it leads back. A browser that hangs up
+/// stops nothing.
 pub async fn act(State(console): State<Arc<Console>>, Path(action): Path<String>, request: Request) -> Response {
     let done = tokio::spawn(take(console, action, request)).await;
     done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())

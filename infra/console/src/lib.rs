@@ -1,7 +1,7 @@
 //! The console: one page that plays Pruvan, shows what our side makes of it, and every exchange between the two.
 //!
-//! Our side is shown through the host's API alone, so that the same page shows a deployed stack. All pages are plain HTML with links and
-//! forms, which work as they are; htmx swaps what has changed.
+//! Our side is shown through the host's API alone, so that the same page shows a deployed stack. All pages are plain
+//! HTML with links and forms, which work as they are; htmx swaps what has changed.
 
 mod act;
 mod file;

@@ -1,4 +1,5 @@
-//! Our side, as the host's API tells it: orders with what Pruvan reported, what crews sent, what belongs nowhere, and the push queue.
+//! Our side, as the host's API tells it: orders with what Pruvan reported, what crews sent, what belongs nowhere, and
+//! the push queue.
 
 use host_client::{CallError, HostClient, segment};
 use maud::{Markup, html};

@@ -94,7 +94,8 @@ pub struct PruvanOptions {
     /// The option auto_admin of an external integration
     #[arg(long, conflicts_with = "internal")]
     pub auto_admin: bool,
-    /// Public URL that leads to --push-port on this machine, such as a tunnel's: push keys begin with it; not needed for an implementation on this machine
+    /// Public URL that leads to --push-port on this machine, such as a tunnel's: push keys begin with it; not needed
+    /// for an implementation on this machine
     #[arg(long, value_name = "URL", requires = "push_port")]
     pub push_url: Option<String>,
     /// Port on 127.0.0.1 that takes pushes [default: a free one]

@@ -40,8 +40,8 @@ impl Console {
     }
 }
 
-/// The console shows keys to whoever asks, so other pages in the same browser must not be able to: neither by a name of theirs that leads
-/// here, nor by a form of theirs that is sent here.
+/// The console shows keys to whoever asks, so other pages in the same browser must not be able to: neither by a name of
+/// theirs that leads here, nor by a form of theirs that is sent here.
 async fn guard(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
     if let Some(why) = console.why_not(request.method(), request.headers()) {
         return (StatusCode::FORBIDDEN, format!("{why}: open {}/console\n", console.url)).into_response();

@@ -1,4 +1,5 @@
-//! A client of the host's API: signed with the caller's own AWS credentials where it is deployed, unsigned on this machine.
+//! A client of the host's API: signed with the caller's own AWS credentials where it is deployed, unsigned on this
+//! machine.
 
 use std::error::Error;
 use std::time::Duration;

@@ -74,8 +74,8 @@ pub async fn command(options: Options) -> Result<(), DownloadError> {
     Ok(())
 }
 
-/// Fetches the files of `order` into the folder `into`. What is there already, with the same bytes, is left alone, so that a download
-/// that broke off goes on.
+/// Fetches the files of `order` into the folder `into`. What is there already, with the same bytes, is left alone, so
+/// that a download that broke off goes on.
 pub async fn run(host: &HostClient, username: &str, order: &str, into: &Path) -> Result<Downloaded, DownloadError> {
     let path = format!("/accounts/{}/orders/{}/manifest?limit=500", segment(username), segment(order));
     let client = reqwest::Client::new();

@@ -1,4 +1,5 @@
-//! How a host is called: its API, signed, as the host's own systems call it, and its four web services, as Pruvan calls them.
+//! How a host is called: its API, signed, as the host's own systems call it, and its four web services, as Pruvan calls
+//! them.
 
 mod client;
 pub mod download;

@@ -6,7 +6,8 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 
-/// Why a host can't be called at all: what is missing or wrong in what was given, with the next step. One line for a person.
+/// Why a host can't be called at all: what is missing or wrong in what was given, with the next step. One line for a
+/// person.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SetupError(pub String);

@@ -8,7 +8,8 @@ use crate::signer::SetupError;
 /// What Pruvan appends to the URL (*URL format*).
 pub const SERVICES: [&str; 4] = ["validate", "getWorkOrders", "uploadPictures", "status"];
 
-/// Reads the URL that is typed into Pruvan. Only on this machine may it be one without TLS: a key would go over the net in the clear.
+/// Reads the URL that is typed into Pruvan. Only on this machine may it be one without TLS: a key would go over the net
+/// in the clear.
 pub fn web_service_url(text: &str) -> Result<Url, SetupError> {
     let url = Url::parse(text.trim().trim_end_matches('/'));
     let url = url.ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));

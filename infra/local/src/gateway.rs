@@ -1,5 +1,5 @@
-//! API Gateway: turns HTTP into REST proxy events with AWS's own limits, calls the functions, and answers with the template's
-//! gateway responses where a request never reaches one.
+//! API Gateway: turns HTTP into REST proxy events with AWS's own limits, calls the functions, and answers with the
+//! template's gateway responses where a request never reaches one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! The whole system on one machine: the functions' own handlers, a gateway that makes REST API events for them, the schedules,
-//! and DynamoDB and S3 inside the process, speaking their real protocols to the real SDKs.
+//! The whole system on one machine: the functions' own handlers, a gateway that makes REST API events for them, the
+//! schedules, and DynamoDB and S3 inside the process, speaking their real protocols to the real SDKs.
 //!
-//! Routes, schedules, environment variables, tables and gateway responses are read from template.yaml, so that what runs here
-//! and what is deployed can't drift apart. Everything binds 127.0.0.1 only.
+//! Routes, schedules, environment variables, tables and gateway responses are read from template.yaml, so that what
+//! runs here and what is deployed can't drift apart. Everything binds 127.0.0.1 only.
 
 pub mod demo;
 pub mod functions;

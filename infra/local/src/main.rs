@@ -1,4 +1,5 @@
-//! `cargo run -p local`: the whole system on one machine, and a short list of commands. Each is a file of the crate that it belongs to.
+//! `cargo run -p local`: the whole system on one machine, and a short list of commands. Each is a file of the crate
+//! that it belongs to.
 
 use std::process::ExitCode;
 
@@ -32,32 +33,37 @@ enum Command {
     Pruvan(PruvanOptions),
     /// Make a scripted round trip against a simulated Pruvan, print each step, and exit 0 only if all of it held
     Demo,
-    /// Check a deployment, or the system on this machine, from outside as Pruvan calls it, and say of each fault what to do
+    /// Check a deployment, or the system on this machine, from outside as Pruvan calls it, and say of each fault what
+    /// to do
     ///
-    /// Prints a table of what holds and what doesn't. It makes an account of its own, "doctor", with a key that is deleted at the end, and stores three
-    /// photos in it, the same each time. A deployment's API is called with the AWS credentials of the environment. Exits with 1 if a check failed, with 2
-    /// if there was nothing to check.
+    /// Prints a table of what holds and what doesn't. It makes an account of its own, "doctor", with a key that is
+    /// deleted at the end, and stores three photos in it, the same each time. A deployment's API is called with the AWS
+    /// credentials of the environment. Exits with 1 if a check failed, with 2 if there was nothing to check.
     Doctor(doctor::Options),
     /// Check any implementation of the four web services against the specification, playing Pruvan
     ///
-    /// Prints a table of what holds and what doesn't, by the sections of the specification. The key is best put into the environment variable PRUVAN_KEY:
-    /// a command line is seen by others. Exits with 1 if a check failed, with 2 if there was nothing to check.
+    /// Prints a table of what holds and what doesn't, by the sections of the specification. The key is best put into
+    /// the environment variable PRUVAN_KEY: a command line is seen by others. Exits with 1 if a check failed, with 2 if
+    /// there was nothing to check.
     ///
-    /// Use an account made for it, with a work order or two. What it leaves behind can't be taken back: reports of many statuses on one order (--order, or
-    /// the one with the lowest number), the last of them "complete"; some thirty small uploads, most to that order and one to an order that isn't there; and
-    /// its own push key in the place of the account's, which only Validate in Pruvan brings back. No push key is sent where pushes can't reach this
-    /// machine. Pushes are taken on 127.0.0.1 only, and the first three are answered with an error, a maintenance page and a broken answer, to see them
-    /// come again.
+    /// Use an account made for it, with a work order or two. What it leaves behind can't be taken back: reports of many
+    /// statuses on one order (--order, or the one with the lowest number), the last of them "complete"; some thirty
+    /// small uploads, most to that order and one to an order that isn't there; and its own push key in the place of the
+    /// account's, which only Validate in Pruvan brings back. No push key is sent where pushes can't reach this machine.
+    /// Pushes are taken on 127.0.0.1 only, and the first three are answered with an error, a maintenance page and a
+    /// broken answer, to see them come again.
     Conformance(conformance::Options),
     /// Fetch all files of an order, here or from a deployment, into folders by task and evidence type
     ///
-    /// A deployed API is called with the AWS credentials of the environment. What is there already is not fetched again.
+    /// A deployed API is called with the AWS credentials of the environment. What is there already is not fetched
+    /// again.
     Download(download::Options),
     /// Put the orders of a file into an account, here or in a deployment
     ///
-    /// CSV (with a row of names: the specification's, or those of Pruvan's own import), NDJSON or a JSON array, told by what is in it. Several
-    /// rows with one number are one order with several services. It can be run again: what is there as in the file isn't changed. A deployed
-    /// API is called with the AWS credentials of the environment. Exits with 1 if an order was refused.
+    /// CSV (with a row of names: the specification's, or those of Pruvan's own import), NDJSON or a JSON array, told by
+    /// what is in it. Several rows with one number are one order with several services. It can be run again: what is
+    /// there as in the file isn't changed. A deployed API is called with the AWS credentials of the environment. Exits
+    /// with 1 if an order was refused.
     Import(import::Options),
 }
 

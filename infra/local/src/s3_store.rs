@@ -1,8 +1,9 @@
-//! A small S3: what this project uses of it, over a folder. The protocol, its signatures and pre-signed links are `s3s`'s.
+//! A small S3: what this project uses of it, over a folder. The protocol, its signatures and pre-signed links are
+//! `s3s`'s.
 //!
-//! An object is two files: the bytes, under a name of their own, and a JSON, named by the hash of the object's key, that says
-//! which bytes and what is known of them. Both are written aside first, and the JSON is renamed last, so that a failed upload
-//! leaves the object as it was.
+//! An object is two files: the bytes, under a name of their own, and a JSON, named by the hash of the object's key,
+//! that says which bytes and what is known of them. Both are written aside first, and the JSON is renamed last, so that
+//! a failed upload leaves the object as it was.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

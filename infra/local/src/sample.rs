@@ -1,5 +1,6 @@
-//! `cargo run -p local -- --sample`: accounts, orders and what crews made of them, put in through the very interfaces that the host and
-//! Pruvan use. Some things go wrong on purpose: orders that Pruvan refuses, a push key that dies, photos of orders that nobody knows.
+//! `cargo run -p local -- --sample`: accounts, orders and what crews made of them, put in through the very interfaces
+//! that the host and Pruvan use. Some things go wrong on purpose: orders that Pruvan refuses, a push key that dies,
+//! photos of orders that nobody knows.
 
 mod shift;
 mod town;
@@ -223,7 +224,8 @@ fn shares(orders: usize) -> [usize; PLANS.len()] {
     shares
 }
 
-/// By account and order, how many photos there are: one order with very many, the others with about as many as one another.
+/// By account and order, how many photos there are: one order with very many, the others with about as many as one
+/// another.
 fn photos(size: Size, shares: &[usize; PLANS.len()]) -> BTreeMap<(usize, usize), usize> {
     let mut lots = Lots::new(SEED);
     let worked = PLANS.iter().zip(shares).enumerate().flat_map(|(at, (plan, orders))| {

@@ -11,8 +11,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::functions::Scheduled;
 use crate::stores::until;
 
-/// Ticks that may be under way at once. As in AWS the next one comes whether or not the last has ended, so that an account that gets no answers
-/// keeps no other waiting.
+/// Ticks that may be under way at once. As in AWS the next one comes whether or not the last has ended, so that an
+/// account that gets no answers keeps no other waiting.
 const OVERLAPPING: usize = 3;
 
 /// The schedules of the template.
@@ -57,7 +57,8 @@ impl Schedules {
         }
     }
 
-    /// Lets a minute pass: fires those that it is time for, at first all of them, and waits until the functions are done.
+    /// Lets a minute pass: fires those that it is time for, at first all of them, and waits until the functions are
+    /// done.
     pub async fn tick(&self) {
         let minute = self.minutes.fetch_add(1, Ordering::Relaxed);
         for Schedule { run, every, timeout } in &self.all {

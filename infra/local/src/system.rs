@@ -139,7 +139,8 @@ impl System {
         Ok(System { gateway_url, stores, settings, functions, schedules, stop, servers, _temporary: temporary })
     }
 
-    /// Lets a minute pass for the schedules: fires those that it is time for, at first all of them, and waits until the functions are done.
+    /// Lets a minute pass for the schedules: fires those that it is time for, at first all of them, and waits until the
+    /// functions are done.
     pub async fn tick(&self) {
         self.schedules.tick().await;
     }

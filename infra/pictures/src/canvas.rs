@@ -255,7 +255,8 @@ impl Canvas {
     }
 }
 
-/// How much of the area of the glyph from `x`, `y` on is ink: the mean of what a pixel covers, at least of its neighbours.
+/// How much of the area of the glyph from `x`, `y` on is ink: the mean of what a pixel covers, at least of its
+/// neighbours.
 fn coverage(glyph: &RasterizedChar, x: f32, y: f32, width: f32, height: f32) -> f32 {
     let at = |x: f32, y: f32| -> f32 {
         let cell = |column: i64, row: i64| {

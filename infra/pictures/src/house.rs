@@ -105,7 +105,8 @@ enum Season {
     Winter,
 }
 
-/// Sky, trees, the house, the ground before it. Gives what the path to its door is drawn with, to draw it again over what grows there.
+/// Sky, trees, the house, the ground before it. Gives what the path to its door is drawn with, to draw it again over
+/// what grows there.
 fn scenery(canvas: &mut Canvas, mut house: Dice, dice: &mut Dice, season: Season) -> Dice {
     let winter = season == Season::Winter;
     let skies: [[Ink; 2]; 5] = [

@@ -1,7 +1,9 @@
-//! Pictures as a crew's phone would send them, drawn on the spot: a house, its lawn, a door, what lies about, and Pruvan's frame below
-//! (`frame_images`); the map of a Certified Service Record; the PDF of a survey. The same for the same seed.
+//! Pictures as a crew's phone would send them, drawn on the spot: a house, its lawn, a door, what lies about, and
+//! Pruvan's frame below (`frame_images`); the map of a Certified Service Record; the PDF of a survey. The same for the
+//! same seed.
 //!
-//! A crate of its own, so that it is optimised where the rest isn't: in a build for development too a picture takes some milliseconds.
+//! A crate of its own, so that it is optimised where the rest isn't: in a build for development too a picture takes
+//! some milliseconds.
 
 mod canvas;
 mod close_up;

@@ -1,4 +1,5 @@
-//! A Pruvan on your desk: accounts with their integrations, what their crews have made and what became of it, kept in a folder between runs.
+//! A Pruvan on your desk: accounts with their integrations, what their crews have made and what became of it, kept in a
+//! folder between runs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -331,7 +332,8 @@ impl Account {
         }
     }
 
-    /// Pruvan's people or crews change fields of a project, and Pruvan reports it; not if they unassign it (*The status Web Service*).
+    /// Pruvan's people or crews change fields of a project, and Pruvan reports it; not if they unassign it (*The status
+    /// Web Service*).
     pub async fn edit(&self, number: &str, mut fields: Map<String, Value>) {
         if self.integration.project(number).is_none() {
             return self.tell(false, format!("Pruvan has no project {number}."), None);

@@ -101,13 +101,14 @@ impl Integration {
         self.call("uploadPictures", fields, file).await
     }
 
-    /// Pruvan's people or crews change a project's status, and Pruvan reports it. A field status of `complete` makes the office
-    /// status so.
+    /// Pruvan's people or crews change a project's status, and Pruvan reports it. A field status of `complete` makes
+    /// the office status so.
     pub async fn change_status(&self, number: &str, status: &str, field_status: &str) -> Result<Exchange, CallError> {
         self.edit(number, json!({ "status": status, "fieldStatus": field_status })).await
     }
 
-    /// Pruvan's people or crews change fields of a project (`status`, `fieldStatus`, `dueDate`), and Pruvan reports how it stands.
+    /// Pruvan's people or crews change fields of a project (`status`, `fieldStatus`, `dueDate`), and Pruvan reports how
+    /// it stands.
     pub async fn edit(&self, number: &str, fields: Value) -> Result<Exchange, CallError> {
         let report = self.held(|held| {
             let project = held.projects.by_number.entry(number.to_owned()).or_default();
@@ -147,8 +148,8 @@ impl Integration {
         self.held(|held| held.weather.extend(weather));
     }
 
-    /// All pushes to come with this key get this, after what was forecast. [`Weather::Slow`] slows Pruvan's own calls, too, and after
-    /// [`Weather::Lost`] their answers get lost.
+    /// All pushes to come with this key get this, after what was forecast. [`Weather::Slow`] slows Pruvan's own calls,
+    /// too, and after [`Weather::Lost`] their answers get lost.
     pub fn settle(&self, climate: Weather) {
         self.held(|held| held.climate = climate);
     }

@@ -1,5 +1,5 @@
-//! What a crew makes, as Pruvan sends it to uploadPictures: one item a request, with every field of *Available uploadPictures Object
-//! Fields* in the form of the specification's example, numbers as strings and `null` among them.
+//! What a crew makes, as Pruvan sends it to uploadPictures: one item a request, with every field of *Available
+//! uploadPictures Object Fields* in the form of the specification's example, numbers as strings and `null` among them.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};

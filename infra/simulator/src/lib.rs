@@ -1,8 +1,9 @@
 //! Plays Pruvan by the specification's rules, for tests, for the console and for whoever builds another host.
 //!
-//! A [`Simulator`] takes pushes and serves videos; an [`Integration`] is what a Pruvan user has set up, and calls the four web
-//! services. What it holds of work orders it holds as Pruvan does ([`projects`]), what crews make it sends as Pruvan does
-//! ([`items`]), and every exchange is kept ([`wire`]) and judged ([`spec`]). [`desk`] keeps all of it between runs.
+//! A [`Simulator`] takes pushes and serves videos; an [`Integration`] is what a Pruvan user has set up, and calls the
+//! four web services. What it holds of work orders it holds as Pruvan does ([`projects`]), what crews make it sends as
+//! Pruvan does ([`items`]), and every exchange is kept ([`wire`]) and judged ([`spec`]). [`desk`] keeps all of it
+//! between runs.
 
 pub mod desk;
 pub mod integration;

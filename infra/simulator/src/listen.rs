@@ -30,8 +30,8 @@ pub async fn listen(port: u16) -> Result<(TcpListener, String), ListenError> {
     Ok((listener, format!("http://{address}")))
 }
 
-/// Whether a request was made on this machine, by a program or by a page that is from here: not under another name that leads here, not by
-/// another page, not through a proxy or a tunnel.
+/// Whether a request was made on this machine, by a program or by a page that is from here: not under another name that
+/// leads here, not by another page, not through a proxy or a tunnel.
 pub fn is_from_here(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let here = |authority: &str| {

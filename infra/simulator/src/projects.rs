@@ -1,5 +1,6 @@
-//! What Pruvan holds for one integration, by the specification's own rules: what is required and what can be updated, services replaced
-//! whole and no survey changed under the same name, `dueDate` at noon UTC, sub-users that there aren't left out, so many orders an hour.
+//! What Pruvan holds for one integration, by the specification's own rules: what is required and what can be updated,
+//! services replaced whole and no survey changed under the same name, `dueDate` at noon UTC, sub-users that there
+//! aren't left out, so many orders an hour.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! What breaks the specification in an exchange: a host's reply to Pruvan, or what it pushes, and the section that it breaks.
+//! What breaks the specification in an exchange: a host's reply to Pruvan, or what it pushes, and the section that it
+//! breaks.
 //!
 //! This is the letter. What Pruvan is known to put up with (a `text/html` header, say) is told all the same.
 
@@ -73,7 +74,8 @@ impl Service {
     }
 }
 
-/// What breaks the specification in a host's reply to one of the web services. Both documented replies are fine, the good and the bad.
+/// What breaks the specification in a host's reply to one of the web services. Both documented replies are fine, the
+/// good and the bad.
 pub fn reply(service: Service, status: u16, content_type: Option<&str>, body: &[u8]) -> Vec<Breach> {
     let mut faults = Faults::default();
     if status != 200 {
@@ -182,7 +184,8 @@ fn shape_fault(service: Service, json: &Value) -> String {
 
 /// What breaks the specification in what a host posted to a push key.
 ///
-/// Fields that an order must have when it is created are not asked for: an update may be as little as the number and one field.
+/// Fields that an order must have when it is created are not asked for: an update may be as little as the number and
+/// one field.
 pub fn push(content_type: Option<&str>, body: &[u8]) -> Vec<Breach> {
     let mut faults = Faults::default();
     let field = match content_type.map(media_type).as_deref() {

@@ -1,4 +1,5 @@
-//! The wire between Pruvan and a host: every exchange in both directions, with its secrets masked and with what breaks the specification.
+//! The wire between Pruvan and a host: every exchange in both directions, with its secrets masked and with what breaks
+//! the specification.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -113,8 +114,8 @@ impl Exchange {
         self.sent.payload.expose_secret()
     }
 
-    /// A command line for a shell that makes the same call. It holds the secrets; what is large is taken from `base`, where this exchange's
-    /// `payload` and `file` can be had.
+    /// A command line for a shell that makes the same call. It holds the secrets; what is large is taken from `base`,
+    /// where this exchange's `payload` and `file` can be had.
     pub fn curl(&self, base: &str) -> String {
         self.command(self.sent.url.expose_secret(), self.sent.payload.expose_secret(), base)
     }
@@ -182,7 +183,8 @@ pub fn masked(value: &Value) -> Value {
     }
 }
 
-/// A secret in all forms that a text may have it in: as it is, in JSON, in JSON with its slashes escaped, and in a form.
+/// A secret in all forms that a text may have it in: as it is, in JSON, in JSON with its slashes escaped, and in a
+/// form.
 pub fn forms(secret: &str) -> [String; 4] {
     let quoted = Value::from(secret).to_string();
     let json = quoted.trim_matches('"').to_owned();

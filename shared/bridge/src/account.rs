@@ -12,8 +12,8 @@ use crate::sending::Sending;
 /// Orders an hour that Pruvan takes from a free integration (*Testing*, *General*).
 pub const DEFAULT_PUSH_LIMIT: u32 = 5000;
 
-/// Work that was announced is written within a function's time-out, and clocks may be two minutes apart. Until then an empty queue says
-/// nothing, and the account stays awake.
+/// Work that was announced is written within a function's time-out, and clocks may be two minutes apart. Until then an
+/// empty queue says nothing, and the account stays awake.
 pub(crate) const ANNOUNCED_MS: i64 = 180_000;
 
 /// One row.
@@ -39,8 +39,8 @@ pub struct Account {
     /// When this push key came.
     #[serde(default)]
     pub push_key_since: i64,
-    /// Counts the push keys that came: an integration made anew has another, and knows nothing that was told before. Times can't say that,
-    /// since clocks are apart.
+    /// Counts the push keys that came: an integration made anew has another, and knows nothing that was told before.
+    /// Times can't say that, since clocks are apart.
     #[serde(default)]
     pub push_key_serial: i64,
     /// Pushes under way, or whose end is in doubt.

@@ -196,8 +196,8 @@ impl Accounts {
         write(update).await.map(|_| ())
     }
 
-    /// Keeps a push key that a validate brought, and lets the drain look at the queue at once. A key that was there already
-    /// keeps its date: only a new integration is told everything again.
+    /// Keeps a push key that a validate brought, and lets the drain look at the queue at once. A key that was there
+    /// already keeps its date: only a new integration is told everything again.
     pub async fn set_push_key(
         &self,
         account: &Account,
@@ -222,14 +222,14 @@ impl Accounts {
         must(update).await
     }
 
-    /// Says that there is work for the drain. Called before the work is written, since the index it feeds is a hint that must
-    /// not be missed.
+    /// Says that there is work for the drain. Called before the work is written, since the index it feeds is a hint
+    /// that must not be missed.
     pub async fn wake(&self, username: &str, now: i64) -> Result<(), StoreError> {
         must(self.waking(username, now, "")).await
     }
 
-    /// Notes that at `at` a pull told Pruvan all that was changed since then, or all at all. One that leaves a gap to those before it is where
-    /// counting begins anew.
+    /// Notes that at `at` a pull told Pruvan all that was changed since then, or all at all. One that leaves a gap to
+    /// those before it is where counting begins anew.
     pub async fn note_pull(&self, account: &Account, since: Option<i64>, at: i64) -> Result<(), StoreError> {
         let from = match since {
             None => 0,
@@ -319,8 +319,8 @@ impl Accounts {
         }
     }
 
-    /// Counts a push against the hourly limit before it is made, and makes the lease last its whole time again; false if the lease is
-    /// lost, or a validate brought another push key.
+    /// Counts a push against the hourly limit before it is made, and makes the lease last its whole time again; false
+    /// if the lease is lost, or a validate brought another push key.
     pub async fn charge(&self, account: &Account, lease: &mut Lease, now: i64) -> Result<bool, StoreError> {
         let until = now + ms(LEASE);
         let update = self
@@ -350,8 +350,8 @@ impl Accounts {
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
-    /// Gives the lease back, if it is still held. An account that was woken since it was read, or so shortly before that the work may yet
-    /// be written, stays awake.
+    /// Gives the lease back, if it is still held. An account that was woken since it was read, or so shortly before
+    /// that the work may yet be written, stays awake.
     pub async fn release(&self, account: &Account, lease: &Lease, now: i64, rest: Rest) -> Result<(), StoreError> {
         const FREE: &str = "leaseOwner, leaseUntil";
         let (mut sets, mut removes) = (vec!["sending = :sending", "probe = :probe"], vec![FREE]);
@@ -414,7 +414,8 @@ impl Accounts {
         give_back(awake.0, "leaseOwner = :owner", awake.1).await.map(|_| ())
     }
 
-    /// Marks the push key dead; false if a validate came since the account was read, also of the same key, or other work.
+    /// Marks the push key dead; false if a validate came since the account was read, also of the same key, or other
+    /// work.
     pub async fn bury_push_key(&self, account: &Account, lease: &Lease) -> Result<bool, StoreError> {
         let update = self
             .held(&account.username, lease)
@@ -462,7 +463,8 @@ fn to_item<T: Serialize>(value: &T) -> Result<Item, StoreError> {
 
 type Update = aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 
-/// False if the update's condition doesn't hold. A drain's transactions look at the account, so an update may have to be tried again.
+/// False if the update's condition doesn't hold. A drain's transactions look at the account, so an update may have to
+/// be tried again.
 async fn write(update: Update) -> Result<bool, StoreError> {
     conditional("UpdateItem on Accounts", || update.clone().send()).await
 }

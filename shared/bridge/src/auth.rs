@@ -11,14 +11,15 @@ use crate::secrets::KeyHash;
 /// What no key has as its hash.
 const NOBODYS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// The account whose key the caller has. The `token` decides; the SHA-1 in `password` can't, since keys are kept as SHA-256. An error is what to
-/// tell Pruvan; `record` has who it was, and why it was refused.
+/// The account whose key the caller has. The `token` decides; the SHA-1 in `password` can't, since keys are kept as
+/// SHA-256. An error is what to tell Pruvan; `record` has who it was, and why it was refused.
 ///
-/// An unknown user, a wrong key and none get the same answer after the same work: one read, and [`MAX_KEYS`] comparisons whose time says
-/// nothing. Nobody is locked out: the keys have 256 bits, so that guessing leads nowhere, and a lock would let anybody shut out a vendor.
+/// An unknown user, a wrong key and none get the same answer after the same work: one read, and [`MAX_KEYS`]
+/// comparisons whose time says nothing. Nobody is locked out: the keys have 256 bits, so that guessing leads nowhere,
+/// and a lock would let anybody shut out a vendor.
 ///
-/// That a key was used is noted, at most once an hour: an operator must see whether an old key is still in use before deleting it. If that
-/// note fails, the request goes on without.
+/// That a key was used is noted, at most once an hour: an operator must see whether an old key is still in use before
+/// deleting it. If that note fails, the request goes on without.
 pub async fn authenticate(
     accounts: &Accounts,
     credentials: &Credentials,

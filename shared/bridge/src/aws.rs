@@ -1,7 +1,7 @@
 //! SDK clients from the environment variables that Lambda sets.
 //!
-//! `aws-config` is left out on purpose: its chain tries profiles, SSO and instance metadata, and in Lambda credentials are
-//! environment variables that stay the same as long as the process lives.
+//! `aws-config` is left out on purpose: its chain tries profiles, SSO and instance metadata, and in Lambda credentials
+//! are environment variables that stay the same as long as the process lives.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The search for the one order that spoils a batch: Pruvan refuses or fails a whole push, and names no order.
 //!
-//! After a batch that failed as a whole, smaller ones go, until the order at fault stands alone. How far the search has come is kept in the
-//! account's row, so that a limit or a crash doesn't make it start over.
+//! After a batch that failed as a whole, smaller ones go, until the order at fault stands alone. How far the search has
+//! come is kept in the account's row, so that a limit or a crash doesn't make it start over.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,8 @@ pub struct Bisection {
     /// Pruvan counted fewer orders than it was sent and named none: each goes singly, and then counts as taken.
     #[serde(rename = "secondLook")]
     singly: bool,
-    /// Orders that failed alone, without a word about them: each goes again, alone, when another has gone through, and is at fault if it
-    /// fails then.
+    /// Orders that failed alone, without a word about them: each goes again, alone, when another has gone through, and
+    /// is at fault if it fails then.
     #[serde(rename = "aside")]
     quarantine: Vec<String>,
 }

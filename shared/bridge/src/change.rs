@@ -1,4 +1,5 @@
-//! What the host writes: an order and its push change together, in one transaction or not at all. One by one, or many at once.
+//! What the host writes: an order and its push change together, in one transaction or not at all. One by one, or many
+//! at once.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -54,9 +55,9 @@ const BYTES: usize = 3_000_000;
 impl Orders {
     /// Writes an order that the host gave, and its push; nothing if nothing differs.
     ///
-    /// `make` gets the row as it is (`None` if there is none, or it was deleted) and returns the order as it shall be. It may
-    /// be called again if others change the row meanwhile, so that nobody's change is lost. A survey that changes under the same service
-    /// name is refused, unless the host says to replace it.
+    /// `make` gets the row as it is (`None` if there is none, or it was deleted) and returns the order as it shall be.
+    /// It may be called again if others change the row meanwhile, so that nobody's change is lost. A survey that
+    /// changes under the same service name is refused, unless the host says to replace it.
     pub async fn change<E: From<StoreError> + From<Vec<Remark>>>(
         &self,
         account: &Account,
@@ -91,11 +92,12 @@ impl Orders {
         Err(StoreError::Contended("the order").into())
     }
 
-    /// Writes many whole orders, no number twice, each as [`Orders::change`] does: what keeps one of them from being written keeps back no
-    /// other. None is begun once `out_of_time`, and what has not ended some seconds later is given up. The fates are in the orders' order.
+    /// Writes many whole orders, no number twice, each as [`Orders::change`] does: what keeps one of them from being
+    /// written keeps back no other. None is begun once `out_of_time`, and what has not ended some seconds later is
+    /// given up. The fates are in the orders' order.
     ///
-    /// A change counts from when it is written, by `clock`, and not from when the call began: pulls that were answered in between told the
-    /// order as it was.
+    /// A change counts from when it is written, by `clock`, and not from when the call began: pulls that were answered
+    /// in between told the order as it was.
     pub async fn change_all(
         &self,
         account: &Account,
@@ -284,8 +286,8 @@ impl Orders {
         }
     }
 
-    /// Deletes an order here and, by a push, in Pruvan. The row stays, so that pulls can tell it. False if there is none. `check` may
-    /// forbid it.
+    /// Deletes an order here and, by a push, in Pruvan. The row stays, so that pulls can tell it. False if there is
+    /// none. `check` may forbid it.
     pub async fn delete<E: From<StoreError>>(
         &self,
         account: &Account,

@@ -1,5 +1,5 @@
-//! Files in S3: `username/workOrderNumber/hash of uuId/sha256.ext`. The row in Uploads says where a file is; a file is never
-//! moved, and one with other bytes has another name, so that nothing is ever overwritten.
+//! Files in S3: `username/workOrderNumber/hash of uuId/sha256.ext`. The row in Uploads says where a file is; a file is
+//! never moved, and one with other bytes has another name, so that nothing is ever overwritten.
 
 use std::time::Duration;
 
@@ -49,8 +49,8 @@ pub fn sniff(bytes: &[u8]) -> Format {
     }
 }
 
-/// What `fileType` or `fileExt` say of a file that its bytes don't, if they do: for people, who may have to do with software that
-/// goes by the one or the other.
+/// What `fileType` or `fileExt` say of a file that its bytes don't, if they do: for people, who may have to do with
+/// software that goes by the one or the other.
 pub fn mismatch(format: Format, upload: &Upload) -> Option<String> {
     let found = format.extension;
     let same =
@@ -66,12 +66,14 @@ pub fn mismatch(format: Format, upload: &Upload) -> Option<String> {
     Some(format!("fileExt says {said}, the bytes are {found}"))
 }
 
-/// Where a file belongs. Every part is encoded so that no two different parts give the same text and none can leave its place.
+/// Where a file belongs. Every part is encoded so that no two different parts give the same text and none can leave its
+/// place.
 pub fn path(username: &str, number: &str, uu_id: &str, sha256: &str, extension: &str) -> String {
     format!("{}/{}/{}/{sha256}.{extension}", part(username), part(number), &sha256_hex(uu_id.as_bytes())[..32])
 }
 
-/// One part of a path: letters, digits, `-` and `_` stay, all else is percent-encoded; what gets long is cut and hashed.
+/// One part of a path: letters, digits, `-` and `_` stay, all else is percent-encoded; what gets long is cut and
+/// hashed.
 fn part(text: &str) -> String {
     const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_');
     let encoded = percent_encoding::utf8_percent_encode(text, KEPT).to_string();

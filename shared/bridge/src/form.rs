@@ -1,8 +1,8 @@
 //! Reading a request of Pruvan's: the POST variable `payload`, and the file beside it.
 //!
-//! All forms seen or documented are read, by what the body is and not by what its header says: multipart (also under the
-//! specification's own spelling `Mulipart/Form-Data`, also without a boundary in the header), urlencoded, and plain JSON from
-//! test tools.
+//! All forms seen or documented are read, by what the body is and not by what its header says: multipart (also under
+//! the specification's own spelling `Mulipart/Form-Data`, also without a boundary in the header), urlencoded, and plain
+//! JSON from test tools.
 
 use bytes::Bytes;
 use lambda_http::{Body, Request};
@@ -30,7 +30,8 @@ const MAX_PARTS: usize = 100;
 /// RFC 2046 allows 70 characters, and clients make 60 at most.
 const MAX_BOUNDARY: usize = 200;
 
-/// What a web server takes in the headers of a whole request; `multer` limits their number (32 a part) and not their length.
+/// What a web server takes in the headers of a whole request; `multer` limits their number (32 a part) and not their
+/// length.
 const MAX_PART_HEADERS: usize = 16 * 1024;
 
 /// Lambda takes no event above 6 MB, so no body is larger; base64 makes it 4.7 MB.
@@ -244,7 +245,8 @@ mod tests {
             let _ = block_on(read(request));
         }
 
-        /// Valid envelopes, mutated inside: a file of any bytes comes out as it went in, and a cut body is never taken for a whole one.
+        /// Valid envelopes, mutated inside: a file of any bytes comes out as it went in, and a cut body is never taken
+        /// for a whole one.
         #[test]
         fn any_file_comes_out_as_it_went_in(file: Vec<u8>, cut in 0..2000usize) {
             let whole = form(&file);

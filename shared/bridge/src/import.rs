@@ -1,5 +1,5 @@
-//! Work orders as hosts have them in files: a JSON array, a JSON object a line, or CSV with the specification's names or those of Pruvan's
-//! own import.
+//! Work orders as hosts have them in files: a JSON array, a JSON object a line, or CSV with the specification's names
+//! or those of Pruvan's own import.
 
 use std::collections::BTreeMap;
 
@@ -232,11 +232,11 @@ fn unknown(name: &str) -> String {
     format!("{name:?}{}", near.unwrap_or_default())
 }
 
-/// CSV with a row of names, then a row a service: rows with the same number are one order with several services, and need give its fields
-/// once only. Separated by commas, semicolons or tabs, whichever the first line has.
+/// CSV with a row of names, then a row a service: rows with the same number are one order with several services, and
+/// need give its fields once only. Separated by commas, semicolons or tabs, whichever the first line has.
 ///
-/// A column is called like a field of the order, in any spelling (`Zip Code`, `zip`), `options.{name}`, `service.{field}` or
-/// `service.options.{name}`; `serviceName` and `survey` need no prefix.
+/// A column is called like a field of the order, in any spelling (`Zip Code`, `zip`), `options.{name}`,
+/// `service.{field}` or `service.options.{name}`; `serviceName` and `survey` need no prefix.
 fn csv(text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError> {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let separator =

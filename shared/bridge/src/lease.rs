@@ -1,4 +1,5 @@
-//! A claim on an account's push queue, so that no two invocations push for one account at once, and the times that hang together with it.
+//! A claim on an account's push queue, so that no two invocations push for one account at once, and the times that hang
+//! together with it.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ pub const ONE_CALL: Duration = Duration::from_secs(45);
 /// How long a lease holds. It outlives the call, since a POST in flight can't be recalled.
 pub(crate) const LEASE: Duration = Duration::from_secs(90);
 
-/// How long after its beginning a call whose end isn't known may still take effect: its own time, two minutes on the way, and two that the
-/// clocks of two invocations may be apart.
+/// How long after its beginning a call whose end isn't known may still take effect: its own time, two minutes on the
+/// way, and two that the clocks of two invocations may be apart.
 pub(crate) const DOUBT: Duration = Duration::from_secs(CALL_DEADLINE.as_secs() + 120 + 120);
 
 const _: () = {

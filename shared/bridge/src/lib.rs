@@ -1,7 +1,7 @@
 //! What every function stands on: settings, credentials, the DynamoDB tables, the files in S3, and the HTTP edge.
 //!
-//! A function's `main.rs` makes a [`World`] from its environment; the local runner and the tests make one of their own, with
-//! other stores and another clock, and call the same handlers.
+//! A function's `main.rs` makes a [`World`] from its environment; the local runner and the tests make one of their own,
+//! with other stores and another clock, and call the same handlers.
 
 pub mod account;
 pub mod accounts;

@@ -1,7 +1,8 @@
-//! The log: one JSON object a line in Lambda, from our own code as verbose as is asked for, from all else never more than `INFO`.
+//! The log: one JSON object a line in Lambda, from our own code as verbose as is asked for, from all else never more
+//! than `INFO`.
 //!
-//! What lies below `INFO` in the SDK, in hyper and in Lambda's runtime are whole requests and replies: credentials, push keys, signed links.
-//! So no setting turns that on.
+//! What lies below `INFO` in the SDK, in hyper and in Lambda's runtime are whole requests and replies: credentials,
+//! push keys, signed links. So no setting turns that on.
 
 use std::str::FromStr as _;
 

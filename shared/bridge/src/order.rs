@@ -106,7 +106,8 @@ impl Report {
 /// How the host's change treats directives that it doesn't change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent<'a> {
-    /// The order is given whole, as a nightly synchronisation does: a directive that has the value it had is no new wish.
+    /// The order is given whole, as a nightly synchronisation does: a directive that has the value it had is no new
+    /// wish.
     State,
     /// These fields are set: each directive among them is a new wish, also with the value it had.
     Set(&'a [String]),
@@ -170,8 +171,8 @@ impl Order {
         latest
     }
 
-    /// What Pruvan is last known to have in a directive's field: what it reported, or what it was told since. `None` if that is
-    /// not sure, since a wish may have arrived or not.
+    /// What Pruvan is last known to have in a directive's field: what it reported, or what it was told since. `None` if
+    /// that is not sure, since a wish may have arrived or not.
     fn in_pruvan(&self, name: &str, may_have_told: impl Fn(&Directive) -> bool) -> Option<String> {
         let reported = self.reports.iter().rev().find_map(|report| Some((report.at, report.of(name)?)));
         let reported_since =
@@ -184,8 +185,8 @@ impl Order {
         }
     }
 
-    /// Closes each directive that goes out and for which `told` is true: for the push key that the account had when it was read, since what
-    /// an earlier integration was told is of no use to this one.
+    /// Closes each directive that goes out and for which `told` is true: for the push key that the account had when it
+    /// was read, since what an earlier integration was told is of no use to this one.
     pub(crate) fn close(&mut self, account: &Account, now: i64, told: impl Fn(&str, &Directive) -> bool) {
         for (name, directive) in &mut self.directives {
             if directive.goes_out(account) && told(name, directive) {

@@ -20,7 +20,8 @@ use crate::store::{
 };
 use crate::world::World;
 
-/// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never changed.
+/// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never
+/// changed.
 pub const SHARDS: u8 = 8;
 
 /// A page ends early at about this size: the reply must fit Lambda's 6 MB, with its quotes escaped.
@@ -145,8 +146,9 @@ impl Orders {
         items.into_iter().map(|item| row("Orders", item)).collect()
     }
 
-    /// A page of an account's orders from `place` on, shard after shard, and where to go on. With `since` only those that the host changed
-    /// since then: by the index, so that it costs what they are. Each comes with the place after it.
+    /// A page of an account's orders from `place` on, shard after shard, and where to go on. With `since` only those
+    /// that the host changed since then: by the index, so that it costs what they are. Each comes with the place after
+    /// it.
     pub async fn page(
         &self,
         username: &str,
@@ -219,11 +221,12 @@ impl Orders {
         Ok((orders, None))
     }
 
-    /// Current orders changed since `since` (all of them without it), and those ended since `ended_since`, page by page as the shards give
-    /// them: no more pages are read ahead than the shards there are, and none once the receiver is gone. The last message is an error if not
-    /// all could be read, whatever kept them from being read.
+    /// Current orders changed since `since` (all of them without it), and those ended since `ended_since`, page by page
+    /// as the shards give them: no more pages are read ahead than the shards there are, and none once the receiver is
+    /// gone. The last message is an error if not all could be read, whatever kept them from being read.
     ///
-    /// Within a shard the oldest change comes first, so an order that changes meanwhile may come again, newer, and none is passed over.
+    /// Within a shard the oldest change comes first, so an order that changes meanwhile may come again, newer, and none
+    /// is passed over.
     pub fn pages(&self, username: &str, since: Option<i64>, ended_since: i64) -> Pages {
         let (pages, receiver) = mpsc::channel(1);
         for shard in 0..SHARDS {
@@ -329,7 +332,8 @@ impl Orders {
             .map_err(|_| StoreError::Unfit("an update without an expression"))
     }
 
-    /// The update that marks as told what went out of the order as it was read, for a transaction; `None` if there is nothing to mark.
+    /// The update that marks as told what went out of the order as it was read, for a transaction; `None` if there is
+    /// nothing to mark.
     pub fn settling(&self, account: &Account, sent: &Order, now: i64) -> Result<Option<TransactWriteItem>, StoreError> {
         self.settling_of(account, sent, sent.clone(), now)
     }
@@ -374,16 +378,16 @@ impl Orders {
         transact(&self.client, actions).await
     }
 
-    /// Adds what Pruvan reported. The order doesn't count as changed by it (no echo), and directives that Pruvan may have got
-    /// before it reported are never sent again (no regress). False if there is no such order.
+    /// Adds what Pruvan reported. The order doesn't count as changed by it (no echo), and directives that Pruvan may
+    /// have got before it reported are never sent again (no regress). False if there is no such order.
     pub async fn report(&self, account: &Account, number: &str, report: &Report) -> Result<bool, StoreError> {
         for _ in 0..TRIES {
             let Some(mut order) = self.get(&account.username, number).await? else { return Ok(false) };
             let read = order.revision;
             order.reports.push(report.clone());
             trim(&mut order.reports);
-            // A wish that may have been sent is answered by any report. One that was not is overtaken only by news: Pruvan
-            // repeats itself, and a repeat of what was known before must not take a new wish back.
+            // A wish that may have been sent is answered by any report. One that was not is overtaken only by news:
+            // Pruvan repeats itself, and a repeat of what was known before must not take a new wish back.
             order.close(account, report.at, |name, directive| {
                 let told = directive.may_have_been_told(account, number);
                 let news = report.of(name).is_some_and(|reported| directive.before.as_deref() != Some(&reported));

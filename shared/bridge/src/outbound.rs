@@ -1,7 +1,7 @@
 //! The way out: push keys come from outside and are hostile until shown otherwise.
 //!
-//! https and port 443 only, allow-listed hosts, names and no IP literals, no user info, no proxy, no redirects, and a resolver
-//! that fails if any address of a name is not public, so that the address checked is the one connected to.
+//! https and port 443 only, allow-listed hosts, names and no IP literals, no user info, no proxy, no redirects, and a
+//! resolver that fails if any address of a name is not public, so that the address checked is the one connected to.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -113,7 +113,8 @@ impl Outbound {
         if allowed { Ok(url) } else { Err(Refused::Host) }
     }
 
-    /// A client that keeps to the rules, for short calls. The idle pool is off: a frozen function wakes with dead connections.
+    /// A client that keeps to the rules, for short calls. The idle pool is off: a frozen function wakes with dead
+    /// connections.
     pub fn client(&self) -> Result<Client, reqwest::Error> {
         self.builder().timeout(CALL_DEADLINE).build()
     }

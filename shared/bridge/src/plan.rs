@@ -128,7 +128,8 @@ pub(crate) fn needs_row(known: Option<&Order>, next: &Order) -> Result<bool, Sto
     }
 }
 
-/// The change from `known` to `next`; `row` is the order's row of the queue, where [`needs_row`]. The inner error: it can't be sent.
+/// The change from `known` to `next`; `row` is the order's row of the queue, where [`needs_row`]. The inner error: it
+/// can't be sent.
 pub(crate) fn plan(
     account: &Account,
     known: Option<&Order>,
@@ -182,8 +183,8 @@ fn told(why: WhyNotUpdated) -> String {
     }
 }
 
-/// What must go out before `next`, where it can't be told that Pruvan knows of what lies between: an order that was deleted, or services
-/// that were left out. With it, the row of the queue that says so.
+/// What must go out before `next`, where it can't be told that Pruvan knows of what lies between: an order that was
+/// deleted, or services that were left out. With it, the row of the queue that says so.
 fn what_goes_first(
     account: &Account,
     known: &Order,
@@ -191,8 +192,8 @@ fn what_goes_first(
     row: Option<Waiting>,
 ) -> Result<Option<(Before, Option<Waiting>)>, StoreError> {
     let (was, is) = (services(known)?, services(next)?);
-    // Pruvan knows what a pull told, and else what the queue has no row for any more. What it knows must not be sent again: crews may
-    // have worked on what came since.
+    // Pruvan knows what a pull told, and else what the queue has no row for any more. What it knows must not be sent
+    // again: crews may have worked on what came since.
     let unknown = row.as_ref().filter(|_| !account.has_pulled(known.changed_at));
     let mut before = Before { before_for: account.push_key_serial, ..Before::default() };
     if let Some(row) = row.as_ref().filter(|row| row.before.before_for == account.push_key_serial) {
@@ -255,8 +256,8 @@ fn services(order: &Order) -> Result<BTreeMap<String, String>, StoreError> {
     Ok(surveys(&fields(&order.document)?))
 }
 
-/// Why `next` can't be sent: a survey that changes under the same name though nobody said to replace it, or no service that would be left
-/// meanwhile.
+/// Why `next` can't be sent: a survey that changes under the same name though nobody said to replace it, or no service
+/// that would be left meanwhile.
 fn survey_faults(
     live: Option<&Order>,
     next: &Order,

@@ -1,5 +1,5 @@
-//! The PushQueue table: one row per order that differs from what Pruvan has. It holds no payload: the drain reads the order as
-//! it is when it is sent.
+//! The PushQueue table: one row per order that differs from what Pruvan has. It holds no payload: the drain reads the
+//! order as it is when it is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,8 +46,9 @@ pub struct Waiting {
     pub before: Before,
 }
 
-/// What must go out before an order as it is (*Available workOrder service Object Fields*): Pruvan changes no survey under the same service
-/// name, and nothing at all but the updatable fields, so what is to be made anew is deleted first.
+/// What must go out before an order as it is (*Available workOrder service Object Fields*): Pruvan changes no survey
+/// under the same service name, and nothing at all but the updatable fields, so what is to be made anew is deleted
+/// first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Before {
@@ -55,10 +56,11 @@ pub struct Before {
     pub delete_first: bool,
     /// It goes without these services first.
     pub without: BTreeSet<String>,
-    /// For which push key this was found ([`crate::accounts::Account::push_key_serial`]): an integration made anew has nothing to delete.
+    /// For which push key this was found ([`crate::accounts::Account::push_key_serial`]): an integration made anew has
+    /// nothing to delete.
     pub before_for: i64,
-    /// Services that were left out before Pruvan knew, each with its survey: one that comes back with another survey must be deleted
-    /// first.
+    /// Services that were left out before Pruvan knew, each with its survey: one that comes back with another survey
+    /// must be deleted first.
     pub shed: BTreeMap<String, String>,
 }
 
@@ -117,8 +119,8 @@ impl PushQueue {
         Ok(PushQueue { client: world.dynamodb()?, table: world.settings.get("PUSH_QUEUE_TABLE")?.to_owned() })
     }
 
-    /// The update that queues an order, for the transaction that changes it. A new state has a fresh set of attempts. `before` comes with
-    /// the row that it was made from: if that has changed, the update isn't written.
+    /// The update that queues an order, for the transaction that changes it. A new state has a fresh set of attempts.
+    /// `before` comes with the row that it was made from: if that has changed, the update isn't written.
     #[expect(clippy::too_many_arguments, reason = "each says a different thing of one update, and there is one caller")]
     pub fn enqueue(
         &self,
@@ -176,8 +178,8 @@ impl PushQueue {
         update.update_expression(expression).build().map_err(|_| StoreError::Unfit("an update without an expression"))
     }
 
-    /// Queues an order as it was at `version`, changed at `changed_at`, unless it is queued already: what a pull had no room for. What was
-    /// changed first is due first.
+    /// Queues an order as it was at `version`, changed at `changed_at`, unless it is queued already: what a pull had no
+    /// room for. What was changed first is due first.
     pub async fn enqueue_overflow(
         &self,
         username: &str,
@@ -233,8 +235,8 @@ impl PushQueue {
         conditional("UpdateItem on PushQueue", || update.clone().send()).await
     }
 
-    /// What is due at `now`: urgent ones first, and last those that a pull had carried by `carried`. At most `limit`, and each once, also if
-    /// it changes its place meanwhile.
+    /// What is due at `now`: urgent ones first, and last those that a pull had carried by `carried`. At most `limit`,
+    /// and each once, also if it changes its place meanwhile.
     pub async fn due(&self, username: &str, now: i64, carried: i64, limit: usize) -> Result<Vec<Waiting>, StoreError> {
         let carried = carried.min(now);
         let mut rows = self.range(username, due(URGENT, 0), due(URGENT, now), limit).await?;
@@ -348,7 +350,8 @@ impl PushQueue {
         items.into_iter().map(|item| row("PushQueue", item)).collect()
     }
 
-    /// What becomes of a row that was sent, for a transaction; but for [`Sent::FirstPart`], only if the order hasn't changed since.
+    /// What becomes of a row that was sent, for a transaction; but for [`Sent::FirstPart`], only if the order hasn't
+    /// changed since.
     pub fn settle(&self, username: &str, sent: &Waiting, how: &Sent<'_>) -> Result<TransactWriteItem, StoreError> {
         let key = key(username, &sent.work_order_number);
         let unfit = |_| StoreError::Unfit("an action without a key");
@@ -424,7 +427,8 @@ pub enum Sent<'a> {
         /// The services that go first have not gone yet.
         keep_services: bool,
     },
-    /// It was not sent, since an earlier push of it may still take effect, and what goes first must not come before that.
+    /// It was not sent, since an earlier push of it may still take effect, and what goes first must not come before
+    /// that.
     Postponed {
         /// When the earlier one can do no more.
         until: i64,

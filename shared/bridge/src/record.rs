@@ -1,5 +1,5 @@
-//! One line of JSON for each request and each tick. It is the log's line and, in CloudWatch's embedded metric format, the metrics too, so that
-//! neither costs a call.
+//! One line of JSON for each request and each tick. It is the log's line and, in CloudWatch's embedded metric format,
+//! the metrics too, so that neither costs a call.
 
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
@@ -117,7 +117,8 @@ enum Kind {
     Tick,
 }
 
-/// A line that is still being gathered. It is written when it goes, however that comes about, so that no path is without one.
+/// A line that is still being gathered. It is written when it goes, however that comes about, so that no path is
+/// without one.
 pub struct Record {
     recorder: Recorder,
     kind: Kind,
@@ -138,7 +139,8 @@ impl Record {
         self.note("order", number);
     }
 
-    /// Whatever else is worth looking for; never a secret. A text is cut where it gets long, since callers send what they like.
+    /// Whatever else is worth looking for; never a secret. A text is cut where it gets long, since callers send what
+    /// they like.
     pub fn note(&mut self, name: &str, value: impl Into<Value>) {
         let value = match value.into() {
             Value::String(text) if text.len() > MAX_TEXT => {

@@ -29,8 +29,8 @@ where
     .await
 }
 
-/// Runs a function behind API Gateway whose replies go out while they are made: `handle` answers so, `handle_buffered` where
-/// [`streams`] says that it can't be.
+/// Runs a function behind API Gateway whose replies go out while they are made: `handle` answers so, `handle_buffered`
+/// where [`streams`] says that it can't be.
 pub async fn streaming<S, F, G>(
     make: impl FnOnce(&World) -> Result<S, SettingError>,
     handle: impl Fn(Arc<S>, Request) -> F + Sync,
@@ -52,13 +52,14 @@ where
     .await
 }
 
-/// Whether replies can be streamed: not in `sam local`, which sets `AWS_SAM_LOCAL`, nor where `BUFFERED_REPLIES` is set, for whatever else
-/// stands in for Lambda.
+/// Whether replies can be streamed: not in `sam local`, which sets `AWS_SAM_LOCAL`, nor where `BUFFERED_REPLIES` is
+/// set, for whatever else stands in for Lambda.
 pub fn streams(settings: &Settings) -> bool {
     settings.optional("AWS_SAM_LOCAL").is_none() && settings.optional("BUFFERED_REPLIES").is_none()
 }
 
-/// Runs a function on a schedule: `handle` does the work and returns what to log about it; the event has nothing of interest.
+/// Runs a function on a schedule: `handle` does the work and returns what to log about it; the event has nothing of
+/// interest.
 pub async fn schedule<S, F>(
     make: impl FnOnce(&World) -> Result<S, SettingError>,
     handle: impl Fn(Arc<S>, Deadline) -> F,

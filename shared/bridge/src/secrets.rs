@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq;
 
 use crate::time::Random;
 
-/// A key as its owner gets it: 256 random bits, 43 characters of base64url. It can't be printed or compared by accident.
+/// A key as its owner gets it: 256 random bits, 43 characters of base64url. It can't be printed or compared by
+/// accident.
 #[derive(Debug, Clone)]
 pub struct ApiKey(SecretString);
 

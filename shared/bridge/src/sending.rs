@@ -11,8 +11,8 @@ use crate::store::sortable;
 /// Orders kept; beyond them, the oldest calls are forgotten.
 const MAX_ORDERS: usize = 4000;
 
-/// Digits an order takes: 8 of its number's hash, so that an account's row stays small (a false member in some millions costs a push), and
-/// 8 of its revision.
+/// Digits an order takes: 8 of its number's hash, so that an account's row stays small (a false member in some millions
+/// costs a push), and 8 of its revision.
 const DIGITS: usize = 16;
 
 /// The orders of each such call.
@@ -26,8 +26,8 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// A call with the push key `to` begins at `at`; it carries `orders`, each with the revision in which it was read. What was sent with
-    /// another key is of no interest any more.
+    /// A call with the push key `to` begins at `at`; it carries `orders`, each with the revision in which it was read.
+    /// What was sent with another key is of no interest any more.
     pub fn begin<'a>(&mut self, to: i64, at: i64, orders: impl Iterator<Item = (&'a str, i64)>) {
         if self.to != to {
             *self = Sending { to, calls: BTreeMap::new() };
@@ -44,7 +44,8 @@ impl Sending {
         self.calls.remove(&sortable(at));
     }
 
-    /// The call that began at `at` ended well. An order that an earlier call may still change stays: that it was told more since is noted.
+    /// The call that began at `at` ended well. An order that an earlier call may still change stays: that it was told
+    /// more since is noted.
     pub fn end<'a>(&mut self, at: i64, orders: impl Iterator<Item = (&'a str, i64)>) {
         self.calls.remove(&sortable(at));
         let orders: BTreeMap<String, i64> = orders.map(|(number, revision)| (hash(number), revision)).collect();

@@ -1,4 +1,5 @@
-//! What the DynamoDB tables have in common: attribute values, and errors that say what failed without saying what was in it.
+//! What the DynamoDB tables have in common: attribute values, and errors that say what failed without saying what was
+//! in it.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -65,8 +66,8 @@ pub fn condition_failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> b
     code(error) == Some("ConditionalCheckFailedException")
 }
 
-/// A conditional write: true if it was done, false if its condition doesn't hold. While a transaction has the row it is tried
-/// again, which the SDK doesn't do by itself.
+/// A conditional write: true if it was done, false if its condition doesn't hold. While a transaction has the row it is
+/// tried again, which the SDK doesn't do by itself.
 pub async fn conditional<T, E: ProvideErrorMetadata, R, F: Future<Output = Result<T, SdkError<E, R>>>>(
     operation: &'static str,
     write: impl Fn() -> F,

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-/// A body that comes in parts. If its [`Writer`] goes before it said which part is the last, the body ends with an error: whoever reads
-/// it sees a broken reply, and never a valid, shorter one.
+/// A body that comes in parts. If its [`Writer`] goes before it said which part is the last, the body ends with an
+/// error: whoever reads it sees a broken reply, and never a valid, shorter one.
 #[derive(Debug)]
 pub struct Streamed {
     /// A part that was waited for.

@@ -55,8 +55,8 @@ impl Random {
     }
 }
 
-/// The long waits (backoff, retries, the hourly window), divided by a factor for demos and tests; never leases or network
-/// time-outs.
+/// The long waits (backoff, retries, the hourly window), divided by a factor for demos and tests; never leases or
+/// network time-outs.
 #[derive(Debug, Clone, Copy)]
 pub struct Waits {
     divisor: i64,

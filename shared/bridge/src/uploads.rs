@@ -1,8 +1,8 @@
 //! The Uploads table: one row per published item, a row per earlier version of it, and the queue of videos to fetch.
 //!
-//! An item's current row is in the index of its order (and of the unmatched, if no such order is known); rows of earlier versions
-//! are in no index and are found by the item's `uuId`. Every write is conditional on the `revision` that was read, so that two copies
-//! at the same moment leave one current version and lose none.
+//! An item's current row is in the index of its order (and of the unmatched, if no such order is known); rows of
+//! earlier versions are in no index and are found by the item's `uuId`. Every write is conditional on the `revision`
+//! that was read, so that two copies at the same moment leave one current version and lose none.
 
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ use crate::world::World;
 pub struct UploadRow {
     /// Whose.
     pub username: String,
-    /// The item's UUID, or what stands in for it: see [`item_id`]. Of an earlier version: see [`UploadRow::version_of`].
+    /// The item's UUID, or what stands in for it: see [`item_id`]. Of an earlier version: see
+    /// [`UploadRow::version_of`].
     pub uu_id: String,
     /// The order's number as Pruvan gave it, without a client code; empty if there was none.
     pub work_order_number: String,
@@ -38,7 +39,8 @@ pub struct UploadRow {
     /// Sort key of the indexes: when the item came, then what. Missing from earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<String>,
-    /// Key of the index `unmatched`, the user's name: no such order was known when it came. A hint: the order may have come since.
+    /// Key of the index `unmatched`, the user's name: no such order was known when it came. A hint: the order may have
+    /// come since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<String>,
     /// When this version came.
@@ -57,14 +59,15 @@ pub struct UploadRow {
     pub revision: u64,
     /// Tells versions apart: see [`fingerprint`].
     pub fingerprint: String,
-    /// All fields of the payload as they came, as a JSON object, without `survey`, `videoUri` and credentials. Missing if
-    /// [`UploadRow::payload_path`] is there.
+    /// All fields of the payload as they came, as a JSON object, without `survey`, `videoUri` and credentials. Missing
+    /// if [`UploadRow::payload_path`] is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
     /// Where in S3 the payload is, if it is too large for a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_path: Option<String>,
-    /// The survey, verbatim, so that it can go out again as `surveyDynamic`. Missing if [`UploadRow::survey_path`] is there.
+    /// The survey, verbatim, so that it can go out again as `surveyDynamic`. Missing if [`UploadRow::survey_path`] is
+    /// there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub survey: Option<String>,
     /// Where in S3 the survey is, if it is too large for a row.
@@ -209,8 +212,9 @@ fn is_a_step(uu_id: &str) -> bool {
     matches!(uu_id, "." | "..")
 }
 
-/// What an item is kept under: its UUID, or, if it has none, something derived from its content, so that publishing it again
-/// finds it. Very long ones are hashed, and so are those that look like what is made here and those that no path can name.
+/// What an item is kept under: its UUID, or, if it has none, something derived from its content, so that publishing it
+/// again finds it. Very long ones are hashed, and so are those that look like what is made here and those that no path
+/// can name.
 pub fn item_id(upload: &Upload, sha256: Option<&str>) -> String {
     const OURS: [&str; 3] = ["content:", "sha256:", VERSION];
     match &upload.uu_id {
@@ -365,7 +369,8 @@ impl Uploads {
 
     /// Keeps `late`, which is older than the current version `known`, as an earlier one, in one transaction.
     ///
-    /// If only it has a video, the current version takes that over: a video is of the item, and no earlier version is fetched.
+    /// If only it has a video, the current version takes that over: a video is of the item, and no earlier version is
+    /// fetched.
     pub async fn keep_earlier(&self, known: &UploadRow, late: &UploadRow) -> Result<Written, StoreError> {
         let mut set = "SET versions = :versions, revision = :next".to_owned();
         let mut values = Item::new();
@@ -536,8 +541,8 @@ impl Uploads {
         }
     }
 
-    /// Writes what became of a video, and when to try again, if the claim still holds: another may have it, or the item was
-    /// published with another link.
+    /// Writes what became of a video, and when to try again, if the claim still holds: another may have it, or the item
+    /// was published with another link.
     pub async fn settle_video(&self, row: &UploadRow, claim: &str) -> Result<Written, StoreError> {
         let video = serde_dynamo::to_attribute_value(&row.video).map_err(|error| unreadable("Uploads", &error))?;
         let expression = match row.video_due {

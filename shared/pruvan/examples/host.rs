@@ -1,5 +1,5 @@
-//! A host in memory: it answers the four web services as Pruvan calls them, and makes a push. What brings the payloads in and carries the
-//! replies out is left to a web server.
+//! A host in memory: it answers the four web services as Pruvan calls them, and makes a push. What brings the payloads
+//! in and carries the replies out is left to a web server.
 
 #![expect(clippy::print_stdout, reason = "it shows what is said")]
 

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// `text` in printable ASCII, tabs and line breaks kept: "Zoë – 5″" becomes `Zoe - 5''`. Other control characters are dropped.
+/// `text` in printable ASCII, tabs and line breaks kept: "Zoë – 5″" becomes `Zoe - 5''`. Other control characters are
+/// dropped.
 ///
 /// Borrows when there is nothing to change, so that a comparison with the input tells whether something was lost.
 pub fn ascii(text: &str) -> Cow<'_, str> {

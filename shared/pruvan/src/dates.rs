@@ -43,8 +43,8 @@ impl WrittenDate {
     /// Reads a number or a string in any of the forms that the specification and live integrations use.
     pub fn parse(value: &Value) -> Result<WrittenDate, DateError> {
         let date = WrittenDate::read(value)?;
-        // What is outside is a slip, or nothing as a database writes it (0001-01-01). In Central Time the end of the last year is past what
-        // there is, and its days are still days.
+        // What is outside is a slip, or nothing as a database writes it (0001-01-01). In Central Time the end of the
+        // last year is past what there is, and its days are still days.
         if YEARS.contains(&date.day().year()) { Ok(date) } else { Err(DateError) }
     }
 
@@ -79,7 +79,8 @@ impl WrittenDate {
         }
     }
 
-    /// `dueDate` as it is sent: noon UTC of the intended day, so that the same date is shown in most of the world (*dueDate*).
+    /// `dueDate` as it is sent: noon UTC of the intended day, so that the same date is shown in most of the world
+    /// (*dueDate*).
     pub fn due_date(self) -> String {
         format!("{} 1200 +0", self.day())
     }
@@ -89,8 +90,8 @@ impl WrittenDate {
         self.instant().is_ok_and(|instant| utc_day(instant) != self.day())
     }
 
-    /// Any other date field as it is sent: a day alone stays alone (Pruvan takes it as midnight Central Time), all else is
-    /// `YYYY-MM-DD HHMM +0` in UTC.
+    /// Any other date field as it is sent: a day alone stays alone (Pruvan takes it as midnight Central Time), all else
+    /// is `YYYY-MM-DD HHMM +0` in UTC.
     pub fn sent(self) -> Result<String, DateError> {
         Ok(match self {
             WrittenDate::Day(day) => day.to_string(),

@@ -31,8 +31,8 @@ pub enum Mode {
 }
 
 impl GetWorkOrdersRequest {
-    /// Reads a payload. A `timestamp` that is null, missing, `""`, `0` or unreadable asks for everything: the mistake then
-    /// costs time and not orders. Seconds and milliseconds, numbers and digits in strings are understood.
+    /// Reads a payload. A `timestamp` that is null, missing, `""`, `0` or unreadable asks for everything: the mistake
+    /// then costs time and not orders. Seconds and milliseconds, numbers and digits in strings are understood.
     pub fn from_payload(mut payload: Map<String, Value>) -> GetWorkOrdersRequest {
         let mode = match payload.get("timestamp").and_then(integer).and_then(unix) {
             Some(since) if since > Timestamp::UNIX_EPOCH => Mode::Since(since),
@@ -56,8 +56,8 @@ impl Default for WorkOrdersReply {
 }
 
 impl WorkOrdersReply {
-    /// Adds a work order: `document` is a JSON object with at least one field; `directives` are further fields of it, as
-    /// printed by [`crate::work_order::Directives::fragment`].
+    /// Adds a work order: `document` is a JSON object with at least one field; `directives` are further fields of it,
+    /// as printed by [`crate::work_order::Directives::fragment`].
     pub fn push(&mut self, document: &str, directives: &str) {
         if self.count > 0 {
             self.body.push(',');
@@ -81,8 +81,8 @@ impl WorkOrdersReply {
         self.body.len()
     }
 
-    /// What was added since the last time, to be sent while the rest is still being read; room is made for as many bytes again as are
-    /// expected.
+    /// What was added since the last time, to be sent while the rest is still being read; room is made for as many
+    /// bytes again as are expected.
     pub fn take(&mut self, expected: usize) -> String {
         std::mem::replace(&mut self.body, String::with_capacity(expected))
     }
@@ -94,8 +94,8 @@ impl WorkOrdersReply {
     }
 }
 
-/// Appends `document`, a JSON object with at least one field, with the fields `directives` (`"status":"rush",` and so on) put
-/// in front of its own.
+/// Appends `document`, a JSON object with at least one field, with the fields `directives` (`"status":"rush",` and so
+/// on) put in front of its own.
 pub fn append_order(body: &mut String, document: &str, directives: &str) {
     body.push('{');
     body.push_str(directives);

@@ -1,8 +1,8 @@
-//! Instructions are shown as web views, and may hold light HTML: *headers, text styling, line breaks, href links* (*Available workOrder
-//! Object Fields*).
+//! Instructions are shown as web views, and may hold light HTML: *headers, text styling, line breaks, href links*
+//! (*Available workOrder Object Fields*).
 //!
-//! A filter of tags and no parser of documents: every tag in the result was written here, and no other `<` is left. (`ammonia`, with the
-//! parser that it stands on, makes the zip of a function 0.3 MB larger.)
+//! A filter of tags and no parser of documents: every tag in the result was written here, and no other `<` is left.
+//! (`ammonia`, with the parser that it stands on, makes the zip of a function 0.3 MB larger.)
 
 use std::borrow::Cow;
 
@@ -54,8 +54,8 @@ const LONGEST_TAG: usize = 4096;
 /// Where links may lead.
 const SCHEMES: [&str; 4] = ["http://", "https://", "tel:", "mailto:"];
 
-/// An ASCII text with nothing but the [`TAGS`] in it; true if something was taken out. A text without a tag stays as it is, whatever signs
-/// are in it: a web view shows them.
+/// An ASCII text with nothing but the [`TAGS`] in it; true if something was taken out. A text without a tag stays as it
+/// is, whatever signs are in it: a web view shows them.
 pub fn light(text: &str) -> (Cow<'_, str>, bool) {
     if !text.as_bytes().windows(2).any(opens) {
         return (Cow::Borrowed(text), false);
@@ -106,8 +106,8 @@ fn end_of_content(text: &str, name: &str) -> usize {
     text.match_indices("</").map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(text.len())
 }
 
-/// The length of the tag that begins here. A `>` in quotes ends none; where another begins outside of quotes, this was none, so that no text
-/// is gone over again for each of its `<`.
+/// The length of the tag that begins here. A `>` in quotes ends none; where another begins outside of quotes, this was
+/// none, so that no text is gone over again for each of its `<`.
 fn end_of_tag(text: &str) -> Option<usize> {
     let mut quote = None;
     for (at, byte) in text.bytes().enumerate().take(LONGEST_TAG) {

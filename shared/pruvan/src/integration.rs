@@ -13,15 +13,15 @@ pub enum IntegrationType {
     External,
 }
 
-/// Work order fields that an external integration can't set directly once the order exists: Pruvan's people own them. With
-/// the `auto_admin` option it can set all but `assignedTo`.
+/// Work order fields that an external integration can't set directly once the order exists: Pruvan's people own them.
+/// With the `auto_admin` option it can set all but `assignedTo`.
 pub const OFFICE_FIELDS: [&str; 5] = ["assignedTo", "status", "dueDate", "instructions", "reference"];
 
 impl IntegrationType {
     /// Whether Pruvan takes a change of `field` (one of [`OFFICE_FIELDS`], or any other) from this integration.
     ///
-    /// *External Integrations* and *Setting the Pruvan Status* name status, dueDate and instructions for `auto_admin`; live
-    /// systems show it for reference, too. `force` in a push overrides this.
+    /// *External Integrations* and *Setting the Pruvan Status* name status, dueDate and instructions for `auto_admin`;
+    /// live systems show it for reference, too. `force` in a push overrides this.
     pub fn may_set(self, field: &str, auto_admin: bool) -> bool {
         match self {
             IntegrationType::Internal => true,

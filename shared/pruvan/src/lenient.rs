@@ -1,8 +1,8 @@
 //! Reading values that may come in any of several JSON types.
 //!
-//! Live traffic has `"authenticated":"1"` beside `"timestamp":1414434590`, and nothing is said as `null`, `"null"`, `""`
-//! or by leaving the key out. None of these functions fails: a value that can't be read as asked is `None`, and the caller
-//! still has the original.
+//! Live traffic has `"authenticated":"1"` beside `"timestamp":1414434590`, and nothing is said as `null`, `"null"`,
+//! `""` or by leaving the key out. None of these functions fails: a value that can't be read as asked is `None`, and
+//! the caller still has the original.
 
 use serde_json::{Map, Value};
 
@@ -61,14 +61,15 @@ pub fn flag(value: &Value) -> Option<bool> {
     }
 }
 
-/// More values than any payload holds, at whatever depth: a status report of 5,000 orders has some 50,000. Parsed, an object of one field takes
-/// eighty times the room of its text, and the smallest function has 256 MB.
+/// More values than any payload holds, at whatever depth: a status report of 5,000 orders has some 50,000. Parsed, an
+/// object of one field takes eighty times the room of its text, and the smallest function has 256 MB.
 pub const MAX_VALUES: usize = 200_000;
 
 /// So many levels `serde_json` goes down, and no further.
 pub const MAX_DEPTH: usize = 127;
 
-/// Whether a JSON text has more than [`MAX_VALUES`], before it is parsed: each follows a comma or opens something, at most.
+/// Whether a JSON text has more than [`MAX_VALUES`], before it is parsed: each follows a comma or opens something, at
+/// most.
 pub fn has_too_many_values(text: &str) -> bool {
     let (mut values, mut quoted, mut escaped) = (0, false, false);
     for byte in text.bytes() {

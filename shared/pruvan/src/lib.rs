@@ -1,8 +1,8 @@
 //! The Pruvan API, version 2, as the *host* sees it: the company that hands out work orders.
 //!
-//! Pruvan calls four web services of the host ([`validate`], [`get_work_orders`], [`upload`], [`status`]) and gives it a
-//! secret URL to push changes to ([`push`]). This crate holds every payload, reply and table of that contract. It does no
-//! I/O and knows no cloud.
+//! Pruvan calls four web services of the host ([`validate`], [`get_work_orders`], [`upload`], [`status`]) and gives it
+//! a secret URL to push changes to ([`push`]). This crate holds every payload, reply and table of that contract. It
+//! does no I/O and knows no cloud.
 //!
 //! Two rules shape it:
 //!

@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::lenient::{MAX_DEPTH, MAX_VALUES, has_too_many_values, is_too_deep};
 
-/// More fields than any payload has: *Available uploadPictures Object Fields* names some 80, and all that come are kept.
+/// More fields than any payload has: *Available uploadPictures Object Fields* names some 80, and all that come are
+/// kept.
 pub const MAX_FIELDS: usize = 1_000;
 
-/// Why a payload could not be read. The messages are shown in Pruvan as they are (*Testing*, *General*), so each says what
-/// to do about it and none repeats what was sent.
+/// Why a payload could not be read. The messages are shown in Pruvan as they are (*Testing*, *General*), so each says
+/// what to do about it and none repeats what was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
     /// Neither a form field `payload` nor a JSON body.
@@ -82,8 +83,8 @@ fn json(text: &str) -> Result<Value, PayloadError> {
     })
 }
 
-/// The field `name` of the payload in `text` exactly as it stands there, if it is there: a survey goes back as it came, with its own order
-/// of keys.
+/// The field `name` of the payload in `text` exactly as it stands there, if it is there: a survey goes back as it came,
+/// with its own order of keys.
 pub fn verbatim(text: &str, name: &str) -> Option<String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let mended = without_lone_surrogates(text);
@@ -93,8 +94,8 @@ pub fn verbatim(text: &str, name: &str) -> Option<String> {
     fields.get(name).map(|value| value.get().to_owned())
 }
 
-/// The text with each escaped half of a surrogate pair replaced by U+FFFD, if there is one: a note that a client cut in the middle
-/// of an emoji must not keep a photo out.
+/// The text with each escaped half of a surrogate pair replaced by U+FFFD, if there is one: a note that a client cut in
+/// the middle of an emoji must not keep a photo out.
 fn without_lone_surrogates(text: &str) -> Option<String> {
     let half = |at: usize| -> Option<u16> {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;

@@ -22,9 +22,9 @@ impl Default for PushRequest {
 }
 
 impl PushRequest {
-    /// Adds a work order: `document` is a JSON object with at least one field, `directives` further fields of it, as printed by
-    /// [`crate::work_order::Directives::fragment`]. `force` overrides what an external integration may not set
-    /// (*Force Updates*).
+    /// Adds a work order: `document` is a JSON object with at least one field, `directives` further fields of it, as
+    /// printed by [`crate::work_order::Directives::fragment`]. `force` overrides what an external integration may not
+    /// set (*Force Updates*).
     pub fn push(&mut self, document: &str, directives: &str, force: bool) {
         if self.count > 0 {
             self.body.push(',');
@@ -151,7 +151,8 @@ fn means_bad_key(error: &str) -> bool {
         || says(["invalid", "pushkey"])
 }
 
-/// Whether an error that names no order says that it is not the time: no order is at fault then. How Pruvan words it is not documented.
+/// Whether an error that names no order says that it is not the time: no order is at fault then. How Pruvan words it is
+/// not documented.
 fn means_later(error: &str) -> bool {
     const WORDS: [&str; 8] = [
         "limit exceeded",

@@ -100,7 +100,8 @@ statuses! {
     }
 }
 
-/// `{"username", "password", "token", "workOrders": [{"workOrderNumber", "clientStatus", "status", "fieldStatus", "dueDate"}]}`.
+/// `{"username", "password", "token", "workOrders": [{"workOrderNumber", "clientStatus", "status", "fieldStatus",
+/// "dueDate"}]}`.
 #[derive(Debug)]
 pub struct StatusRequest {
     /// Who reports.
@@ -127,8 +128,8 @@ pub struct StatusEntry {
 }
 
 impl StatusRequest {
-    /// Reads a payload. `workOrders` may be an array, an array in a JSON string, or a single object; entries that are no
-    /// objects come out with an empty number.
+    /// Reads a payload. `workOrders` may be an array, an array in a JSON string, or a single object; entries that are
+    /// no objects come out with an empty number.
     pub fn from_payload(mut payload: Map<String, Value>) -> StatusRequest {
         let credentials = Credentials::take(&mut payload);
         let entries = match payload.get("workOrders").and_then(structure) {
@@ -167,7 +168,8 @@ impl StatusEntry {
         }
     }
 
-    /// The host's number for the order: without Pruvan's `{client code}::` in front. The host's own numbers hold no `::`.
+    /// The host's number for the order: without Pruvan's `{client code}::` in front. The host's own numbers hold no
+    /// `::`.
     pub fn host_number(&self) -> &str {
         host_number(&self.work_order_number)
     }
@@ -222,8 +224,8 @@ impl StatusReply {
         StatusReply { status: failures.is_empty(), error: (!failures.is_empty()).then_some(failures) }
     }
 
-    /// Nothing was applied, for a reason that no single order has: it is given for each order of the request, or once with an
-    /// empty number if none could be read, so that the shape stays the documented one.
+    /// Nothing was applied, for a reason that no single order has: it is given for each order of the request, or once
+    /// with an empty number if none could be read, so that the shape stays the documented one.
     pub fn refused(entries: &[StatusEntry], error: &str) -> StatusReply {
         if entries.is_empty() {
             return StatusReply::new(vec![StatusError::new("", error)]);

@@ -47,8 +47,8 @@ pub struct AnswerOption {
     pub display: String,
 }
 
-/// The JSON of a survey exactly as it came, from the field's own JSON: an object, or a text that holds it, once or twice encoded. What is
-/// neither comes back as it is.
+/// The JSON of a survey exactly as it came, from the field's own JSON: an object, or a text that holds it, once or
+/// twice encoded. What is neither comes back as it is.
 pub fn verbatim(field: &str) -> String {
     let mut json = field.trim().to_owned();
     for _ in 0..2 {

@@ -79,14 +79,15 @@ macro_rules! upload_fields {
         /// The fields that are plain text, by their names in the payload.
         pub const TEXT_FIELDS: &[&str] = &[$($name),*];
 
-        /// One published item: *Available uploadPictures Object Fields*. Scalars come as text whatever JSON type they had;
-        /// `None` is any way of saying nothing.
+        /// One published item: *Available uploadPictures Object Fields*. Scalars come as text whatever JSON type they
+        /// had; `None` is any way of saying nothing.
         #[derive(Debug, Clone, PartialEq)]
         pub struct Upload {
             $($(#[$doc])* pub $field: Option<String>,)*
             /// What kind of item; [`FileType::Other`] with an empty text if it was missing.
             pub file_type: FileType,
-            /// `attribute1` to `attribute30`: 1-6 the project's address, 7-15 of the work order, 16-30 the service's 1-15.
+            /// `attribute1` to `attribute30`: 1-6 the project's address, 7-15 of the work order, 16-30 the service's
+            /// 1-15.
             pub attributes: BTreeMap<u8, String>,
             /// `survey`: the answers, for surveys.
             pub survey: Option<Survey>,

@@ -8,7 +8,8 @@ use crate::ascii::ascii;
 use crate::credentials::Credentials;
 use crate::lenient::text_field;
 
-/// `{"username", "password", "token", "pushkey"}`. Sent when the user presses Validate; no other service carries the push key.
+/// `{"username", "password", "token", "pushkey"}`. Sent when the user presses Validate; no other service carries the
+/// push key.
 #[derive(Debug)]
 pub struct ValidateRequest {
     /// Who asks.

@@ -1,5 +1,5 @@
-//! *Available workOrder Object Fields* and *Available workOrder service Object Fields*: the tables as data, and the one way to
-//! make a [`WorkOrder`] that is fit to be sent.
+//! *Available workOrder Object Fields* and *Available workOrder service Object Fields*: the tables as data, and the one
+//! way to make a [`WorkOrder`] that is fit to be sent.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -150,8 +150,8 @@ pub const SERVICE_FIELDS: [Field; 22] = [
 /// At most this many services an order; ours, the specification has none.
 pub const MAX_SERVICES: usize = 200;
 
-/// An order as JSON has at most this many bytes, so that it fits a push, and twice a database row of 400 KB with room for what is
-/// reported: an index on the row counts against the same limit.
+/// An order as JSON has at most this many bytes, so that it fits a push, and twice a database row of 400 KB with room
+/// for what is reported: an index on the row counts against the same limit.
 pub const MAX_DOCUMENT: usize = 150_000;
 
 /// So many levels may a value within an order have: beside the order's own three, the order must still be read as JSON.
@@ -191,7 +191,8 @@ pub const DIRECTIVES: [&str; 3] = ["assignedTo", "status", "dueDate"];
 pub struct Directives(pub std::collections::BTreeMap<String, String>);
 
 impl Directives {
-    /// As fields to put in front of a document's own: `"dueDate":"2016-05-25 1200 +0","status":"rush",`. Empty without any.
+    /// As fields to put in front of a document's own: `"dueDate":"2016-05-25 1200 +0","status":"rush",`. Empty without
+    /// any.
     pub fn fragment(&self) -> String {
         self.0
             .iter()
@@ -203,9 +204,9 @@ impl Directives {
 impl WorkOrder {
     /// Checks a whole order for the number it has or is to have, and brings it into the form that is sent.
     ///
-    /// Text is transliterated to ASCII, numbers are read as text where text is due, `dueDate` becomes noon UTC of the day
-    /// meant. `null` and `""` are the same as leaving a field out. What is accepted and yet changed is told in the warnings;
-    /// otherwise every fault found is told, not only the first.
+    /// Text is transliterated to ASCII, numbers are read as text where text is due, `dueDate` becomes noon UTC of the
+    /// day meant. `null` and `""` are the same as leaving a field out. What is accepted and yet changed is told in the
+    /// warnings; otherwise every fault found is told, not only the first.
     pub fn parse(number: &str, mut body: Map<String, Value>) -> Result<(WorkOrder, Vec<Remark>), Vec<Remark>> {
         let mut check = Check::default();
         if let Some(given) = body.get("workOrderNumber").and_then(text)
@@ -295,8 +296,8 @@ pub fn number_fault(number: &str) -> Option<&'static str> {
     }
 }
 
-/// The services of an order's document, by name, each with its survey or an empty text. Pruvan takes no other survey under the same name
-/// (*Available workOrder service Object Fields*).
+/// The services of an order's document, by name, each with its survey or an empty text. Pruvan takes no other survey
+/// under the same name (*Available workOrder service Object Fields*).
 pub fn surveys(document: &Map<String, Value>) -> std::collections::BTreeMap<String, String> {
     let services = document.get("services").and_then(Value::as_array).into_iter().flatten();
     let named = services.filter_map(|service| {
@@ -353,9 +354,9 @@ pub enum WhyNotUpdated {
     PerhapsOfService,
 }
 
-/// What Pruvan won't take over when an order that it has changes from `was` to `is`, by the tables of fields and the kind of integration;
-/// `set` are wishes that are set anew, also with the value they had; `anew` says whether the service of a name is deleted there first. It
-/// does no harm to send all the same: Pruvan may know better.
+/// What Pruvan won't take over when an order that it has changes from `was` to `is`, by the tables of fields and the
+/// kind of integration; `set` are wishes that are set anew, also with the value they had; `anew` says whether the
+/// service of a name is deleted there first. It does no harm to send all the same: Pruvan may know better.
 pub fn not_updated(
     was: &Map<String, Value>,
     is: &Map<String, Value>,
@@ -406,7 +407,8 @@ pub fn not_updated(
     found
 }
 
-/// The document that deletes an order in Pruvan. An external integration can't, so the client's own status says it, too.
+/// The document that deletes an order in Pruvan. An external integration can't, so the client's own status says it,
+/// too.
 pub fn delete_request(number: &str) -> String {
     serde_json::json!({ "workOrderNumber": number, "status": "deleted", "clientStatus": "Deleted" }).to_string()
 }

@@ -1,4 +1,5 @@
-//! SDK clients whose n-th call fails before or after it took effect, or never comes back, as if the function had died there.
+//! SDK clients whose n-th call fails before or after it took effect, or never comes back, as if the function had died
+//! there.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! What the files of a crate import from each other, as it is written in them: by `use`, and by paths anywhere in the code, also within
-//! macros.
+//! What the files of a crate import from each other, as it is written in them: by `use`, and by paths anywhere in the
+//! code, also within macros.
 //!
-//! What a module only passes on (`use child::Name`) counts as imported from where it is defined. Tests, and paths into other crates, don't
-//! count.
+//! What a module only passes on (`use child::Name`) counts as imported from where it is defined. Tests, and paths into
+//! other crates, don't count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

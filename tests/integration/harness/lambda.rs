@@ -1,7 +1,7 @@
 //! The functions' executables, and what Lambda gives them.
 //!
-//! `FUNCTION_BINARIES` names a folder with `{binary}/bootstrap` in it (`tests/deploy/release.sh` unpacks the zips there that are
-//! deployed). Without it, cargo builds what `cargo test` hasn't built yet.
+//! `FUNCTION_BINARIES` names a folder with `{binary}/bootstrap` in it (`tests/deploy/release.sh` unpacks the zips there
+//! that are deployed). Without it, cargo builds what `cargo test` hasn't built yet.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -57,8 +57,8 @@ impl Page {
         Parser::new_ext(&self.text, Options::ENABLE_TABLES | Options::ENABLE_GFM)
     }
 
-    /// What headings are called in links, by GitHub's rules: lower case, without punctuation, a hyphen for each space, and a number where
-    /// one is there already.
+    /// What headings are called in links, by GitHub's rules: lower case, without punctuation, a hyphen for each space,
+    /// and a number where one is there already.
     pub fn anchors(&self) -> Vec<String> {
         let (mut anchors, mut times, mut heading) = (Vec::new(), BTreeMap::new(), None);
         for event in self.events() {

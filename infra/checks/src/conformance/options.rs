@@ -33,7 +33,8 @@ pub struct Options {
     /// The work order to report on and to publish for [default: the one with the lowest number]
     #[arg(long, value_name = "NUMBER")]
     pub order: Option<String>,
-    /// Public URL that leads to --push-port on this machine, such as a tunnel's; not needed for an implementation on this machine
+    /// Public URL that leads to --push-port on this machine, such as a tunnel's; not needed for an implementation on
+    /// this machine
     #[arg(long, value_name = "URL", requires = "push_port")]
     pub push_url: Option<String>,
     /// Port on 127.0.0.1 that takes pushes [default: a free one]
@@ -44,8 +45,8 @@ pub struct Options {
     pub watch: u64,
     /// URL that shows an upload, with {uuId} in it: its bytes, or anything that holds their SHA-256 in hex
     ///
-    /// It is fetched for each upload that was acknowledged, so that one that is lost is found. API Gateway's own host names are called with the AWS
-    /// credentials of the environment.
+    /// It is fetched for each upload that was acknowledged, so that one that is lost is found. API Gateway's own host
+    /// names are called with the AWS credentials of the environment.
     #[arg(long, value_name = "TEMPLATE")]
     pub read_back: Option<String>,
     /// How long to wait.
@@ -88,7 +89,8 @@ pub struct Waits {
     pub quiet: Duration,
     /// For the second try of a push that failed.
     pub retry: Duration,
-    /// After a push that failed: what comes later may be a second try of what went through in the meantime, and is no echo.
+    /// After a push that failed: what comes later may be a second try of what went through in the meantime, and is no
+    /// echo.
     pub doubt: Duration,
     /// For an upload that can't be read back yet.
     pub read_back: Duration,

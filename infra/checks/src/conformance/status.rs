@@ -105,7 +105,8 @@ fn reports() -> Vec<(&'static str, Vec<Value>)> {
     ]
 }
 
-/// A known and an unknown order in one call: the unknown one is told, and that the other was taken shows by its not being told.
+/// A known and an unknown order in one call: the unknown one is told, and that the other was taken shows by its not
+/// being told.
 async fn unknown(suite: &Suite, target: &Target) -> Result<String, Fault> {
     let prefix = &suite.prefix;
     let known = entry(prefix, &target.number, json!({}));

@@ -142,7 +142,8 @@ impl Suite {
         }
     }
 
-    /// The order that reports and uploads are about: the one asked for, or else the first by number, which is the same in each run.
+    /// The order that reports and uploads are about: the one asked for, or else the first by number, which is the same
+    /// in each run.
     pub fn target(&self) -> Option<Target> {
         let number = |order: &Value| order.get("workOrderNumber").and_then(text);
         let wanted = self.options.order.as_deref();
@@ -199,7 +200,8 @@ impl Suite {
         )
     }
 
-    /// Makes a call as Pruvan does, and notes what breaks the specification in its reply. An error says why there was none.
+    /// Makes a call as Pruvan does, and notes what breaks the specification in its reply. An error says why there was
+    /// none.
     pub async fn call(&self, call: &Call) -> Result<Answer, Fault> {
         let wrong = "conformance-wrong-key";
         let sha1 = |token: &str| hex::encode(Sha1::digest(token.as_bytes()));

@@ -115,7 +115,8 @@ impl Work {
         }
     }
 
-    /// The n-th photo: services in turn, and of each what was there before, during and after; of a survey for its questions.
+    /// The n-th photo: services in turn, and of each what was there before, during and after; of a survey for its
+    /// questions.
     fn photo(&self, n: usize, drawn: bool) -> Item {
         let count = self.services().count().max(1);
         let (service, stage) = (self.service(n), n * 3 / self.photos.max(1));

@@ -1,4 +1,5 @@
-//! Work orders of a town that look real: Round Rock, Texas, with streets that there aren't. The same for the same seed and day.
+//! Work orders of a town that look real: Round Rock, Texas, with streets that there aren't. The same for the same seed
+//! and day.
 
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
