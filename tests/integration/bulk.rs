@@ -1,7 +1,7 @@
 //! Many orders in one request: each judged on its own, in as few calls as can be, and no harm in sending it again.
 
 use bridge::accounts::{Account, Accounts};
-use bridge::change::{Fate, Given, Instructions};
+use bridge::change::{Changes, Fate, Given, Instructions};
 use bridge::http::Problem;
 use bridge::orders::{Intent, Orders, Outcome};
 use pruvan::integration::IntegrationType;
@@ -176,10 +176,10 @@ fn given(range: std::ops::Range<u32>, reference: &str) -> Vec<Given> {
 }
 
 /// The table, with calls that fail as planned.
-fn faulty(harness: &Harness) -> (Faults, Orders) {
+fn faulty(harness: &Harness) -> (Faults, Changes) {
     let (faults, stores) = (Faults::default(), &harness.system.stores);
     let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-    (faults, Orders::new(&world).unwrap())
+    (faults, Changes::new(&world).unwrap())
 }
 
 fn outcome(fate: &Fate) -> Option<Outcome> {
@@ -247,7 +247,7 @@ async fn an_order_that_others_change_holds_back_no_other() {
     harness.account("vendor1", IntegrationType::Internal).await;
     let account = account(&harness).await;
     let (faults, orders) = faulty(&harness);
-    let others = Orders::new(&harness.world()).unwrap();
+    let others = Changes::new(&harness.world()).unwrap();
     let (now, clock) = (harness.now() * 1000, harness.clock());
     orders.change_all(&account, &given(0..40, "first"), &clock, &|| false).await;
     // Read, woken, and about to be written.
@@ -264,7 +264,8 @@ async fn an_order_that_others_change_holds_back_no_other() {
     let (fates, ()) = tokio::join!(change, meddle);
     assert!(fates.iter().all(|fate| outcome(fate) == Some(Outcome::Changed)));
     // The others' change isn't lost in silence: it is one version more.
-    let version = async |number: &str| others.get("vendor1", number).await.unwrap().unwrap().version;
+    let there = Orders::new(&harness.world()).unwrap();
+    let version = async |number: &str| there.get("vendor1", number).await.unwrap().unwrap().version;
     assert_eq!((version("16").await, version("17").await), (2, 3));
 }
 

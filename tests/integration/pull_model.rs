@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bridge::accounts::Accounts;
-use bridge::change::Instructions;
+use bridge::change::{Changes, Instructions};
 use bridge::http::Problem;
 use bridge::orders::{Intent, Orders};
 use get_work_orders::GetWorkOrders;
@@ -97,7 +97,7 @@ struct Model<'a> {
     username: &'a str,
     token: String,
     writer: Faults,
-    orders: Arc<Orders>,
+    orders: Arc<Changes>,
     accounts: Arc<Accounts>,
     puller: Faults,
     state: Arc<GetWorkOrders>,
@@ -276,7 +276,7 @@ async fn run(harness: &Harness, username: &str, steps: &[Step]) {
         harness,
         username,
         token: vendor.token.clone(),
-        orders: Arc::new(Orders::new(&written).unwrap()),
+        orders: Arc::new(Changes::new(&written).unwrap()),
         accounts: Arc::new(Accounts::new(&written).unwrap()),
         writer,
         state: Arc::new(GetWorkOrders::new(&pulled).unwrap()),

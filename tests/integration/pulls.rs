@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bridge::World;
-use bridge::change::Instructions;
+use bridge::change::{Changes, Instructions};
 use bridge::http::Problem;
 use bridge::orders::{Intent, Orders};
 use get_work_orders::GetWorkOrders;
@@ -238,7 +238,7 @@ async fn put(harness: &Harness, number: &str, order: Value) {
 async fn the_time_of_a_change_never_goes_back() {
     let harness = Harness::start().await;
     harness.account("vendor1", IntegrationType::Internal).await;
-    let orders = Orders::new(&harness.world()).unwrap();
+    let orders = Changes::new(&harness.world()).unwrap();
     let account = bridge::accounts::Accounts::new(&harness.world()).unwrap().get("vendor1").await.unwrap().unwrap();
     let mut times = Vec::new();
     for (version, skew) in [("a", 0), ("b", -50), ("c", 20), ("d", -10)] {
@@ -251,7 +251,8 @@ async fn the_time_of_a_change_never_goes_back() {
     }
     assert_eq!(times, [0, 0, 20, 20]);
     orders.delete::<Problem>(&account, "1", (harness.now() - 5) * 1000, |_| Ok(())).await.unwrap();
-    assert_eq!(orders.get("vendor1", "1").await.unwrap().unwrap().changed_at / 1000 - harness.now(), 20);
+    let there = Orders::new(&harness.world()).unwrap();
+    assert_eq!(there.get("vendor1", "1").await.unwrap().unwrap().changed_at / 1000 - harness.now(), 20);
 }
 
 /// While nothing has gone out, whatever fails is told as the specification says.

@@ -20,7 +20,7 @@ pub struct CountOrders {
 }
 
 impl CountOrders {
-    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE` and `PUSH_QUEUE_TABLE`.
+    /// Reads `ACCOUNTS_TABLE` and `ORDERS_TABLE`.
     pub fn new(world: &World) -> Result<CountOrders, SettingError> {
         Ok(CountOrders {
             recorder: Recorder::new(world, "count-orders"),

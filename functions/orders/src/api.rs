@@ -2,6 +2,7 @@
 
 use bridge::World;
 use bridge::accounts::Accounts;
+use bridge::change::Changes;
 use bridge::files::Files;
 use bridge::host;
 use bridge::http::Problem;
@@ -23,6 +24,7 @@ const MAX_PAGE: usize = 500;
 pub struct OrdersApi {
     pub(crate) recorder: Recorder,
     pub(crate) accounts: Accounts,
+    pub(crate) changes: Changes,
     pub(crate) orders: Orders,
     pub(crate) queue: PushQueue,
     pub(crate) uploads: Uploads,
@@ -38,6 +40,7 @@ impl OrdersApi {
         Ok(OrdersApi {
             recorder: Recorder::new(world, "orders"),
             accounts: Accounts::new(world)?,
+            changes: Changes::new(world)?,
             orders: Orders::new(world)?,
             queue: PushQueue::new(world)?,
             uploads: Uploads::new(world)?,

@@ -45,7 +45,7 @@ pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>
         // What is no number may be anything.
         read.push((line, number.chars().take(100).collect::<String>(), service_put_in, judged));
     }
-    let mut fates = state.orders.change_all(&account, &given, &state.clock, &out_of_time).await.into_iter();
+    let mut fates = state.changes.change_all(&account, &given, &state.clock, &out_of_time).await.into_iter();
     let (mut results, mut counts) = (Vec::with_capacity(read.len()), Counts::default());
     let mut details = 0;
     for (line, number, service_put_in, judged) in read {

@@ -29,7 +29,7 @@ pub async fn put(state: &OrdersApi, request: &Request) -> Result<Response<Body>,
         Ok::<_, Problem>(order.clone())
     };
     let changed =
-        state.orders.change(&account, &number, Intent::State, instructions, state.clock.now_ms(), make).await?;
+        state.changes.change(&account, &number, Intent::State, instructions, state.clock.now_ms(), make).await?;
     let status = if changed.outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(with_etag(to_host(status, &result(&changed, warnings)), &changed.order))
 }
@@ -85,7 +85,7 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
         Ok::<_, Problem>(order)
     };
     let changed =
-        state.orders.change(&account, &number, Intent::Set(&set), instructions, state.clock.now_ms(), make).await?;
+        state.changes.change(&account, &number, Intent::Set(&set), instructions, state.clock.now_ms(), make).await?;
     let warnings = warnings.into_inner().unwrap_or_default();
     Ok(with_etag(to_host(StatusCode::OK, &result(&changed, warnings)), &changed.order))
 }
@@ -96,7 +96,7 @@ pub async fn delete(state: &OrdersApi, request: &Request) -> Result<Response<Bod
     let number = number(request)?;
     let condition = Condition::read(request)?;
     let check = |order: &Order| condition.check(Some(order));
-    if !state.orders.delete(&account, &number, state.clock.now_ms(), check).await? {
+    if !state.changes.delete(&account, &number, state.clock.now_ms(), check).await? {
         condition.check(None)?;
         return Err(no_such_order(&number));
     }

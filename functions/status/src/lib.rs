@@ -32,7 +32,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE` and `PUSH_QUEUE_TABLE`.
+    /// Reads `ACCOUNTS_TABLE` and `ORDERS_TABLE`.
     pub fn new(world: &World) -> Result<Status, SettingError> {
         Ok(Status {
             recorder: Recorder::new(world, "status"),

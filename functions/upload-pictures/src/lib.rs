@@ -40,7 +40,7 @@ pub struct UploadPictures {
 }
 
 impl UploadPictures {
-    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE` and `FILES_BUCKET`.
+    /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `UPLOADS_TABLE` and `FILES_BUCKET`.
     pub fn new(world: &World) -> Result<UploadPictures, SettingError> {
         Ok(UploadPictures {
             recorder: Recorder::new(world, "upload-pictures"),

@@ -9,14 +9,16 @@ use futures_util::StreamExt as _;
 use pruvan::work_order::{Remark, WorkOrder};
 use tokio::sync::OnceCell;
 
-use crate::accounts::Account;
+use crate::accounts::{Account, Accounts};
 use crate::order::{Intent, Order};
 use crate::orders::{DIRECTIVE_SETS, Orders, directive_values};
 pub use crate::plan::{Changed, Instructions};
 use crate::plan::{Write, deletion, live, needs_row, next, plan, unchanged, urgency, with_kept_services};
-use crate::push_queue::Waiting;
+use crate::push_queue::{PushQueue, Waiting};
+use crate::settings::SettingError;
 use crate::store::{Attempt, MOST_IN_TRANSACTION, StoreError, TRIES, Transacted, attempt, n, s, sortable, transact};
 use crate::time::Clock;
+use crate::world::World;
 
 /// What became of one order of many.
 #[derive(Debug, Clone)]
@@ -52,7 +54,20 @@ const CHUNKS_AT_ONCE: usize = 4;
 /// Bytes of a transaction, whose rows may have 4 MB together; a deal is left for what is only estimated.
 const BYTES: usize = 3_000_000;
 
-impl Orders {
+/// Writes what the host gives: orders, and with each of them the row of the push queue by which Pruvan gets it.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    orders: Orders,
+    queue: PushQueue,
+    accounts: Accounts,
+}
+
+impl Changes {
+    /// On the tables named by `ORDERS_TABLE`, `PUSH_QUEUE_TABLE` and `ACCOUNTS_TABLE`.
+    pub fn new(world: &World) -> Result<Changes, SettingError> {
+        Ok(Changes { orders: Orders::new(world)?, queue: PushQueue::new(world)?, accounts: Accounts::new(world)? })
+    }
+
     /// Writes an order that the host gave, and its push; nothing if nothing differs.
     ///
     /// `make` gets the row as it is (`None` if there is none, or it was deleted) and returns the order as it shall be.
@@ -69,7 +84,7 @@ impl Orders {
     ) -> Result<Changed, E> {
         let mut awake = false;
         for _ in 0..TRIES {
-            let known = self.get(&account.username, number).await?;
+            let known = self.orders.get(&account.username, number).await?;
             let order = make(live(known.as_ref()))?;
             let order = with_kept_services(&order, known.as_ref(), instructions)?;
             let Some(next) = next(account, known.as_ref(), &order, intent, instructions.force, now) else {
@@ -85,14 +100,14 @@ impl Orders {
                 awake = true;
             }
             let actions = self.write_with_push(&account.username, &write)?;
-            if transact(&self.client, actions.to_vec()).await? == Transacted::Done {
+            if transact(&self.orders.client, actions.to_vec()).await? == Transacted::Done {
                 return Ok(write.done());
             }
         }
         Err(StoreError::Contended("the order").into())
     }
 
-    /// Writes many whole orders, no number twice, each as [`Orders::change`] does: what keeps one of them from being
+    /// Writes many whole orders, no number twice, each as [`Changes::change`] does: what keeps one of them from being
     /// written keeps back no other. None is begun once `out_of_time`, and what has not ended some seconds later is
     /// given up. The fates are in the orders' order.
     ///
@@ -181,7 +196,7 @@ impl Orders {
     ) -> Result<VecDeque<(usize, Write)>, StoreError> {
         let username = &account.username;
         let numbers: Vec<String> = open.iter().map(|index| given[*index].order.number().to_owned()).collect();
-        let known = self.get_all(username, &numbers).await?;
+        let known = self.orders.get_all(username, &numbers).await?;
         let mut known: HashMap<String, Order> =
             known.into_iter().map(|order| (order.work_order_number.clone(), order)).collect();
         let (mut nexts, mut rows) = (Vec::new(), Vec::new());
@@ -248,7 +263,7 @@ impl Orders {
             }
             let actions = batch.iter().map(|(_, write)| self.write_with_push(username, write));
             let attempted = match actions.collect::<Result<Vec<_>, _>>() {
-                Ok(actions) => attempt(&self.client, actions.concat()).await,
+                Ok(actions) => attempt(&self.orders.client, actions.concat()).await,
                 Err(error) => Err(error),
             };
             match attempted {
@@ -297,7 +312,8 @@ impl Orders {
     ) -> Result<bool, E> {
         let mut awake = false;
         for _ in 0..TRIES {
-            let Some(known) = self.get(&account.username, number).await?.filter(|order| order.deleted_at.is_none())
+            let Some(known) =
+                self.orders.get(&account.username, number).await?.filter(|order| order.deleted_at.is_none())
             else {
                 return Ok(false);
             };
@@ -308,7 +324,7 @@ impl Orders {
                 awake = true;
             }
             let actions = self.write_with_push(&account.username, &write)?;
-            if transact(&self.client, actions.to_vec()).await? == Transacted::Done {
+            if transact(&self.orders.client, actions.to_vec()).await? == Transacted::Done {
                 return Ok(true);
             }
         }
@@ -352,6 +368,6 @@ impl Orders {
         if !removes.is_empty() {
             expression.push_str(&format!(" REMOVE {}", removes.join(", ")));
         }
-        self.update(username, &next.work_order_number, expression, values, revision)
+        self.orders.update(username, &next.work_order_number, expression, values, revision)
     }
 }

@@ -10,10 +10,9 @@ use pruvan::work_order::Directives;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use crate::accounts::{Account, Accounts};
+use crate::accounts::Account;
 use crate::order::trim;
 pub use crate::order::{Directive, Intent, Order, Outcome, Pulled, Report};
-use crate::push_queue::PushQueue;
 use crate::settings::SettingError;
 use crate::store::{
     Item, StoreError, TRIES, Transacted, batch_get, conditional, failed, n, row, s, sortable, transact, unreadable,
@@ -113,19 +112,12 @@ impl Place {
 pub struct Orders {
     pub(crate) client: Client,
     table: String,
-    pub(crate) queue: PushQueue,
-    pub(crate) accounts: Accounts,
 }
 
 impl Orders {
     /// Named by `ORDERS_TABLE`.
     pub fn new(world: &World) -> Result<Orders, SettingError> {
-        Ok(Orders {
-            client: world.dynamodb()?,
-            table: world.settings.get("ORDERS_TABLE")?.to_owned(),
-            queue: PushQueue::new(world)?,
-            accounts: Accounts::new(world)?,
-        })
+        Ok(Orders { client: world.dynamodb()?, table: world.settings.get("ORDERS_TABLE")?.to_owned() })
     }
 
     /// The order `number`, as it is now.
