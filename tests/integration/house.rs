@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::imports::{Sources, circles};
+use crate::harness::imports::{Sources, circles, rust_files};
 use crate::harness::lambda::executable;
 use crate::harness::pages::root;
 
@@ -153,20 +153,12 @@ fn each_command_has_a_binary_of_its_own_for_those_who_need_no_more() {
 
 #[test]
 fn comments_stay_within_120_columns() {
-    let (mut wide, mut folders) =
-        (Vec::new(), ["functions", "shared", "infra", "tests"].map(|top| root().join(top)).to_vec());
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let lines = (1..).zip(text.lines());
-                let is_wide = |line: &str| line.trim_start().starts_with("//") && line.chars().count() > 120;
-                wide.extend(lines.filter(|(_, line)| is_wide(line)).map(|(n, _)| format!("{}:{n}", path.display())));
-            }
-        }
+    let mut wide = Vec::new();
+    for path in ["functions", "shared", "infra", "tests"].iter().flat_map(|folder| rust_files(&root().join(folder))) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let is_wide = |line: &str| line.trim_start().starts_with("//") && line.chars().count() > 120;
+        let lines = (1..).zip(text.lines()).filter(|(_, line)| is_wide(line));
+        wide.extend(lines.map(|(number, _)| format!("{}:{number}", path.display())));
     }
     assert!(wide.is_empty(), "{}", wide.join("\n"));
 }

@@ -186,7 +186,8 @@ async fn an_order_that_changes_while_its_shard_is_read_is_in_the_list_once() {
     let puller = Puller::new(&harness);
     let mut mixed = 0;
     // The account, its key's use, the first pages of eight shards, and then the ended of seven and the second page of
-    // ours, in any order: on a busy machine it may take more than one round until one is stopped at the page that matters.
+    // ours, in any order: on a busy machine it may take more than one round until one is stopped at the page that
+    // matters.
     for nth in (9..19).cycle().take(50) {
         if nth == 9 && mixed > 0 {
             break;

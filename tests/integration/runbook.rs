@@ -2,7 +2,6 @@
 //! there.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bridge::lines::Lines;
@@ -13,6 +12,8 @@ use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
 use simulator::VideoReply;
 
+use crate::harness::imports::rust_files;
+use crate::harness::pages;
 use crate::harness::{Harness, PHOTO, picture};
 
 const RUNBOOK: &str = include_str!("../../infra/runbook.md");
@@ -206,32 +207,12 @@ async fn what_is_named_is_there() {
     assert!(looked_up > 10 && asked_for > 5, "{looked_up}, {asked_for}");
 }
 
-#[test]
-fn every_link_leads_to_a_heading() {
-    let (text, _) = text_and_commands();
-    let anchor = |heading: &str| -> String {
-        let kept = heading.trim().chars().filter(|c| c.is_ascii_alphanumeric() || " -_".contains(*c));
-        kept.collect::<String>().to_ascii_lowercase().replace(' ', "-")
-    };
-    let headings = text.lines().filter(|line| line.starts_with('#'));
-    let anchors: BTreeSet<String> = headings.map(|line| anchor(line.trim_start_matches('#'))).collect();
-    for link in text.split("](#").skip(1) {
-        let (to, _) = link.split_once(')').unwrap();
-        assert!(anchors.contains(to), "no heading is #{to}");
-    }
-}
-
 /// The names and the fields of our tracing events, read from the sources.
 fn events() -> (BTreeSet<String>, BTreeSet<String>) {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let mut folders = vec![Path::new(root).join("shared/bridge/src")];
-    for function in std::fs::read_dir(Path::new(root).join("functions")).unwrap() {
-        folders.push(function.unwrap().path().join("src"));
-    }
     let (mut names, mut fields) = (BTreeSet::new(), BTreeSet::new());
-    for folder in folders {
-        for file in std::fs::read_dir(folder).unwrap() {
-            let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+    for folder in ["shared/bridge", "functions"] {
+        for file in rust_files(&pages::root().join(folder)) {
+            let source = std::fs::read_to_string(file).unwrap();
             for macro_call in ["tracing::info!(", "tracing::warn!(", "tracing::error!("] {
                 for after in source.split(macro_call).skip(1) {
                     for argument in arguments(after) {

@@ -37,13 +37,8 @@ pub fn backoff(account: &Account, now: i64) -> Option<Value> {
 }
 
 pub fn waiting(row: &Waiting, now: i64) -> Value {
-    json!({
-        "workOrderNumber": row.work_order_number,
-        "state": row.state(now),
-        "since": display(row.queued_at),
-        "ageSeconds": (now - row.queued_at).max(0) / 1000,
-        "due": row.due_at().map(display),
-        "attempts": row.attempts,
-        "lastError": row.last_error,
-    })
+    let mut shown = row.shown(now);
+    shown.insert("workOrderNumber".to_owned(), Value::from(row.work_order_number.as_str()));
+    shown.insert("ageSeconds".to_owned(), Value::from((now - row.queued_at).max(0) / 1000));
+    Value::Object(shown)
 }

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use bridge::accounts::{Account, Accounts, PushKeyState};
 use bridge::auth::authenticate;
-use bridge::http::{TRY_AGAIN, guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
+use bridge::http::{guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
 use bridge::orders::{Orders, Pages, Pulled};
 use bridge::push_queue::PushQueue;
 use bridge::record::{Record, Recorder, Unit};
 use bridge::settings::SettingError;
 use bridge::streamed::{BrokenOff, NobodyReads, Streamed, Writer, streamed};
 use bridge::time::Clock;
-use bridge::{StoreError, World, form};
+use bridge::web_service::{self, Refusal};
+use bridge::{StoreError, World};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lambda_http::{Body, Request, Response};
 use pruvan::get_work_orders::{GetWorkOrdersError, GetWorkOrdersRequest, MAX_WORK_ORDERS, Mode, WorkOrdersReply};
@@ -98,10 +99,10 @@ pub async fn handle(state: Arc<GetWorkOrders>, request: Request) -> Response<Str
         };
         match begun.await {
             Ok(body) => to_pruvan_streamed(body),
-            Err(refusal) => refusal.response().map(Streamed::from),
+            Err(why) => refused(&why).map(Streamed::from),
         }
     };
-    guarded(reply, || Refusal::Store.response().map(Streamed::from)).await
+    guarded(reply, || refused(&Refusal::again()).map(Streamed::from)).await
 }
 
 /// Answers one request with a reply that is whole, for where nothing streams.
@@ -116,10 +117,10 @@ pub async fn handle_buffered(state: Arc<GetWorkOrders>, request: Request) -> Res
         };
         match whole.await {
             Ok(body) => to_pruvan_text(body),
-            Err(refusal) => refusal.response(),
+            Err(why) => refused(&why),
         }
     };
-    guarded(reply, || Refusal::Store.response()).await
+    guarded(reply, || refused(&Refusal::again())).await
 }
 
 /// What a list is written by.
@@ -128,36 +129,20 @@ type Writing = JoinHandle<Result<(), Broken>>;
 /// Why it broke off before anybody got anything of it.
 async fn refusal(writing: Writing) -> Refusal {
     match writing.await {
-        Ok(Err(Broken::NoPushKey)) => Refusal::Told(TOO_MANY.to_owned()),
-        _ => Refusal::Store,
+        Ok(Err(Broken::NoPushKey)) => Refusal::recorded(TOO_MANY),
+        _ => Refusal::again(),
     }
 }
 
-/// Why there is no list.
-enum Refusal {
-    /// To be told as it is.
-    Told(String),
-    /// Our own stores; it is logged.
-    Store,
-}
-
-impl Refusal {
-    fn response(self) -> Response<Body> {
-        match self {
-            Refusal::Told(error) => to_pruvan(&GetWorkOrdersError::new(&error)),
-            Refusal::Store => to_pruvan(&GetWorkOrdersError::new(TRY_AGAIN)),
-        }
-    }
+fn refused(why: &Refusal) -> Response<Body> {
+    to_pruvan(&GetWorkOrdersError::new(why.as_str()))
 }
 
 /// Begins a list; what has no room in it is queued for pushes.
 async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result<(Streamed, Writing), Refusal> {
     let mut record = state.recorder.request(&request);
-    let told = |why: &str| Refusal::Told(why.to_owned());
-    let form = form::read(request).await.map_err(|error| told(record.bad_request(&error.to_string())))?;
-    let request = GetWorkOrdersRequest::from_payload(form.payload);
-    let credentials = &request.credentials;
-    let account = authenticate(&state.accounts, credentials, state.clock.now_ms(), &mut record).await.map_err(told)?;
+    let request = GetWorkOrdersRequest::from_payload(web_service::read(request, &mut record).await?.payload);
+    let account = authenticate(&state.accounts, &request.credentials, state.clock.now_ms(), &mut record).await?;
     let now = state.clock.now_ms();
     let (since, ended_since) = match request.mode {
         Mode::Full => (None, now - ms(ENDED_TOLD_FOR)),
@@ -171,8 +156,8 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
     // whole. So that must be known before the first byte.
     if account.push_key_state != PushKeyState::Live {
         let too_many = state.orders.are_more_than(MAX_WORK_ORDERS, username, since, ended_since).await;
-        if too_many.map_err(|error| told(record.failed(&error)))? {
-            return Err(told(record.bad_request(TOO_MANY)));
+        if too_many.map_err(|error| Refusal::failed(&mut record, &error))? {
+            return Err(Refusal::bad_request(&mut record, TOO_MANY));
         }
     }
     let pages = state.orders.pages(username, since, ended_since);

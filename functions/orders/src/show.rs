@@ -28,13 +28,7 @@ pub fn whole(account: &Account, order: &Order, waiting: Option<&Waiting>, now: i
     });
     let push = match waiting {
         None => json!({ "state": "upToDate" }),
-        Some(row) => json!({
-            "state": row.state(now),
-            "since": display(row.queued_at),
-            "due": row.due_at().map(display),
-            "attempts": row.attempts,
-            "lastError": row.last_error,
-        }),
+        Some(row) => Value::Object(row.shown(now)),
     };
     Ok(json!({
         "workOrderNumber": order.work_order_number,

@@ -8,6 +8,7 @@ mod call;
 mod conclude;
 mod drain;
 mod hourly_limit;
+mod refusal;
 mod retries;
 mod turn;
 

@@ -8,13 +8,13 @@ use bridge::accounts::{Account, Lease, PushKeyState, Rest};
 use bridge::lease::ONE_CALL;
 use bridge::push_queue::{Sent, Waiting};
 use pruvan::push::PushError;
-use secrecy::ExposeSecret as _;
 
 use crate::batch::{self, MAX_BATCH, MAX_BATCH_BYTES};
 use crate::call::{self, Fault, Item, Made, Reply};
 use crate::conclude::{self, Conclusion};
 use crate::drain::{PushDrain, Tick};
 use crate::hourly_limit;
+use crate::refusal;
 use crate::retries::{self, Jitter};
 
 /// Orders read at a time: what one `BatchGetItem` gives.
@@ -342,11 +342,7 @@ impl Service<'_> {
 
     async fn refuse(&mut self, item: Item, error: &str) -> Result<bool, StoreError> {
         self.account.bisection.clear([item.number()]);
-        // Pruvan's words are shown to the host; should they repeat the push key, they must not.
-        let key = self.account.push_key.as_ref().map(|key| key.expose_secret().trim()).unwrap_or_default();
-        let secrets = [key].into_iter().chain(key.split(['?', '&', '=', '/'])).filter(|secret| secret.len() >= 16);
-        let error = secrets.fold(error.to_owned(), |error, secret| error.replace(secret, "***"));
-        let error: String = error.chars().take(1000).collect();
+        let error = refusal::shown(error, self.account.push_key.as_ref());
         let now = self.state.clock.now_ms();
         let retry_at = retries::of_order(item.row.attempts).map(|wait| now + self.jitter().of(wait));
         tracing::warn!(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bridge::World;
 use bridge::accounts::{Account, Accounts};
 use bridge::auth::authenticate;
 use bridge::http::{TRY_AGAIN, guarded, to_pruvan};
@@ -10,7 +11,7 @@ use bridge::orders::{Orders, Report};
 use bridge::record::{Record, Recorder};
 use bridge::settings::SettingError;
 use bridge::time::Clock;
-use bridge::{World, form};
+use bridge::web_service::{self, Refusal};
 use futures_util::StreamExt as _;
 use lambda_http::{Body, Request, Response};
 use pruvan::status::{StatusEntry, StatusError, StatusReply, StatusRequest};
@@ -46,23 +47,32 @@ impl Status {
 /// Answers one request.
 pub async fn handle(state: Arc<Status>, request: Request) -> Response<Body> {
     let mut record = state.recorder.request(&request);
-    let reply = guarded(report(&state, request, &mut record), || StatusReply::refused(&[], TRY_AGAIN)).await;
-    to_pruvan(&reply)
+    let reported = guarded(report(&state, request, &mut record), || Err(Refusal::again().into())).await;
+    to_pruvan(&match reported {
+        Ok(failures) => StatusReply::new(failures),
+        Err(Refused { work_orders, why }) => StatusReply::refused(&work_orders, why.as_str()),
+    })
 }
 
-async fn report(state: &Status, request: Request, record: &mut Record) -> StatusReply {
-    let payload = match form::read(request).await {
-        Ok(form) => form.payload,
-        Err(error) => return StatusReply::refused(&[], record.bad_request(&error.to_string())),
-    };
-    let request = StatusRequest::from_payload(payload);
+/// Why no report was taken, to be told of each of these orders.
+struct Refused {
+    work_orders: Vec<StatusEntry>,
+    why: Refusal,
+}
+
+impl From<Refusal> for Refused {
+    fn from(why: Refusal) -> Refused {
+        Refused { work_orders: Vec::new(), why }
+    }
+}
+
+async fn report(state: &Status, request: Request, record: &mut Record) -> Result<Vec<StatusError>, Refused> {
+    let request = StatusRequest::from_payload(web_service::read(request, record).await?.payload);
     let now = state.clock.now_ms();
-    let account = match authenticate(&state.accounts, &request.credentials, now, record).await {
-        Ok(account) => account,
-        Err(why) => return StatusReply::refused(&request.work_orders, why),
-    };
+    let account = authenticate(&state.accounts, &request.credentials, now, record).await;
+    let account = account.map_err(|why| Refused { work_orders: request.work_orders.clone(), why })?;
     match request.work_orders.as_slice() {
-        [] => return StatusReply::refused(&[], record.bad_request(NO_WORK_ORDERS)),
+        [] => return Err(Refusal::bad_request(record, NO_WORK_ORDERS).into()),
         [only] => record.order(only.host_number()),
         _ => {}
     }
@@ -88,7 +98,7 @@ async fn report(state: &Status, request: Request, record: &mut Record) -> Status
             record.bad_request(failure.error());
         }
     }
-    StatusReply::new(failures)
+    Ok(failures)
 }
 
 async fn apply(state: &Status, account: &Account, number: &str, entries: &[StatusEntry], now: i64) -> Vec<StatusError> {

@@ -11,14 +11,15 @@ use std::sync::Arc;
 use bridge::accounts::{Account, Accounts};
 use bridge::auth::authenticate;
 use bridge::files::{Files, sniff};
-use bridge::http::{TRY_AGAIN, guarded, to_pruvan};
+use bridge::http::{guarded, to_pruvan};
 use bridge::orders::Orders;
 use bridge::record::{Record, Recorder, Unit};
 use bridge::settings::SettingError;
 use bridge::store::TRIES;
 use bridge::time::Clock;
 use bridge::uploads::{UploadRow, Uploads, Written};
-use bridge::{StoreError, World, form};
+use bridge::web_service::{self, Refusal};
+use bridge::{StoreError, World};
 use bytes::Bytes;
 use lambda_http::{Body, Request, Response};
 use pruvan::lenient::is_nothing;
@@ -56,46 +57,41 @@ impl UploadPictures {
 /// Answers one request.
 pub async fn handle(state: Arc<UploadPictures>, request: Request) -> Response<Body> {
     let mut record = state.recorder.request(&request);
-    let reply = guarded(upload(&state, request, &mut record), || UploadReply::refused(TRY_AGAIN)).await;
-    to_pruvan(&reply)
+    let stored = guarded(upload(&state, request, &mut record), || Err(Refusal::again())).await;
+    to_pruvan(&match stored {
+        Ok(()) => UploadReply::stored(),
+        Err(why) => UploadReply::refused(why.as_str()),
+    })
 }
 
-async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -> UploadReply {
-    let form = match form::read(request).await {
-        Ok(form) => form,
-        Err(error) => return UploadReply::refused(record.bad_request(&error.to_string())),
-    };
+async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -> Result<(), Refusal> {
+    let form = web_service::read(request, record).await?;
     let request = UploadRequest::from_payload(form.payload);
-    let account = match authenticate(&state.accounts, &request.credentials, state.clock.now_ms(), record).await {
-        Ok(account) => account,
-        Err(why) => return UploadReply::refused(why),
-    };
+    let account = authenticate(&state.accounts, &request.credentials, state.clock.now_ms(), record).await?;
     record.order(request.upload.work_order_number().unwrap_or_default());
     record.note("fileType", request.upload.file_type.as_str());
     let bytes = form.file.as_ref().map_or(0, Bytes::len);
     // A survey's answers, in whatever form, are worth keeping without its PDF; nothing else is anything without its
     // file.
     if form.file.is_none() && request.upload.fields.get("survey").is_none_or(is_nothing) {
-        return UploadReply::refused(record.bad_request(NO_FILE));
+        return Err(Refusal::bad_request(record, NO_FILE));
     }
     // A survey may come as a JSON file and nothing else.
     let answers = |file: &Bytes| sniff(file).extension == "json" && request.upload.file_type == FileType::Survey;
     let in_file =
         || form.file.as_ref().filter(|file| answers(file)).map(|file| String::from_utf8_lossy(file).into_owned());
     let survey = form.survey.or_else(in_file);
-    match store(state, &account, &Item::new(&request.upload, survey, form.file)).await {
-        Ok((row, result)) => {
-            record.note("uuId", row.item());
-            record.note("result", result);
-            record.metric("Bytes", Unit::Bytes, bytes as f64);
-            if row.unmatched.is_some() {
-                record.counts([("Unmatched", 1)]);
-            }
-            record.ok();
-            UploadReply::stored()
-        }
-        Err(error) => UploadReply::refused(record.failed(&error)),
+    let item = Item::new(&request.upload, survey, form.file);
+    let stored = store(state, &account, &item).await;
+    let (row, result) = stored.map_err(|error| Refusal::failed(record, &error))?;
+    record.note("uuId", row.item());
+    record.note("result", result);
+    record.metric("Bytes", Unit::Bytes, bytes as f64);
+    if row.unmatched.is_some() {
+        record.counts([("Unmatched", 1)]);
     }
+    record.ok();
+    Ok(())
 }
 
 /// Stores an item: its file first, then its row. `true` is told only when both are there. Gives the row that it has,

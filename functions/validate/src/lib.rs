@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
+use bridge::World;
 use bridge::accounts::{Accounts, PushKeyState};
 use bridge::auth::authenticate;
-use bridge::http::{TRY_AGAIN, guarded, to_pruvan};
+use bridge::http::{guarded, to_pruvan};
 use bridge::outbound::Outbound;
 use bridge::record::{Record, Recorder};
 use bridge::settings::SettingError;
 use bridge::time::Clock;
-use bridge::{World, form};
+use bridge::web_service::{self, Refusal};
 use lambda_http::{Body, Request, Response};
 use pruvan::validate::{ValidateReply, ValidateRequest};
 
@@ -39,25 +40,21 @@ impl Validate {
 /// Answers one request.
 pub async fn handle(state: Arc<Validate>, request: Request) -> Response<Body> {
     let mut record = state.recorder.request(&request);
-    let reply = guarded(validate(&state, request, &mut record), || ValidateReply::refused(TRY_AGAIN)).await;
-    to_pruvan(&reply)
+    let validated = guarded(validate(&state, request, &mut record), || Err(Refusal::again())).await;
+    to_pruvan(&match validated {
+        Ok(()) => ValidateReply::validated(),
+        Err(why) => ValidateReply::refused(why.as_str()),
+    })
 }
 
-async fn validate(state: &Validate, request: Request, record: &mut Record) -> ValidateReply {
-    let payload = match form::read(request).await {
-        Ok(form) => form.payload,
-        Err(error) => return ValidateReply::refused(record.bad_request(&error.to_string())),
-    };
-    let request = ValidateRequest::from_payload(payload);
+async fn validate(state: &Validate, request: Request, record: &mut Record) -> Result<(), Refusal> {
+    let request = ValidateRequest::from_payload(web_service::read(request, record).await?.payload);
     let now = state.clock.now_ms();
-    let account = match authenticate(&state.accounts, &request.credentials, now, record).await {
-        Ok(account) => account,
-        Err(why) => return ValidateReply::refused(why),
-    };
+    let account = authenticate(&state.accounts, &request.credentials, now, record).await?;
     let Some(push_key) = &request.push_key else {
         record.note("pushKey", "as it was");
         record.ok();
-        return ValidateReply::validated();
+        return Ok(());
     };
     // The credentials are right even if the key leads somewhere it must not: it is kept to be seen, and never used.
     let push_key_state = match state.outbound.check(push_key, &state.push_hosts) {
@@ -67,10 +64,9 @@ async fn validate(state: &Validate, request: Request, record: &mut Record) -> Va
             PushKeyState::Refused
         }
     };
-    if let Err(error) = state.accounts.set_push_key(&account, push_key, push_key_state, now).await {
-        return ValidateReply::refused(record.failed(&error));
-    }
+    let kept = state.accounts.set_push_key(&account, push_key, push_key_state, now).await;
+    kept.map_err(|error| Refusal::failed(record, &error))?;
     record.note("pushKey", push_key_state.as_str());
     record.ok();
-    ValidateReply::validated()
+    Ok(())
 }

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use crate::accounts::{Account, Accounts, MAX_KEYS};
 use crate::record::Record;
 use crate::secrets::KeyHash;
+use crate::web_service::Refusal;
 
 /// What no key has as its hash.
 const NOBODYS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -25,14 +26,14 @@ pub async fn authenticate(
     credentials: &Credentials,
     now: i64,
     record: &mut Record,
-) -> Result<Account, &'static str> {
+) -> Result<Account, Refusal> {
     record.account(&credentials.username);
     let empty = SecretString::default();
     let hash = KeyHash::of(credentials.token.as_ref().unwrap_or(&empty));
     // No account has such a name, and DynamoDB takes neither an empty key nor a very long one; the work stays the same.
     let possible = (1..=100).contains(&credentials.username.len());
     let username = if possible { credentials.username.as_str() } else { "-" };
-    let account = accounts.get(username).await.map_err(|error| record.failed(&error))?.filter(|_| possible);
+    let account = accounts.get(username).await.map_err(|error| Refusal::failed(record, &error))?.filter(|_| possible);
     let mut keys = account.iter().flat_map(|account| &account.keys);
     let mut used = None;
     for _ in 0..MAX_KEYS {
@@ -42,7 +43,7 @@ pub async fn authenticate(
         }
     }
     let (Some(account), Some((id, key))) = (&account, used) else {
-        return Err(record.denied(INVALID_CREDENTIALS));
+        return Err(Refusal::denied(record, INVALID_CREDENTIALS));
     };
     if let Err(error) = accounts.note_use(&account.username, id, key, now).await {
         tracing::warn!(account = %account.username, %error, "auth.use_not_noted");

@@ -31,6 +31,7 @@ pub mod store;
 pub mod streamed;
 pub mod time;
 pub mod uploads;
+pub mod web_service;
 pub mod world;
 
 pub use store::StoreError;

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, conditional, failed, n, row, s, sortable};
+use crate::time::display;
 use crate::world::World;
 
 /// What goes first.
@@ -88,6 +90,17 @@ impl Waiting {
             Some(_) => "waiting",
             None => "parked",
         }
+    }
+
+    /// As the host sees it, wherever it is shown: times in RFC 3339.
+    pub fn shown(&self, now: i64) -> Map<String, Value> {
+        Map::from_iter([
+            ("state".to_owned(), Value::from(self.state(now))),
+            ("since".to_owned(), Value::from(display(self.queued_at))),
+            ("due".to_owned(), Value::from(self.due_at().map(display))),
+            ("attempts".to_owned(), Value::from(self.attempts)),
+            ("lastError".to_owned(), Value::from(self.last_error.clone())),
+        ])
     }
 
     fn class(&self) -> char {
