@@ -11,7 +11,8 @@ use host_client::segment;
 use crate::state::Console;
 
 /// What may be shown: the rest is only to be saved.
-const SHOWN: [&str; 6] = ["image/jpeg", "image/png", "image/gif", "image/webp", "application/pdf", "video/mp4"];
+const SHOWN: [&str; 7] =
+    ["image/jpeg", "image/png", "image/gif", "image/webp", "application/pdf", "video/mp4", "video/quicktime"];
 
 /// A file of an item on our side.
 pub async fn file(
@@ -78,4 +79,41 @@ fn shown(kind: &str, body: Body) -> Response {
         headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     }
     (headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_videos_and_pdfs_are_shown_and_all_else_is_only_to_be_saved() {
+        let told = |bytes: &'static [u8]| {
+            let response = untrusted(Bytes::from_static(bytes));
+            let headers = response.headers();
+            let kind = headers[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+            (kind, headers.contains_key(header::CONTENT_DISPOSITION))
+        };
+        for (bytes, kind) in [
+            (b"\xff\xd8\xff\xe0\0\x10JFIF".as_slice(), "image/jpeg"),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/png"),
+            (b"GIF89a\x01\0\x01\0", "image/gif"),
+            (b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp"),
+            (b"%PDF-1.7\n", "application/pdf"),
+            (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "video/mp4"),
+            (b"\0\0\0\x14ftypisom\0\0\x02\0isom", "video/mp4"),
+            (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "video/quicktime"),
+        ] {
+            assert_eq!(told(bytes), (kind.to_owned(), false), "{kind}");
+        }
+        for bytes in [
+            b"<!DOCTYPE html><script>alert(1)</script>".as_slice(),
+            b"<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\"/>",
+            b"<?xml version=\"1.0\"?><svg/>",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            b"\x7fELF\x02\x01\x01",
+            b"",
+        ] {
+            assert_eq!(told(bytes), ("application/octet-stream".to_owned(), true), "{}", bytes.escape_ascii());
+        }
+    }
 }
