@@ -121,7 +121,8 @@ fn whoever_tests_another_implementation_compiles_no_function_and_no_store() {
     }
 }
 
-fn packages() -> Vec<Value> {
+/// The crates of the workspace, as Cargo describes them.
+pub fn packages() -> Vec<Value> {
     let mut metadata = Command::new(env!("CARGO"));
     metadata.args(["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]);
     let metadata = metadata.current_dir(root()).output().unwrap();
@@ -130,19 +131,23 @@ fn packages() -> Vec<Value> {
     metadata["packages"].as_array().unwrap().clone()
 }
 
-/// The binaries of their own and the runner's commands take the same options.
+/// The binaries of their own and the runner's commands are the same programs: the same prose, the same options.
 #[test]
 fn each_command_has_a_binary_of_its_own_for_those_who_need_no_more() {
     let help = |binary: &str, command: &[&str]| {
         let said = Command::new(executable(binary)).args(command).arg("--help").output().unwrap();
         assert!(said.status.success(), "{binary} {command:?}: {}", String::from_utf8_lossy(&said.stderr));
         let said = String::from_utf8(said.stdout).unwrap();
-        said.lines().filter(|line| line.trim_start().starts_with('-')).map(str::to_owned).collect::<Vec<_>>()
+        let is_said = |line: &&str| !line.starts_with("Usage:") && !line.trim().is_empty();
+        said.lines().filter(is_said).map(str::to_owned).collect::<Vec<_>>()
     };
     for (binary, command) in
         [("pruvan-doctor", "doctor"), ("pruvan-conformance", "conformance"), ("pruvan-simulator", "pruvan")]
     {
-        let alone: Vec<String> = help(binary, &[]).into_iter().filter(|line| !line.contains("--version")).collect();
+        let alone: Vec<String> = help(binary, &[])
+            .into_iter()
+            .filter(|line| !line.contains("--version") && line.trim() != "Print version")
+            .collect();
         assert!(alone.iter().any(|line| line.contains("--url")), "{alone:?}");
         assert_eq!(alone, help("local", &[command]));
     }

@@ -27,14 +27,6 @@ use crate::report::{Outcome, Report};
 pub use options::{Format, Options, Waits};
 use suite::Suite;
 
-/// What a run leaves behind, for help texts.
-pub const LEAVES_BEHIND: &str = "\
-Use an account made for it, with a work order or two. What it leaves behind can't be taken back: reports of many statuses on one order
-(--order, or the one with the lowest number), the last of them \"complete\"; some thirty small uploads, most to that order and one to an
-order that isn't there; and its own push key in the place of the account's, which only Validate in Pruvan brings back. No push key is sent
-where pushes can't reach this machine. Pushes are taken on 127.0.0.1 only, and the first three are answered with an error, a maintenance
-page and a broken answer, to see them come again.";
-
 /// The command: makes all checks and prints the report. True if nothing failed.
 pub async fn command(mut options: Options) -> Result<bool, NothingToCheck> {
     options.token = options.token.or_else(pruvan_key);

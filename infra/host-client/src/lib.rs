@@ -11,3 +11,9 @@ pub mod web_services;
 
 pub use client::{CallError, HostClient, cause, segment};
 pub use signer::{SetupError, Signer};
+
+/// Prints what fails meanwhile on stderr, for a person who runs a command. A command says by itself what it does.
+pub fn print_errors() {
+    let stderr = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    stderr.with_max_level(tracing_subscriber::filter::LevelFilter::ERROR).init();
+}

@@ -7,6 +7,7 @@ use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    host_client::print_errors();
     command::exit(doctor::command(Arguments::parse().options).await)
 }
 

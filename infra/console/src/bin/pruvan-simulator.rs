@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use bridge_console::serve::{PageError, PruvanOptions, pruvan};
+use bridge_console::commands::{PageError, PruvanOptions, pruvan};
 use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    host_client::print_errors();
     match run(&Arguments::parse().options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
