@@ -14,18 +14,18 @@ def test_only_its_own_page_is_answered(local):
     for headers in [{"Host": "evil.example"}, {"Host": "evil.example:" + local.url.rsplit(":", 1)[1]}]:
         for path in ["/console", "/console/wire/1/curl", "/console/assets/console.js"]:
             assert local.send("GET", path, headers=headers)[0] == 403
-        assert local.send("POST", weather[0], raw=b"account=example&sky=errors", headers={**ours, **headers})[0] == 403
+        assert local.send("POST", weather[0], raw=b"account=example&preset=errors", headers={**ours, **headers})[0] == 403
     for headers in [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "https://" + local.url[7:]},
                     {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}]:
-        assert local.send("POST", weather[0], raw=b"account=example&sky=errors", headers={**ours, **headers})[0] == 403
-    sky = '<option value="errors" selected>'
-    assert sky not in local.send("GET", "/console")[1]
-    assert local.send("POST", weather[0], raw=b"account=example&sky=errors", headers=ours)[0] == 200
-    assert sky in local.send("GET", "/console")[1]
+        assert local.send("POST", weather[0], raw=b"account=example&preset=errors", headers={**ours, **headers})[0] == 403
+    preset = '<option value="errors" selected>'
+    assert preset not in local.send("GET", "/console")[1]
+    assert local.send("POST", weather[0], raw=b"account=example&preset=errors", headers=ours)[0] == 200
+    assert preset in local.send("GET", "/console")[1]
 
 
 EVIL = """<!DOCTYPE html><title>another page</title><form method="post" action="%(url)s/console/do/weather"><input name="account" value="example">
-<input name="sky" value="errors"><button>Win a prize</button></form><iframe src="%(url)s/console"></iframe>"""
+<input name="preset" value="errors"><button>Win a prize</button></form><iframe src="%(url)s/console"></iframe>"""
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_page_elsewhere_in_the_browser_gets_nowhere(local, chromium, elsewhere
     assert page.evaluate(read, [local.url + "/console", {}]) == "TypeError"
     assert page.evaluate(read, [local.url + "/console/wire/1/curl", {}]) == "TypeError"
     page.evaluate(read, [local.url + "/console/do/weather", {
-        "method": "POST", "mode": "no-cors", "body": "account=example&sky=errors", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}])
+        "method": "POST", "mode": "no-cors", "body": "account=example&preset=errors", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}])
     frame = page.frame_locator("iframe")
     expect(frame.locator("body")).not_to_contain_text("Pruvan")
     with page.expect_navigation():

@@ -1,4 +1,4 @@
-//! Files of work orders: `shared/pruvan/src/import.rs`. An input is a line with the format, and the file.
+//! Files of work orders: `shared/bridge/src/import.rs`. An input is a line with the format, and the file.
 
 use bridge::import::{Choices as Chosen, FORMULAS, Format, read};
 use pruvan::lenient::text_field;

@@ -356,7 +356,7 @@ async fn each_alarm_fires_when_what_it_is_for_happens() {
         watch.harness.system.tick().await;
     }
     watch.assert_on(&["OldestPushAlarm"]);
-    vendor.clear_sky();
+    vendor.clear_forecast();
     watch.harness.advance(301);
     watch.harness.system.tick().await;
     watch.quiet().await;

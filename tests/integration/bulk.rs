@@ -63,7 +63,7 @@ async fn each_order_is_judged_on_its_own_in_every_format() {
     assert_eq!(reply["results"][2]["line"], 4);
 }
 
-/// What the README shows, too.
+/// What `infra/docs/host-api.md` shows, too.
 const PRUVANS: &str = include_str!("../fixtures/pruvan-export.csv");
 
 #[tokio::test]

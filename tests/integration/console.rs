@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bridge_console::Console;
-use bridge_console::serve::{PruvanOptions, pruvan};
+use bridge_console::commands::{PruvanOptions, pruvan};
 use host_client::HostClient;
 use pruvan::integration::IntegrationType;
 use serde_json::json;
@@ -167,10 +167,10 @@ async fn each_weather_is_seen_by_the_queue_and_over_when_it_is_over() {
         ("late-effects", "broke"),
         ("hourly-limit", "hourly limit"),
     ] {
-        let sky = Preset::named(name).unwrap();
+        let preset = Preset::named(name).unwrap();
         status(name).await;
-        room.press("weather", &[("sky", name)]).await;
-        assert!(room.told().contains(sky.title), "{}", room.told());
+        room.press("weather", &[("preset", name)]).await;
+        assert!(room.told().contains(preset.title), "{}", room.told());
         room.harness.system.tick().await;
         assert_ne!(held(), name, "{name}");
         let queue = room.get("/console?account=vendor1&tab=queue").await;
@@ -191,7 +191,7 @@ async fn each_weather_is_seen_by_the_queue_and_over_when_it_is_over() {
             room.harness.advance(21);
             assert_eq!(held(), name);
         }
-        room.press("weather", &[("sky", "fine")]).await;
+        room.press("weather", &[("preset", "fine")]).await;
         if name == "bad-key" {
             room.press("validate", &[]).await;
         }

@@ -245,7 +245,7 @@ async fn run(steps: &[Step]) {
             Step::LostTick => {
                 harness.pruvan.forecast([Weather::Answer(503, String::new())]);
                 harness.system.tick().await;
-                harness.pruvan.clear_sky();
+                harness.pruvan.clear_forecast();
             }
             Step::Pull => drop(vendor.import(Some(harness.now() - 60)).await.unwrap()),
             Step::Refresh => drop(vendor.import(None).await.unwrap()),

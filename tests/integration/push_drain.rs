@@ -518,7 +518,7 @@ async fn six_hours_of_maintenance_lose_nothing_and_are_caught_up_with_in_minutes
         calls += 1;
     }
     assert_eq!((vendor.projects(), calls), (0, 360));
-    harness.pruvan.clear_sky();
+    harness.pruvan.clear_forecast();
     for minute in 0.. {
         harness.system.tick().await;
         harness.advance(60);

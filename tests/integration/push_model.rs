@@ -96,7 +96,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Fault::Slow,
     ]);
     let skew = || prop::sample::select(vec![-60, 0, 0, 60]);
-    let sky = prop_oneof![
+    let weather = prop_oneof![
         3 => prop::sample::select(vec![
             (500, ""),
             (429, ""),
@@ -125,7 +125,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::Validate),
         1 => Just(Step::KeyDies),
         2 => any::<bool>().prop_map(Step::Pull),
-        6 => sky.prop_map(Step::Weather),
+        6 => weather.prop_map(Step::Weather),
         10 => (skew(), prop::option::weighted(0.5, (nth, fault))).prop_map(|(skew, fault)| Step::Drain(skew, fault)),
         2 => (skew(), skew()).prop_map(|(one, other)| Step::Both(one, other)),
         3 => (0..ORDERS, any::<u8>(), 0..20u8).prop_map(|(order, text, ms)| Step::Amid(order, text, ms)),
@@ -203,7 +203,7 @@ impl Model<'_> {
                 }
                 released.notify_one();
                 let _ = first.await.unwrap();
-                self.vendor.clear_sky();
+                self.vendor.clear_forecast();
             }
             Step::Patch { order: number, wish, force } => {
                 let body = json!({ "status": wish, "force": force });
@@ -246,8 +246,8 @@ impl Model<'_> {
                     self.told.values_mut().for_each(|told| told.twin = false);
                 }
             }
-            Step::Weather(sky) => {
-                let weather = match sky {
+            Step::Weather(weather) => {
+                let weather = match weather {
                     Sky::Answer(status, body) => Weather::Answer(*status, (*body).to_owned()),
                     Sky::Named(number) => {
                         let errors = json!([{ "workOrderNumber": format!("SMC::{number}"), "error": "no such state" }]);
@@ -271,11 +271,11 @@ impl Model<'_> {
                 let _ = tokio::join!(self.drain(*one), self.drain(*other));
             }
             Step::Late(number, text, seconds) => {
-                self.vendor.clear_sky();
+                self.vendor.clear_forecast();
                 self.put(at, *number, *text, Services::TaskOnly, None).await;
                 self.vendor.forecast([Weather::Lost(Some(seconds * 1000))]);
                 let _ = self.drain(0).await;
-                self.vendor.clear_sky();
+                self.vendor.clear_forecast();
                 self.put(at, *number, text.wrapping_add(1), Services::TaskOnly, None).await;
                 self.harness.advance(65);
                 let _ = self.drain(0).await;
@@ -294,7 +294,7 @@ impl Model<'_> {
                     () = called => {}
                 }
                 released.notify_one();
-                self.vendor.clear_sky();
+                self.vendor.clear_forecast();
             }
             Step::Seconds(seconds) => self.harness.advance(*seconds),
         }
@@ -357,7 +357,7 @@ impl Model<'_> {
     /// Everything gets through in the end, and then all is as it should be.
     async fn settle_and_check(&mut self) {
         self.faults.end();
-        self.vendor.clear_sky();
+        self.vendor.clear_forecast();
         let path = format!("/accounts/{}", self.username);
         if self.harness.host("GET", &path, None).await.1["pushKey"]["state"] != "live" || self.is_dead().await {
             self.harness.advance(1);

@@ -21,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::harness::faults::{Fault, Faults};
 use crate::harness::{Harness, PHOTO, order, picture};
+use crate::house::packages;
 
 thread_local! {
     /// Whether this thread's log is kept.
@@ -267,13 +268,8 @@ fn routes() -> Vec<(String, local::template::Route)> {
 /// A crate that isn't in the list is logged like a stranger's; a stranger's in it would show requests whole.
 #[test]
 fn the_log_knows_our_own_crates() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let mut crates = vec!["local".to_owned()];
-    for folder in ["functions", "shared"] {
-        for entry in std::fs::read_dir(format!("{root}/{folder}")).unwrap() {
-            crates.push(entry.unwrap().file_name().to_string_lossy().replace('-', "_"));
-        }
-    }
+    let names = packages().into_iter().map(|package| package["name"].as_str().unwrap().replace('-', "_"));
+    let mut crates: Vec<String> = names.filter(|name| name != "tests").collect();
     crates.sort();
     assert_eq!(crates, log::OURS);
 }

@@ -14,7 +14,7 @@ use bridge::push_queue::PushQueue;
 use bridge::record::{Record, Recorder, Unit};
 use bridge::settings::SettingError;
 use bridge::streamed::{BrokenOff, NobodyReads, Streamed, Writer, streamed};
-use bridge::time::Clock;
+use bridge::time::{Clock, ms};
 use bridge::web_service::{self, Refusal};
 use bridge::{StoreError, World};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -307,8 +307,4 @@ impl List {
             .await?;
         Ok(())
     }
-}
-
-fn ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -17,7 +17,7 @@ use lambda_http::Request;
 /// Orders and uploads a page, unless `limit` says less or more.
 const PAGE: usize = 100;
 
-/// At most.
+/// Orders and uploads a page, at most.
 const MAX_PAGE: usize = 500;
 
 /// What the function needs.

@@ -9,6 +9,7 @@ use bridge::http::{Problem, to_host};
 use bridge::import::{self, Choices, Format, Row};
 use bridge::orders::Outcome;
 use bridge::record::Notes;
+use bridge::time::ms;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::{Body, Request, Response};
@@ -31,7 +32,7 @@ const DETAILS: usize = 2_500_000;
 pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let began = state.clock.now_ms();
-    let stop_at = began + i64::try_from(STOP_AFTER.as_millis()).unwrap_or(i64::MAX);
+    let stop_at = began + ms(STOP_AFTER);
     let out_of_time = || state.clock.now_ms() >= stop_at;
     let mut numbers = BTreeSet::new();
     let (mut given, mut read) = (Vec::new(), Vec::new());

@@ -6,10 +6,10 @@ use bridge::bisection::Bisection;
 
 use crate::conclude;
 
-/// Orders a call: two full transactions conclude it.
+/// Orders a call, at most: as many as two full transactions can conclude.
 pub const MAX_BATCH: usize = 2 * conclude::ORDERS;
 
-/// Bytes a call.
+/// Bytes a call, at most, unless one order is larger.
 pub const MAX_BATCH_BYTES: usize = 1_000_000;
 
 /// What stands around an order in a push, in bytes, at most.
@@ -98,6 +98,8 @@ mod tests {
     fn a_call_carries_a_megabyte_and_one_order_in_any_case() {
         assert_eq!(fitting([600_000, 300_000, 200_000].into_iter()), 2);
         assert_eq!(fitting([2_000_000, 1].into_iter()), 1);
-        assert_eq!(fitting(std::iter::repeat_n(999_980, 1)), 1);
+        let half = MAX_BATCH_BYTES / 2 - AROUND;
+        assert_eq!(fitting([half, half].into_iter()), 2);
+        assert_eq!(fitting([half, half + 1].into_iter()), 1);
     }
 }

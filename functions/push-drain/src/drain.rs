@@ -11,7 +11,7 @@ use bridge::push_queue::PushQueue;
 use bridge::record::Recorder;
 use bridge::run::Deadline;
 use bridge::settings::SettingError;
-use bridge::time::{Clock, Random, Waits};
+use bridge::time::{Clock, Random, Waits, ms};
 
 /// What the function needs.
 pub struct PushDrain {
@@ -51,7 +51,7 @@ impl PushDrain {
     }
 }
 
-/// One invocation.
+/// What the turns of one invocation share, and what they count.
 pub(crate) struct Tick<'a> {
     pub state: &'a PushDrain,
     pub deadline: Deadline,
@@ -64,7 +64,6 @@ pub(crate) struct Tick<'a> {
 impl Tick<'_> {
     /// Whether so much of the invocation is left.
     pub fn has(&self, time: Duration) -> bool {
-        let needed = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        self.deadline.at_ms.saturating_sub(self.state.clock.now_ms()) > needed
+        self.deadline.at_ms.saturating_sub(self.state.clock.now_ms()) > ms(time)
     }
 }

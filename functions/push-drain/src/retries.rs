@@ -20,13 +20,13 @@ const fn minutes(minutes: u64) -> Duration {
 
 /// The wait before the next try of an order that was refused after `attempts` earlier tries; `None` if that was the
 /// last, and it is parked.
-pub fn of_order(attempts: u32) -> Option<Duration> {
+pub fn wait_of_order(attempts: u32) -> Option<Duration> {
     usize::try_from(attempts).ok().and_then(|attempts| OF_ORDER.get(attempts)).copied()
 }
 
 /// Milliseconds before the next call for an account whose last `failures` calls failed; Pruvan may have asked for a
 /// pause of `retry_after` seconds, and is then not called before it is over.
-pub fn of_account(failures: u32, retry_after: Option<u64>, jitter: Jitter) -> i64 {
+pub fn wait_of_account(failures: u32, retry_after: Option<u64>, jitter: Jitter) -> i64 {
     let wait = match retry_after {
         Some(seconds) => {
             jitter.waits.ms(Duration::from_secs(seconds).min(LONGEST_OF_ACCOUNT)) + jitter.of(FIRST_OF_ACCOUNT)
@@ -41,7 +41,7 @@ pub fn of_account(failures: u32, retry_after: Option<u64>, jitter: Jitter) -> i6
 pub struct Jitter {
     /// By how much all waits are divided.
     pub waits: Waits,
-    /// Where between the two it is.
+    /// 0 makes it 20 % shorter, 255 20 % longer.
     pub random: u8,
 }
 
@@ -62,20 +62,20 @@ mod tests {
 
     #[test]
     fn a_refused_order_is_tried_later_each_time_and_then_parked() {
-        let waits: Vec<u64> = (0..).map_while(of_order).map(|wait| wait.as_secs() / 60).collect();
+        let waits: Vec<u64> = (0..).map_while(wait_of_order).map(|wait| wait.as_secs() / 60).collect();
         assert_eq!(waits, [1, 5, 15, 60, 180, 360, 720, 1440]);
     }
 
     #[test]
     fn an_account_waits_twice_as_long_after_each_failure_and_at_most_five_minutes() {
-        let waits = [1, 2, 3, 4, 5, 6, 7, 100].map(|failures| of_account(failures, None, jitter(128)) / 1000);
+        let waits = [1, 2, 3, 4, 5, 6, 7, 100].map(|failures| wait_of_account(failures, None, jitter(128)) / 1000);
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
     }
 
     #[test]
     fn a_pause_that_pruvan_asked_for_is_kept_up_to_five_minutes() {
-        assert!((60_000 + 4_000..=60_000 + 6_000).contains(&of_account(1, Some(60), jitter(0))));
-        assert_eq!(of_account(1, Some(86_400), jitter(255)), 300_000);
+        assert!((60_000 + 4_000..=60_000 + 6_000).contains(&wait_of_account(1, Some(60), jitter(0))));
+        assert_eq!(wait_of_account(1, Some(86_400), jitter(255)), 300_000);
     }
 
     #[test]

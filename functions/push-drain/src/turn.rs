@@ -285,7 +285,7 @@ impl Service<'_> {
                 self.account.bisection.halve(rest.len());
                 self.wait_on(rest);
             }
-            _ if taken < self.to_be_counted(&rest) && !self.account.bisection.is_singly() => {
+            _ if taken < self.to_be_counted(&rest) && !self.account.bisection.sends_singly() => {
                 self.account.bisection.send_singly(rest.len());
                 self.wait_on(rest);
             }
@@ -344,7 +344,7 @@ impl Service<'_> {
         self.account.bisection.clear([item.number()]);
         let error = refusal::shown(error, self.account.push_key.as_ref());
         let now = self.state.clock.now_ms();
-        let retry_at = retries::of_order(item.row.attempts).map(|wait| now + self.jitter().of(wait));
+        let retry_at = retries::wait_of_order(item.row.attempts).map(|wait| now + self.jitter().of(wait));
         tracing::warn!(
             account = %self.account.username, order = %item.number(), %error, attempts = item.row.attempts + 1,
             parked = retry_at.is_none(), "push.refused"
@@ -379,7 +379,7 @@ impl Service<'_> {
             }
         }
         let failures = self.account.failures.saturating_add(1);
-        let until = self.state.clock.now_ms() + retries::of_account(failures, retry_after, self.jitter());
+        let until = self.state.clock.now_ms() + retries::wait_of_account(failures, retry_after, self.jitter());
         Ok(Some(End::Rest(Rest::BackedOff { failures, until })))
     }
 

@@ -17,7 +17,7 @@ const MAX_JSON_IN_ROW: usize = 250_000;
 /// payload keeps the whole.
 const MAX_NUMBER: usize = 300;
 
-/// An item.
+/// An item that is uploaded, with what is worked out of it once.
 pub struct Item<'a> {
     /// What is known of it under this id: see [`item_id`].
     pub uu_id: String,
@@ -44,7 +44,7 @@ struct Kept {
 }
 
 impl Item<'_> {
-    /// What came.
+    /// Of the fields, the survey and the bytes of the file, which are hashed here.
     pub fn new(upload: &Upload, survey: Option<String>, file: Option<Bytes>) -> Item<'_> {
         let file = file.map(|bytes| File { sha256: sha256_hex(&bytes), format: sniff(&bytes), bytes });
         let sha256 = file.as_ref().map(|file| file.sha256.as_str());

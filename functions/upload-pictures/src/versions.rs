@@ -5,7 +5,7 @@ use bridge::uploads::{UploadRow, Video};
 /// How an item comes that isn't a repeat of what is there.
 #[derive(Debug, PartialEq)]
 pub enum Arrival<'a> {
-    /// There is none of its kind.
+    /// There is no item of this id yet.
     First,
     /// Pruvan sent it after the one that is there, or doesn't say: it takes its place.
     Newer(&'a UploadRow),
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_repeat_notes_when_it_was_sent_and_nothing_else() {
         let known = row(Some(NOW));
-        assert_eq!(repeated(&known, Some(NOW + 5), None, NOW).sent_at, Some(NOW + 5));
+        assert_eq!(repeated(&known, Some(NOW + 5), None, NOW), row(Some(NOW + 5)));
         assert_eq!(repeated(&known, Some(NOW - 5), None, NOW), known, "an old one says nothing new");
         assert_eq!(repeated(&known, None, None, NOW), known);
     }

@@ -107,7 +107,7 @@ async fn pruvan(account: &Account, action: &str, view: &View, form: &Form) -> Re
         "validate" => account.validate().await,
         "import" => account.import(false).await,
         "refresh" => account.import(true).await,
-        "weather" => account.set_weather(Preset::named(form.get("sky")).ok_or("there is no such weather")?),
+        "weather" => account.set_weather(Preset::named(form.get("preset")).ok_or("there is no such weather")?),
         "edit" => account.edit(&view.order, changed(account, view, form)).await,
         "photo" => {
             make(account, view, |job| {

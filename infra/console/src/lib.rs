@@ -4,6 +4,7 @@
 //! HTML with links and forms, which work as they are; htmx swaps what has changed.
 
 mod act;
+pub mod commands;
 mod file;
 mod links;
 mod our_side;
@@ -11,8 +12,7 @@ mod page;
 mod positions;
 mod pruvan_side;
 mod results;
-pub mod serve;
-mod server;
+mod routes;
 mod shell;
 mod state;
 mod view;

@@ -88,7 +88,7 @@ fn integration(account: &Account, view: &View) -> Markup {
             form.weather method="post" action="/console/do/weather" {
                 (hidden(view))
                 label { "Weather "
-                    select #weather name="sky" {
+                    select #weather name="preset" {
                         @for other in &PRESETS {
                             option value=(other.name) selected[other.name == weather.name] { (other.title) }
                         }

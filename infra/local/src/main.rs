@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use bridge::settings::Settings;
-use bridge_console::serve::{self as page, ConsoleOptions, PageError, PruvanOptions};
+use bridge_console::commands::{self as page, ConsoleOptions, PageError, PruvanOptions};
 use checks::{command, conformance, doctor};
 use clap::{Parser, Subcommand};
 use host_client::{download, import};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bridge::lines::Lines;
 use bridge::time::Clock;
 use bridge_console::Console;
-use bridge_console::serve::interrupted;
+use bridge_console::commands::interrupted;
 use host_client::HostClient;
 use indicatif::{ProgressBar, ProgressStyle};
 use pruvan::integration::IntegrationType;
@@ -63,7 +63,7 @@ pub async fn command(arguments: ServeOptions) -> Result<(), StartError> {
     let mut console = Console::new(&url, "on this machine", Some(desk.clone()), Some(HostClient::new(&url)?));
     console.activity = Some(activity.clone());
     let pages = desk.simulator.routes().merge(console.routes());
-    // Until then there is a line for each call that sets things up, and for the thousands that make the sample.
+    // Until then what goes well gets no line: the calls that set things up, and the thousands that make the sample.
     let ready = Arc::new(AtomicBool::new(false));
     let is_ready = ready.clone();
     let lines = Lines::new("PruvanBridge/local", move |line| {

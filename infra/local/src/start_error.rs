@@ -1,6 +1,5 @@
 //! Why the system on this machine doesn't start.
 
-use bridge_console::serve::PageError;
 use host_client::SetupError;
 use simulator::desk::DeskError;
 use simulator::listen::ListenError;
@@ -24,12 +23,6 @@ impl From<DeskError> for StartError {
 
 impl From<SetupError> for StartError {
     fn from(error: SetupError) -> StartError {
-        StartError(error.to_string())
-    }
-}
-
-impl From<PageError> for StartError {
-    fn from(error: PageError) -> StartError {
         StartError(error.to_string())
     }
 }

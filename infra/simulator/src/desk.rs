@@ -109,12 +109,12 @@ pub enum DeskError {
     #[error("what Pruvan holds can't be kept: {0}")]
     Keep(std::io::Error),
     /// The file of an earlier run is damaged.
-    #[error("{} can't be read: {error}; delete it to begin anew", file.display())]
+    #[error("{} can't be read from line {line} on; delete it to begin anew", file.display())]
     Read {
         /// The file.
         file: PathBuf,
-        /// Where in it.
-        error: serde_json::Error,
+        /// Where in it. What is wrong there is not told: it may be a key.
+        line: usize,
     },
     /// The file can't be written.
     #[error("{} can't be written: {error}", file.display())]
@@ -137,8 +137,8 @@ impl Desk {
         let desk = Arc::new(Desk { simulator, accounts, folder, changes, _temporary: temporary });
         match fs::read(desk.file()) {
             Ok(json) => {
-                let saved: Saved =
-                    serde_json::from_slice(&json).map_err(|error| DeskError::Read { file: desk.file(), error })?;
+                let saved: Saved = serde_json::from_slice(&json)
+                    .map_err(|error| DeskError::Read { file: desk.file(), line: error.line() })?;
                 for account in saved.accounts {
                     let SavedAccount { integration, items } = account;
                     let moved = saved.url != desk.simulator.url;

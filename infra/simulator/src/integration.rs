@@ -155,7 +155,7 @@ impl Integration {
     }
 
     /// Forgets what was forecast.
-    pub fn clear_sky(&self) {
+    pub fn clear_forecast(&self) {
         self.held(|held| held.weather.clear());
     }
 

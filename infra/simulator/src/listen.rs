@@ -12,7 +12,7 @@ pub enum ListenError {
     /// Anything else.
     #[error("port {port} can't be listened on: {error}; choose another with --port")]
     Failed {
-        /// The port.
+        /// The port that was asked for.
         port: u16,
         /// What the operating system says.
         error: std::io::Error,

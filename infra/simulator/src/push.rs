@@ -88,9 +88,9 @@ async fn take(
 
 /// The beginning of an exchange about this key.
 fn call(state: &Mutex<state::State>, service: &str, secret: &str, at: i64) -> Exchange {
-    let world = lock(state);
-    let connection = world.integrations.get(secret).and_then(|held| held.connection.as_ref());
-    let key = format!("{}/api/?apiKey=", world.url);
+    let pruvan = lock(state);
+    let connection = pruvan.integrations.get(secret).and_then(|held| held.connection.as_ref());
+    let key = format!("{}/api/?apiKey=", pruvan.url);
     Exchange {
         id: 0,
         at,
@@ -114,10 +114,10 @@ fn call(state: &Mutex<state::State>, service: &str, secret: &str, at: i64) -> Ex
 
 async fn answer_push(state: &Mutex<state::State>, secret: &str, request: Value) -> Outcome {
     let (weather, reply) = {
-        let mut world = lock(state);
-        let now = world.now_ms();
-        let (general, remembers) = (world.weather.pop_front(), world.remembers);
-        let held = world.integrations.get_mut(secret).filter(|held| !held.dead);
+        let mut pruvan = lock(state);
+        let now = pruvan.now_ms();
+        let (general, remembers) = (pruvan.weather.pop_front(), pruvan.remembers);
+        let held = pruvan.integrations.get_mut(secret).filter(|held| !held.dead);
         let Some(held) = held else {
             return match general {
                 Some(Weather::Answer(status, body)) => answered(status, body),
@@ -197,11 +197,11 @@ pub(crate) async fn refresh(
 ) -> Response {
     let secret = query.get("apiKey").cloned().unwrap_or_default();
     let (at, integration) = {
-        let world = lock(&state);
-        let held = world.integrations.get(&secret).filter(|held| !held.dead);
+        let pruvan = lock(&state);
+        let held = pruvan.integrations.get(&secret).filter(|held| !held.dead);
         let connection = held.and_then(|held| held.connection.clone());
-        let url = world.url.clone();
-        (world.now_ms(), connection.map(|connection| Integration::new(connection, &url, state.clone())))
+        let url = pruvan.url.clone();
+        (pruvan.now_ms(), connection.map(|connection| Integration::new(connection, &url, state.clone())))
     };
     let body = match &integration {
         Some(_) => json!({ "response": true, "error": "success" }).to_string(),

@@ -131,7 +131,7 @@ impl Simulator {
     }
 
     /// Forgets what was forecast.
-    pub fn clear_sky(&self) {
+    pub fn clear_forecast(&self) {
         lock(&self.state).weather.clear();
     }
 }

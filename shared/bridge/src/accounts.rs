@@ -10,11 +10,12 @@ use serde::Serialize;
 
 use crate::account::ANNOUNCED_MS;
 pub use crate::account::{Account, AccountSettings, DEFAULT_PUSH_LIMIT, Key, PushKeyState};
+use crate::lease::LEASE;
 pub use crate::lease::Lease;
-use crate::lease::{LEASE, ms};
 use crate::secrets::{ApiKey, hex};
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, condition_failed, conditional, conflicted, failed, n, row, s, unreadable};
+use crate::time::ms;
 use crate::world::World;
 
 /// At most this many keys live at a time: one in use, one to rotate to.
@@ -182,8 +183,7 @@ impl Accounts {
 
     /// Notes that a key was used, if that was not noted within the hour.
     pub async fn note_use(&self, username: &str, id: &str, key: &Key, now: i64) -> Result<(), StoreError> {
-        let every = i64::try_from(NOTE_USE_EVERY.as_millis()).unwrap_or(i64::MAX);
-        if key.last_used_at.is_some_and(|last| now - last < every) {
+        if key.last_used_at.is_some_and(|last| now - last < ms(NOTE_USE_EVERY)) {
             return Ok(());
         }
         let update = self

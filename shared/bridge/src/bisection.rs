@@ -44,13 +44,13 @@ impl Bisection {
     }
 
     /// Whether orders go singly since Pruvan counted fewer than it was sent.
-    pub fn is_singly(&self) -> bool {
+    pub fn sends_singly(&self) -> bool {
         self.singly
     }
 
     /// The order at fault stood alone, and was refused.
     pub fn found(&mut self) {
-        (self.batch, self.suspects, self.singly) = (0, 0, false);
+        self.end();
     }
 
     /// These orders are done with: they went through, or were refused by name. The search ends with the last suspect.
@@ -60,8 +60,13 @@ impl Bisection {
             self.quarantine.retain(|held| held != number);
         }
         if self.suspects == 0 {
-            self.found();
+            self.end();
         }
+    }
+
+    /// The search is over. Orders in quarantine stay there: their turn still comes.
+    fn end(&mut self) {
+        (self.batch, self.suspects, self.singly) = (0, 0, false);
     }
 
     /// An order failed alone, and Pruvan said nothing of it: it may be its fault, or the account's.
@@ -120,9 +125,9 @@ mod tests {
     fn what_was_not_counted_goes_singly_until_a_batch_fails() {
         let mut search = Bisection::default();
         search.send_singly(5);
-        assert!(search.is_singly() && search.limit(198) == 1);
+        assert!(search.sends_singly() && search.limit(198) == 1);
         search.halve(1);
-        assert!(!search.is_singly());
+        assert!(!search.sends_singly());
     }
 
     #[test]

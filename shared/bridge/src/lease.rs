@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::outbound::CALL_DEADLINE;
+use crate::time::ms;
 
 /// No call begins when less than this is left, of the lease or of the invocation: one call and its writes.
 pub const ONE_CALL: Duration = Duration::from_secs(45);
@@ -20,11 +21,6 @@ const _: () = {
     assert!(ONE_CALL.as_secs() < LEASE.as_secs(), "a lease that has just begun carries a call");
     assert!(LEASE.as_secs() < DOUBT.as_secs(), "who takes over a lease finds the last call in doubt");
 };
-
-/// A duration as times are stored: in milliseconds.
-pub(crate) const fn ms(duration: Duration) -> i64 {
-    duration.as_millis() as i64
-}
 
 /// A claim on an account's push queue.
 #[derive(Debug, Clone)]

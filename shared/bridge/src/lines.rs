@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-/// Where lines go.
+/// Takes each line as a JSON object, and knows the namespace of the metrics in it.
 #[derive(Clone)]
 pub struct Lines {
     pub(crate) namespace: String,

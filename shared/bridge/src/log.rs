@@ -14,16 +14,21 @@ use tracing_subscriber::{fmt, registry};
 use crate::settings::Settings;
 
 /// Our own crates, as `tracing` names them. A test compares this with the workspace.
-pub const OURS: [&str; 12] = [
+pub const OURS: [&str; 17] = [
     "accounts",
     "bridge",
+    "bridge_console",
+    "checks",
     "count_orders",
     "fetch_videos",
     "get_work_orders",
+    "host_client",
     "local",
     "orders",
+    "pictures",
     "pruvan",
     "push_drain",
+    "simulator",
     "status",
     "upload_pictures",
     "validate",

@@ -7,9 +7,7 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 use serde_json::{Map, Value, json};
 
-use crate::http::TRY_AGAIN;
 use crate::lines::Lines;
-use crate::store::StoreError;
 use crate::time::Clock;
 use crate::world::World;
 
@@ -169,23 +167,17 @@ impl Record {
         self.outcome = Outcome::Ok;
     }
 
-    /// What was asked for can't be done; gives back why.
-    pub fn bad_request<'a>(&mut self, why: &'a str) -> &'a str {
-        self.end(Outcome::BadRequest, why)
+    /// What was asked for can't be done.
+    pub fn bad_request(&mut self, why: &str) {
+        self.end(Outcome::BadRequest, why);
     }
 
-    /// The credentials are wrong; gives back what to say.
-    pub fn denied<'a>(&mut self, why: &'a str) -> &'a str {
-        self.end(Outcome::Denied, why)
+    /// The credentials are wrong.
+    pub fn denied(&mut self, why: &str) {
+        self.end(Outcome::Denied, why);
     }
 
-    /// A store failed; gives back what to say to Pruvan's people, who can only try again.
-    pub fn failed(&mut self, error: &StoreError) -> &'static str {
-        self.fault(&error.to_string());
-        TRY_AGAIN
-    }
-
-    /// Something failed that is no fault of who asked.
+    /// Something failed, such as a store, that is no fault of who asked.
     pub fn fault(&mut self, why: &str) {
         self.end(Outcome::Failed, why);
     }
@@ -200,10 +192,9 @@ impl Record {
         };
     }
 
-    fn end<'a>(&mut self, outcome: Outcome, why: &'a str) -> &'a str {
+    fn end(&mut self, outcome: Outcome, why: &str) {
         self.outcome = outcome;
         self.note("error", why);
-        why
     }
 
     fn line(&mut self) -> Value {
@@ -318,7 +309,7 @@ mod tests {
         drop(record);
         assert_eq!(lines.recv().unwrap()["order"], "\u{e9}".repeat(200));
         let mut record = recorder.request(&Request::default());
-        assert_eq!(record.denied("invalid username or password"), "invalid username or password");
+        record.denied("invalid username or password");
         drop(record);
         let line = lines.recv().unwrap();
         assert_eq!((&line["outcome"], &line["AuthFailures"]), (&json!("denied"), &json!(1)));

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lease::{DOUBT, ms};
+use crate::lease::DOUBT;
 use crate::secrets::sha256_hex;
 use crate::store::sortable;
+use crate::time::ms;
 
 /// Orders kept; beyond them, the oldest calls are forgotten.
 const MAX_ORDERS: usize = 4000;

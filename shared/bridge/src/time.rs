@@ -73,8 +73,13 @@ impl Waits {
 
     /// `wait` in milliseconds, at least one.
     pub fn ms(self, wait: Duration) -> i64 {
-        (i64::try_from(wait.as_millis()).unwrap_or(i64::MAX) / self.divisor).max(1)
+        (ms(wait) / self.divisor).max(1)
     }
+}
+
+/// A duration as times are stored: in milliseconds.
+pub fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A stored time as people read it: RFC 3339, UTC.

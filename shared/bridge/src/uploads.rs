@@ -17,6 +17,7 @@ use crate::settings::SettingError;
 use crate::store::{
     Item, StoreError, Transacted, batch_get, conditional, failed, n, row, s, sortable, transact, unreadable,
 };
+use crate::time::ms;
 use crate::world::World;
 
 /// One row.
@@ -176,7 +177,7 @@ impl Video {
 
     /// A link that came at `received_at`; `sent_at` counts if it is plausible.
     pub fn new(uri: String, sent_at: Option<i64>, received_at: i64) -> Video {
-        let lifetime = i64::try_from(VIDEO_LINK_LIFETIME.as_millis()).unwrap_or(i64::MAX);
+        let lifetime = ms(VIDEO_LINK_LIFETIME);
         let sent = sent_at.filter(|sent| (received_at - lifetime..received_at).contains(sent)).unwrap_or(received_at);
         Video {
             uri,

@@ -1,5 +1,4 @@
-//! What the four web services have in common: how a call is read, who makes it, and what is said when it can't be
-//! answered.
+//! What the four web services have in common: how a call is read, and what is said when it can't be answered.
 
 use std::borrow::Cow;
 
@@ -31,7 +30,7 @@ impl Refusal {
 
     /// Our own stores failed: Pruvan's people can only try again.
     pub fn failed(record: &mut Record, error: &StoreError) -> Refusal {
-        record.failed(error);
+        record.fault(&error.to_string());
         Refusal::again()
     }
 
