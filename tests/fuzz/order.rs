@@ -1,4 +1,4 @@
-//! A work order as the host gives it: `shared/pruvan/src/work_order.rs`. An input is its JSON.
+//! A work order as the host gives it: `shared/pruvan/src/work_order`. An input is its JSON.
 
 use pruvan::lenient::text_field;
 use pruvan::work_order::{

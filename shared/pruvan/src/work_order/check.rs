@@ -1,0 +1,345 @@
+//! The checks of a work order, field by field: each fault has a JSON pointer and says what to do.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::fields::{Field, Kind, SERVICE_FIELDS, SERVICES};
+use crate::ascii::{ascii, ascii_value};
+use crate::dates::WrittenDate;
+use crate::html::light;
+use crate::lenient::{is_nothing, number, structure, text};
+use crate::options::{Level, ValueFault, option_named};
+use crate::status::OfficeStatus;
+
+/// At most this many services an order; ours, the specification has none.
+pub const MAX_SERVICES: usize = 200;
+
+/// So many levels may a value within an order have: beside the order's own three, the order must still be read as JSON.
+pub const MAX_VALUE_DEPTH: usize = 64;
+
+/// At most so many fields that an order doesn't have are named one by one.
+pub(super) const MAX_UNKNOWN: usize = 20;
+
+/// Something about one field: an error that kept the order from being taken, or a warning beside one that was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remark {
+    /// JSON pointer (RFC 6901) to the field in the order, such as `/services/0/serviceName`.
+    pub field: String,
+    /// What is wrong and what to do.
+    pub detail: String,
+}
+
+impl Remark {
+    fn new(field: &str, detail: impl Into<String>) -> Remark {
+        Remark { field: field.to_owned(), detail: detail.into() }
+    }
+}
+
+/// What a check has found so far.
+#[derive(Default)]
+pub(super) struct Check {
+    pub errors: Vec<Remark>,
+    pub warnings: Vec<Remark>,
+}
+
+impl Check {
+    /// Something for which the order is refused.
+    pub fn error(&mut self, pointer: &str, detail: impl Into<String>) {
+        self.errors.push(Remark::new(pointer, detail));
+    }
+
+    /// Something that is taken, and changed on the way.
+    fn warn(&mut self, pointer: &str, detail: impl Into<String>) {
+        self.warnings.push(Remark::new(pointer, detail));
+    }
+
+    /// The fields of a table, in its order, out of `body`: an order or a service, as `what` says in faults.
+    pub fn object(
+        &mut self,
+        prefix: &str,
+        table: &[Field],
+        mut body: Map<String, Value>,
+        what: &str,
+    ) -> Vec<(&'static str, Value)> {
+        let mut fields = Vec::with_capacity(body.len());
+        for field in table {
+            let pointer = format!("{prefix}/{}", field.name);
+            match body.remove(field.name).filter(|value| !is_nothing(value)) {
+                Some(value) => {
+                    if let Some(value) = self.value(&pointer, field.kind, value) {
+                        fields.push((field.name, value));
+                    }
+                }
+                None if field.required => self.error(&pointer, "is required"),
+                None => {}
+            }
+        }
+        if body.len() > MAX_UNKNOWN {
+            self.error(prefix, format!("has {} more that are no fields of a {what}", body.len() - MAX_UNKNOWN));
+        }
+        for unknown in body.keys().take(MAX_UNKNOWN) {
+            let pointer = format!("{prefix}/{}", unknown.replace('~', "~0").replace('/', "~1"));
+            let reserved = prefix.is_empty() && (1..=6).any(|n| *unknown == format!("attribute{n}"));
+            if reserved {
+                self.error(&pointer, "is reserved for the address: use attribute7 to attribute15");
+            } else {
+                let near = nearest(unknown, table.iter().chain([&SERVICES]).map(|field| field.name));
+                let advice = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+                self.error(&pointer, format!("is not a field of a {what}{advice}"));
+            }
+        }
+        fields
+    }
+
+    fn value(&mut self, pointer: &str, kind: Kind, value: Value) -> Option<Value> {
+        match kind {
+            Kind::Number => {
+                let number = text(&value)?;
+                if let Some(fault) = number_fault(&number) {
+                    self.error(pointer, fault);
+                }
+                Some(Value::String(number))
+            }
+            Kind::Text(max) => self.text(pointer, max, &value).map(Value::String),
+            Kind::Html(max) => {
+                let text = self.text(pointer, max, &value)?;
+                let (sent, lost) = light(&text);
+                if lost {
+                    self.warn(pointer, "holds HTML that Pruvan doesn't show: only headers, text styling, lists, line breaks and links were kept");
+                }
+                if sent.len() > max {
+                    self.error(pointer, format!("has {} characters; at most {max} are allowed", sent.len()));
+                    return None;
+                }
+                // Nothing but tags that go is the same as nothing.
+                Some(Value::from(sent.trim())).filter(|sent| !is_nothing(sent))
+            }
+            Kind::Status => {
+                let text = self.text(pointer, 255, &value)?;
+                match OfficeStatus::parse(&text) {
+                    Some(status) => Some(Value::from(status.as_str())),
+                    None => {
+                        let known = OfficeStatus::ALL.iter().map(|status| status.as_str());
+                        let near = nearest(&text, known.clone()).map(|near| format!("; did you mean {near:?}?"));
+                        self.error(
+                            pointer,
+                            format!(
+                                "is not a Pruvan status{}: one of {}. Your own status belongs in clientStatus",
+                                near.unwrap_or_default(),
+                                known.collect::<Vec<_>>().join(", ")
+                            ),
+                        );
+                        None
+                    }
+                }
+            }
+            Kind::DueDate => {
+                let date = self.date(pointer, &value)?;
+                if date.would_shift() {
+                    self.warn(
+                        pointer,
+                        format!(
+                            "is another day in UTC; {} is sent, so that the day you wrote is shown",
+                            date.due_date()
+                        ),
+                    );
+                }
+                Some(Value::String(date.due_date()))
+            }
+            Kind::Date => match self.date(pointer, &value)?.sent() {
+                Ok(sent) => Some(Value::String(sent)),
+                Err(error) => {
+                    self.error(pointer, error.to_string());
+                    None
+                }
+            },
+            Kind::Degrees(most) => match number(&value).filter(|degrees| degrees.abs() <= most) {
+                Some(degrees) => Some(Value::from(degrees)),
+                None => {
+                    self.error(pointer, format!("must be degrees from -{most} to {most}"));
+                    None
+                }
+            },
+            Kind::Options(level) => self.options(pointer, level, value),
+            Kind::Services => Some(self.services(&value)),
+            Kind::SurveyTemplate => {
+                let template = self.text(pointer, 255, &value)?;
+                if !is_template(&template) {
+                    self.error(
+                        pointer,
+                        "must be a survey template's id: id, id-v2, master::id or master::id-v2, without spaces or further hyphens",
+                    );
+                }
+                Some(Value::String(template))
+            }
+            Kind::Json => match structure(&value) {
+                Some(mut json) if json.is_object() => {
+                    self.transliterate(pointer, &mut json);
+                    self.depth(pointer, &json);
+                    Some(json)
+                }
+                _ => {
+                    self.error(pointer, "must be a JSON object");
+                    None
+                }
+            },
+        }
+    }
+
+    fn text(&mut self, pointer: &str, max: usize, value: &Value) -> Option<String> {
+        if !matches!(value, Value::String(_) | Value::Number(_)) {
+            self.error(pointer, "must be a text");
+            return None;
+        }
+        let text = text(value)?;
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            self.error(pointer, "holds a character that was lost on the way here: send UTF-8 (in Excel: CSV UTF-8)");
+            return None;
+        }
+        // Of what nobody sees nothing may be left, or spaces.
+        let sent = ascii(&text).trim().to_owned();
+        if is_nothing(&Value::from(sent.as_str())) {
+            self.error(pointer, "holds no character that Pruvan takes");
+            return None;
+        }
+        if sent != text {
+            self.warn(pointer, "holds characters that Pruvan doesn't take; they were replaced by similar ASCII ones");
+        }
+        if sent.len() > max {
+            self.error(pointer, format!("has {} characters; at most {max} are allowed", sent.len()));
+            return None;
+        }
+        Some(sent)
+    }
+
+    fn date(&mut self, pointer: &str, value: &Value) -> Option<WrittenDate> {
+        match WrittenDate::parse(value) {
+            Ok(date) => Some(date),
+            Err(error) => {
+                self.error(pointer, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn transliterate(&mut self, pointer: &str, json: &mut Value) {
+        if ascii_value(json) {
+            self.warn(pointer, "holds characters that Pruvan doesn't take; they were replaced by similar ASCII ones");
+        }
+    }
+
+    /// A value may come as JSON in a text, and be deeper than what holds it.
+    fn depth(&mut self, pointer: &str, json: &Value) {
+        if depth(json) > MAX_VALUE_DEPTH {
+            self.error(pointer, format!("is nested too deep: at most {MAX_VALUE_DEPTH} levels are sent"));
+        }
+    }
+
+    fn options(&mut self, pointer: &str, level: Level, value: Value) -> Option<Value> {
+        let Some(Value::Object(options)) = structure(&value) else {
+            self.error(pointer, "must be a JSON object, such as {\"photo_size\": \"1024\"}");
+            return None;
+        };
+        for (name, value) in &options {
+            let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+            match option_named(name) {
+                Some(option) if option.levels.contains(&level) => match option.holds.fault(value) {
+                    Some(ValueFault::Wrong(fault)) => self.error(&pointer, fault),
+                    Some(ValueFault::Unknown(remark)) => self.warn(&pointer, remark),
+                    None => {}
+                },
+                Some(_) => {
+                    let place = if level == Level::Service { "a service" } else { "a work order" };
+                    self.error(&pointer, format!("can't be set for {place}"));
+                }
+                None => self.warn(&pointer, "is not an option that the specification names; it is sent as it is"),
+            }
+        }
+        let mut options = Value::Object(options);
+        self.transliterate(pointer, &mut options);
+        self.depth(pointer, &options);
+        Some(options)
+    }
+
+    /// A list of services, complete and none twice.
+    pub fn services(&mut self, value: &Value) -> Value {
+        let Some(Value::Array(items)) = structure(value) else {
+            self.error("/services", "must be a list of services, such as [{\"serviceName\": \"Photos\"}]");
+            return Value::Null;
+        };
+        if items.is_empty() || items.len() > MAX_SERVICES {
+            self.error("/services", format!("must have 1 to {MAX_SERVICES} services; an order can't be without any"));
+        }
+        let mut names = std::collections::BTreeSet::new();
+        let mut services = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate().take(MAX_SERVICES) {
+            let pointer = format!("/services/{index}");
+            let Value::Object(body) = item else {
+                self.error(&pointer, "must be an object, such as {\"serviceName\": \"Photos\"}");
+                continue;
+            };
+            let fields = self.object(&pointer, &SERVICE_FIELDS, body, "service");
+            if let Some((_, Value::String(name))) = fields.first().filter(|(field, _)| *field == "serviceName")
+                && !names.insert(name.to_ascii_lowercase())
+            {
+                self.error(
+                    &format!("{pointer}/serviceName"),
+                    format!("{name:?} is there twice: Pruvan tells services apart by their names"),
+                );
+            }
+            services.push(Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()));
+        }
+        Value::Array(services)
+    }
+}
+
+/// Levels of lists and objects.
+fn depth(json: &Value) -> usize {
+    match json {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Why a text can't be a work order number, if it can't.
+pub fn number_fault(number: &str) -> Option<&'static str> {
+    if number.is_empty() {
+        Some("is required")
+    } else if number.len() > 100 {
+        Some("is too long: at most 100 characters")
+    } else if !number.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        Some("may hold printable ASCII characters only")
+    } else if number.trim() != number {
+        Some("must not begin or end with a space")
+    } else if matches!(number, "." | "..") {
+        Some("must be more than dots: no URL can have it in its path")
+    } else if number.starts_with(':') {
+        Some("must not begin with a colon: Pruvan puts \"::\" in front of it")
+    } else if number.contains("::") {
+        Some("must not contain \"::\": Pruvan puts that between its client code and the number")
+    } else {
+        None
+    }
+}
+
+/// `id`, `id-vN`, `master::id`, `master::id-vN`: an id has no spaces and no hyphens.
+fn is_template(template: &str) -> bool {
+    let (master, id) = template.split_once("::").unwrap_or(("master", template));
+    let (id, version) = id.split_once("-v").unwrap_or((id, "1"));
+    let whole = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace) && !text.contains("::");
+    let number = version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && version.starts_with(|c: char| c.is_ascii_digit());
+    whole(master) && whole(id) && !id.contains('-') && number
+}
+
+/// The candidate that `text` is most likely a slip of.
+pub fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let wanted = plain(&text.chars().take(64).collect::<String>());
+    candidates
+        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len() / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
