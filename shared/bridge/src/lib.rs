@@ -3,7 +3,7 @@
 //! A function's `main.rs` makes a [`World`] from its environment; the local runner and the tests make one of their own,
 //! with other stores and another clock, and call the same handlers.
 
-pub mod account;
+mod account;
 pub mod accounts;
 pub mod auth;
 pub mod aws;
@@ -17,7 +17,7 @@ pub mod import;
 pub mod lease;
 pub mod lines;
 pub mod log;
-pub mod order;
+mod order;
 pub mod orders;
 pub mod outbound;
 mod plan;
