@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use host_client::web_services::{is_local, multipart, pruvan_key, web_service_url};
+use host_client::web_services::{self, is_local, multipart, pruvan_key, web_service_url};
 use host_client::{CallError, HostClient, SetupError, cause, segment, stack};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -156,12 +156,7 @@ struct Checks {
 
 impl Checks {
     fn new(url: Url, host: Option<HostClient>, given: Option<(String, SecretString)>) -> Result<Checks, SetupError> {
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .tls_version_min(reqwest::tls::Version::TLS_1_2)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| SetupError(format!("no HTTP client: {error}")))?;
+        let client = web_services::client(TIMEOUT)?;
         let (username, key) = match given {
             Some((username, key)) => (username, Some(key)),
             None => (ACCOUNT.to_owned(), None),

@@ -40,7 +40,7 @@ pub enum ImportError {
     /// The file can't be read.
     #[error("{}: {fault}", file.display())]
     Read {
-        /// The file.
+        /// As it was given.
         file: PathBuf,
         /// What is wrong with it.
         fault: String,
@@ -48,7 +48,7 @@ pub enum ImportError {
     /// The API said no, and would say so again.
     #[error("{error}; {left} orders are not in yet: mend that, and run it again")]
     Refused {
-        /// The last call.
+        /// What became of the last call.
         error: CallError,
         /// Orders that are still to go in.
         left: usize,
@@ -56,7 +56,7 @@ pub enum ImportError {
     /// The API failed, or wasn't there.
     #[error("{error}; {left} orders are not in yet: run it again")]
     Call {
-        /// The last call.
+        /// What became of the last call.
         error: CallError,
         /// Orders that are still to go in.
         left: usize,

@@ -1,5 +1,7 @@
 //! The four web services from outside: the URL that is typed into Pruvan, and a body as Pruvan sends it.
 
+use std::time::Duration;
+
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -36,6 +38,16 @@ pub fn web_service_url(text: &str) -> Result<Url, SetupError> {
 /// Whether it leads to this machine.
 pub fn is_local(url: &Url) -> bool {
     matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+/// Calls them as Pruvan does: with TLS 1.2 or newer, and without following a redirect. A call fails after `timeout`.
+pub fn client(timeout: Duration) -> Result<reqwest::Client, SetupError> {
+    reqwest::Client::builder()
+        .timeout(timeout)
+        .tls_version_min(reqwest::tls::Version::TLS_1_2)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| SetupError(format!("no HTTP client: {error}")))
 }
 
 /// A body as Pruvan sends it: multipart, under the specification's own spelling of the header.

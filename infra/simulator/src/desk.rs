@@ -111,7 +111,7 @@ pub enum DeskError {
     /// The file of an earlier run is damaged.
     #[error("{} can't be read from line {line} on; delete it to begin anew", file.display())]
     Read {
-        /// The file.
+        /// `pruvan.json` in the folder of the data.
         file: PathBuf,
         /// Where in it. What is wrong there is not told: it may be a key.
         line: usize,
@@ -119,7 +119,7 @@ pub enum DeskError {
     /// The file can't be written.
     #[error("{} can't be written: {error}", file.display())]
     Write {
-        /// The file.
+        /// `pruvan.json` in the folder of the data.
         file: PathBuf,
         /// What the operating system says.
         error: std::io::Error,

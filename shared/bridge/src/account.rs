@@ -16,13 +16,13 @@ pub const DEFAULT_PUSH_LIMIT: u32 = 5000;
 /// empty queue says nothing, and the account stays awake.
 pub(crate) const ANNOUNCED_MS: i64 = 180_000;
 
-/// One row.
+/// A row of the Accounts table. All times in it are milliseconds since 1970.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// Trimmed, lower case.
     pub username: String,
-    /// When it was made; all times are milliseconds since 1970.
+    /// When it was made.
     pub made_at: i64,
     /// By id.
     #[serde(default)]

@@ -16,7 +16,7 @@ const REPORTS_KEPT: usize = 50;
 /// And at most about this many bytes of them.
 const REPORT_BYTES_KEPT: usize = 60_000;
 
-/// One row.
+/// A row of the Orders table: a work order with all that was reported on it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {

@@ -22,11 +22,11 @@ pub enum Urgency {
     Normal,
 }
 
-/// One row.
+/// A row of the PushQueue table: an order that Pruvan doesn't have as it is now.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// The order.
+    /// Of the order that waits.
     pub work_order_number: String,
     /// The order's revision when it was last changed: a row is removed only by who sent this one or a later one.
     pub version: i64,

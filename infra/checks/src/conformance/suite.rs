@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use host_client::web_services::{is_local, web_service_url};
+use host_client::web_services::{self, is_local, web_service_url};
 use host_client::{SetupError, cause};
 use indicatif::{ProgressBar, ProgressStyle};
 use pruvan::lenient::text;
@@ -81,12 +81,7 @@ impl Suite {
             .into());
         }
         let reader = options.read_back.as_deref().map(Reader::new).transpose()?;
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .tls_version_min(reqwest::tls::Version::TLS_1_2)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| SetupError(format!("no HTTP client: {error}")))?;
+        let client = web_services::client(TIMEOUT)?;
         let receiver = match &options.push_url {
             None if !is_local(&url) => {
                 Err("pushes can't reach this machine: give --push-url, a public URL that leads to --push-port"

@@ -10,7 +10,7 @@ use crate::secrets::sha256_hex;
 use crate::store::sortable;
 use crate::time::ms;
 
-/// One row.
+/// A row of the Uploads table: an item as it was published last, or an earlier version of one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadRow {
