@@ -3,11 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
 use bridge::accounts::Accounts;
-use bridge::orders::Orders;
-use bridge::push_queue::{PushQueue, Urgency};
-use bridge::store::Transacted;
+use bridge::push_queue::PushQueue;
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
 use simulator::Weather;
@@ -86,16 +83,11 @@ async fn a_wake_up_that_comes_before_its_work_is_not_lost() {
     harness.system.tick().await;
     harness.system.tick().await;
     let world = harness.world();
-    let (accounts, orders, queue) =
-        (Accounts::new(&world).unwrap(), Orders::new(&world).unwrap(), PushQueue::new(&world).unwrap());
+    let (accounts, queue) = (Accounts::new(&world).unwrap(), PushQueue::new(&world).unwrap());
     let now = harness.now() * 1000;
     accounts.wake("vendor1", now).await.unwrap();
     harness.system.tick().await;
-    let row = queue.enqueue("vendor1", "1", 1, Urgency::Normal, false, None, now).unwrap();
-    assert_eq!(
-        orders.transact(vec![TransactWriteItem::builder().update(row).build()]).await.unwrap(),
-        Transacted::Done
-    );
+    queue.enqueue_overflow("vendor1", "1", (1, now), now).await.unwrap();
     harness.system.tick().await;
     assert_eq!(vendor.pushes().len(), 2);
     // Once it is clear that no more comes, the account sleeps.

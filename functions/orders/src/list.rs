@@ -2,7 +2,8 @@
 
 use bridge::host;
 use bridge::http::{Problem, to_host};
-use bridge::orders::{Order, Place};
+use bridge::orders::Order;
+use bridge::orders::pages::Place;
 use bridge::time::display;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};

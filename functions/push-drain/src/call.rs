@@ -123,12 +123,12 @@ pub async fn make(
     };
     hourly_limit::count(&mut account.pushed, batch.len(), at, state.waits);
     let told = || batch.iter().map(Item::told);
-    account.sending.begin(account.push_key_serial, at, told());
+    account.in_flight.begin(account.push_key_serial, at, told());
     if !state.accounts.charge(account, lease, at).await? {
         return Ok((Made::NotHeld, at, 0));
     }
     if !lease.carries_a_call(state.clock.now_ms()) {
-        account.sending.cancel(at);
+        account.in_flight.cancel(at);
         return Ok((Made::TooLate, at, 0));
     }
     let mut request = PushRequest::default();
@@ -140,9 +140,9 @@ pub async fn make(
     let in_doubt = !matches!(called, Called::NotSent);
     let reply = judge(called);
     match &reply {
-        Reply::Looked { .. } => account.sending.end(at, told()),
+        Reply::Looked { .. } => account.in_flight.end(at, told()),
         Reply::Failed { .. } if in_doubt => {}
-        Reply::BadKey | Reply::Failed { .. } => account.sending.cancel(at),
+        Reply::BadKey | Reply::Failed { .. } => account.in_flight.cancel(at),
     }
     Ok((Made::Yes(reply), at, state.clock.now_ms() - at))
 }

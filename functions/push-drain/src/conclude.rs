@@ -1,20 +1,17 @@
-//! What is written after a call, and only while the lease holds: directives that were told and rows that are done with
-//! go together, so that a crash can't leave a wish that Pruvan has to be told again later.
+//! What is written after a call, and only while the lease holds: an order's directives that were told and its row that
+//! is done with go together, so that a crash can't leave a directive that Pruvan has to be told again later.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease};
 use bridge::orders::Order;
 use bridge::push_queue::{Sent, Waiting};
-use bridge::store::{MOST_IN_TRANSACTION, TRIES, Transacted};
+use bridge::store::TRIES;
+use bridge::transaction::{Group, MOST_ACTIONS, Written};
 
 use crate::drain::PushDrain;
 
-/// Orders a transaction: one of its actions looks at the lease.
-pub const ORDERS: usize = MOST_IN_TRANSACTION - 1;
-
-/// And rows of 4 MB together, of which a deal is left for what is only estimated.
-const BYTES: usize = 3_000_000;
+/// Orders that one transaction concludes at most: one of its actions looks at the lease.
+pub const ORDERS: usize = MOST_ACTIONS - 1;
 
 /// What is to be written of one order.
 #[derive(Debug)]
@@ -25,6 +22,17 @@ pub struct Conclusion<'a> {
     pub how: Sent<'a>,
 }
 
+/// A conclusion that is not written yet.
+struct Open<'a> {
+    row: Waiting,
+    /// What becomes of the row; nothing more, if a change of the order has taken it over.
+    how: Option<Sent<'a>>,
+    /// The order as it was sent.
+    told: Option<Order>,
+    /// The order as it is now, if that is another.
+    now: Option<Order>,
+}
+
 /// Writes all conclusions; false if the lease is lost, and then no more is written. They count as of `read_at`, when
 /// the account was read: what a push key that came since was told is another matter.
 pub async fn write(
@@ -32,72 +40,91 @@ pub async fn write(
     account: &Account,
     lease: &Lease,
     read_at: i64,
-    mut conclusions: Vec<Conclusion<'_>>,
+    conclusions: Vec<Conclusion<'_>>,
 ) -> Result<bool, StoreError> {
-    while !conclusions.is_empty() {
-        let (mut actions, mut owners) = (vec![state.accounts.while_held(lease)?], vec![usize::MAX]);
-        let mut bytes = 0;
-        for (index, conclusion) in conclusions.iter().enumerate() {
-            let told =
-                conclusion.told.as_ref().map(|order| state.orders.settling(account, order, read_at)).transpose()?;
-            let mut own = vec![state.queue.settle(&account.username, &conclusion.row, &conclusion.how)?];
-            own.extend(told.flatten());
-            bytes += conclusion.told.as_ref().map_or(0, Order::bytes);
-            if actions.len() + own.len() > ORDERS + 1 || (bytes > BYTES && index > 0) {
-                break;
-            }
-            owners.extend(own.iter().map(|_| index));
-            actions.extend(own);
-        }
-        let written = owners.last().copied().unwrap_or(0) + 1;
-        match state.orders.transact(actions).await? {
-            Transacted::Done => drop(conclusions.drain(..written)),
-            Transacted::Unmet(unmet) if unmet.contains(&0) => return Ok(false),
-            Transacted::Unmet(unmet) => {
-                // Others changed these meanwhile; each is seen to on its own.
-                let mut owners: Vec<usize> = unmet.iter().filter_map(|action| owners.get(*action)).copied().collect();
-                owners.dedup();
-                for owner in owners.into_iter().rev() {
-                    let conclusion = conclusions.remove(owner);
-                    if !write_one(state, account, lease, read_at, conclusion).await? {
-                        return Ok(false);
-                    }
-                }
-            }
-        }
-    }
-    Ok(true)
-}
-
-async fn write_one(
-    state: &PushDrain,
-    account: &Account,
-    lease: &Lease,
-    read_at: i64,
-    Conclusion { row, told, how }: Conclusion<'_>,
-) -> Result<bool, StoreError> {
-    let mut how = Some(how);
+    let guard = state.accounts.while_held(lease)?;
+    let opened = |Conclusion { row, told, how }| Open { row, how: Some(how), told, now: None };
+    let mut open: Vec<Open<'_>> = conclusions.into_iter().map(opened).collect();
     for _ in 0..TRIES {
-        let told = match &told {
-            Some(order) => state.orders.settling_anew(account, order, read_at).await?,
-            None => None,
+        let groups = open.iter().map(|open| group(state, account, read_at, open));
+        let groups = groups.collect::<Result<Vec<Group>, StoreError>>()?;
+        let (mut overtaken, mut failed) = (vec![None; open.len()], None);
+        let ended = |index: usize, written| match written {
+            Written::Done => {}
+            Written::Unmet(actions) => overtaken[index] = Some(actions),
+            Written::Failed(error) => failed = failed.take().or(Some(error)),
         };
-        let about_row = how.as_ref().map(|how| state.queue.settle(&account.username, &row, how)).transpose()?;
-        let row_at = if about_row.is_some() { 1 } else { usize::MAX };
-        let mut actions: Vec<TransactWriteItem> = vec![state.accounts.while_held(lease)?];
-        actions.extend(about_row.into_iter().chain(told));
-        if actions.len() == 1 {
+        if !state.transactions.write(Some(&guard), groups, &|| false, ended).await {
+            return Ok(false);
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let mut left = Vec::new();
+        for (open, actions) in open.into_iter().zip(overtaken) {
+            left.extend(actions.map(|actions| after(open, &actions)));
+        }
+        // Who has neither a row to see to nor directives to close is done with.
+        left.retain(|open| open.how.is_some() || open.told.is_some());
+        if left.is_empty() {
             return Ok(true);
         }
-        match state.orders.transact(actions).await? {
-            Transacted::Done => return Ok(true),
-            Transacted::Unmet(unmet) if unmet.contains(&0) => return Ok(false),
-            Transacted::Unmet(unmet) if unmet.contains(&row_at) => {
-                // The order has changed since and goes again as it is now; but what was forced has been.
-                how = (how == Some(Sent::Taken) && row.forced.is_some()).then_some(Sent::ForceTaken);
+        let told = left.iter().filter_map(|open| open.told.as_ref());
+        let numbers: Vec<String> = told.map(|order| order.work_order_number.clone()).collect();
+        for order in state.orders.get_all(&account.username, &numbers).await? {
+            let of = |open: &&mut Open<'_>| open.row.work_order_number == order.work_order_number;
+            if let Some(open) = left.iter_mut().find(of) {
+                open.now = Some(order);
             }
-            Transacted::Unmet(_) => {}
         }
+        open = left;
     }
     Err(StoreError::Contended("an order that was pushed"))
+}
+
+/// The writes of one order: its row of the queue first, if there is anything to do to it.
+fn group(state: &PushDrain, account: &Account, read_at: i64, open: &Open<'_>) -> Result<Group, StoreError> {
+    let Open { row, how, told, now } = open;
+    let mut actions = Vec::with_capacity(2);
+    if let Some(how) = how {
+        actions.push(state.queue.settle(&account.username, row, how)?);
+    }
+    if let Some(told) = told {
+        actions.extend(state.orders.settling(account, told, now.as_ref().unwrap_or(told), read_at)?);
+    }
+    Ok(Group { actions, bytes: told.as_ref().map_or(0, Order::bytes) })
+}
+
+/// What is left to write when others changed the rows of these actions meanwhile. An order whose row changed goes again
+/// as it is now; but what was forced has been.
+fn after<'a>(open: Open<'a>, unmet: &[usize]) -> Open<'a> {
+    let Some(how) = open.how.filter(|_| unmet.contains(&0)) else { return open };
+    let forced = how == Sent::Taken && open.row.forced.is_some();
+    Open { how: forced.then_some(Sent::ForceTaken), ..open }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(how: Option<Sent<'static>>, forced: Option<i64>) -> Open<'static> {
+        Open { row: Waiting { forced, ..Waiting::default() }, how, told: Some(Order::default()), now: None }
+    }
+
+    #[test]
+    fn an_order_that_changed_meanwhile_keeps_its_row_and_goes_again() {
+        assert_eq!(after(open(Some(Sent::Taken), None), &[0]).how, None);
+        assert_eq!(after(open(Some(Sent::ForceTaken), Some(3)), &[0]).how, None);
+    }
+
+    #[test]
+    fn what_was_forced_goes_out_forced_once_only() {
+        assert_eq!(after(open(Some(Sent::Taken), Some(3)), &[0]).how, Some(Sent::ForceTaken));
+    }
+
+    #[test]
+    fn a_report_that_came_meanwhile_leaves_the_row_to_be_settled() {
+        assert_eq!(after(open(Some(Sent::Taken), None), &[1]).how, Some(Sent::Taken));
+        assert_eq!(after(open(None, None), &[0]).how, None, "only the directives are left");
+    }
 }

@@ -12,6 +12,7 @@ use bridge::record::Recorder;
 use bridge::run::Deadline;
 use bridge::settings::SettingError;
 use bridge::time::{Clock, Random, Waits, ms};
+use bridge::transaction::Transactions;
 
 /// What the function needs.
 pub struct PushDrain {
@@ -19,6 +20,7 @@ pub struct PushDrain {
     pub(crate) accounts: Accounts,
     pub(crate) orders: Orders,
     pub(crate) queue: PushQueue,
+    pub(crate) transactions: Transactions,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) waits: Waits,
@@ -40,6 +42,7 @@ impl PushDrain {
             accounts: Accounts::new(world)?,
             orders: Orders::new(world)?,
             queue: PushQueue::new(world)?,
+            transactions: Transactions::new(world)?,
             clock: world.clock.clone(),
             random: world.random.clone(),
             waits: world.waits,

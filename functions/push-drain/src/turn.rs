@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 
 use bridge::StoreError;
-use bridge::accounts::{Account, Lease, PushKeyState, Rest};
+use bridge::accounts::{Account, Lease, NextWakeUp, PushKeyState};
 use bridge::lease::ONE_CALL;
 use bridge::push_queue::{Sent, Waiting};
 use pruvan::push::PushError;
@@ -57,25 +57,28 @@ pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> 
     };
     // Without a key that works the rows stay; the next validate wakes the account.
     let end = match service.account.push_key_state {
-        PushKeyState::Live if service.account.backoff_until > now => {
-            End::Rest(Rest::BackedOff { failures: service.account.failures, until: service.account.backoff_until })
-        }
+        PushKeyState::Live if service.account.backoff_until > now => End::Until(NextWakeUp::AfterFailures {
+            failures: service.account.failures,
+            until: service.account.backoff_until,
+        }),
         PushKeyState::Live => service.run().await?,
-        PushKeyState::Dead => End::Rest(Rest::Dead),
-        PushKeyState::Refused => End::Rest(Rest::Refused),
-        PushKeyState::None => End::Rest(Rest::Asleep),
+        PushKeyState::Dead => End::Until(NextWakeUp::KeyDead),
+        PushKeyState::Refused => End::Until(NextWakeUp::KeyRefused),
+        PushKeyState::None => End::Until(NextWakeUp::NothingWaits),
     };
     let Service { account, lease, .. } = service;
     let now = state.clock.now_ms();
     match end {
         End::NotHeld => Ok(Turn::Over),
-        End::Rest(rest) => state.accounts.release(&account, &lease, now, rest).await.map(|()| Turn::Over),
-        End::OthersFirst => state.accounts.release(&account, &lease, now, Rest::Awake).await.map(|()| Turn::More),
+        End::Until(next) => state.accounts.release(&account, &lease, now, next).await.map(|()| Turn::Over),
+        End::OthersFirst => {
+            state.accounts.release(&account, &lease, now, NextWakeUp::AtOnce).await.map(|()| Turn::More)
+        }
     }
 }
 
 enum End {
-    Rest(Rest),
+    Until(NextWakeUp),
     OthersFirst,
     /// Another has the lease: what is in the queue is still right.
     NotHeld,
@@ -100,7 +103,7 @@ impl Service<'_> {
         loop {
             let now = self.state.clock.now_ms();
             if !self.tick.has(ONE_CALL) {
-                return Ok(End::Rest(Rest::Awake));
+                return Ok(End::Until(NextWakeUp::AtOnce));
             }
             if now - self.began >= TURN_MS {
                 return Ok(End::OthersFirst);
@@ -109,11 +112,11 @@ impl Service<'_> {
             let allowance = hourly_limit::allowance(&self.account.pushed, limit, now, self.state.waits);
             let rows = match self.pick(allowance.min(MAX_BATCH), now).await? {
                 Picked::Rows(rows) => rows,
-                Picked::Nothing(rest) => return Ok(End::Rest(rest)),
+                Picked::Nothing(next) => return Ok(End::Until(next)),
             };
             if allowance == 0 {
                 tracing::warn!(account = %self.account.username, "push.hourly_limit_reached");
-                return Ok(End::Rest(Rest::Until(hourly_limit::next_look(now, self.state.waits))));
+                return Ok(End::Until(NextWakeUp::At(hourly_limit::next_look(now, self.state.waits))));
             }
             // Orders are read just before they are sent, so that a report that comes meanwhile is heeded.
             let Some(items) = self.read(rows).await? else { return Ok(End::NotHeld) };
@@ -133,14 +136,14 @@ impl Service<'_> {
         let carried = if self.account.pulled_for == self.account.push_key_serial { self.account.pulled_at } else { 0 };
         while self.waiting.is_empty() {
             if self.all_read && !self.account.may_sleep(now) {
-                return Ok(Picked::Nothing(Rest::Awake));
+                return Ok(Picked::Nothing(NextWakeUp::AtOnce));
             }
             if self.all_read {
                 let (next, parked) = self.state.queue.next(username).await?;
                 match next {
-                    Some(at) if at > now => return Ok(Picked::Nothing(Rest::Until(at))),
-                    None if parked => return Ok(Picked::Nothing(Rest::Parked)),
-                    None => return Ok(Picked::Nothing(Rest::Asleep)),
+                    Some(at) if at > now => return Ok(Picked::Nothing(NextWakeUp::At(at))),
+                    None if parked => return Ok(Picked::Nothing(NextWakeUp::AllParked)),
+                    None => return Ok(Picked::Nothing(NextWakeUp::NothingWaits)),
                     Some(_) => {}
                 }
             }
@@ -183,7 +186,7 @@ impl Service<'_> {
                 continue;
             };
             let item = Item { row, order };
-            match self.account.sending.in_doubt_until(item.number(), now) {
+            match self.account.in_flight.in_doubt_until(item.number(), now) {
                 Some(until) if item.in_two_parts(&self.account) => {
                     conclusions.push(Conclusion { row: item.row, told: None, how: Sent::Postponed { until } });
                 }
@@ -225,8 +228,8 @@ impl Service<'_> {
             Reply::BadKey => {
                 // What was said of a key before a validate says nothing of it after that.
                 let buried = self.state.accounts.bury_push_key(&self.account, &self.lease).await?;
-                let rest = if buried { Rest::Dead } else { Rest::Awake };
-                ("the push key is dead", Some(End::Rest(rest)))
+                let next = if buried { NextWakeUp::KeyDead } else { NextWakeUp::AtOnce };
+                ("the push key is dead", Some(End::Until(next)))
             }
             Reply::Failed { why, retry_after, fault } => {
                 (why, self.failed(batch, why, retry_after, fault, &mut counts).await?)
@@ -323,7 +326,7 @@ impl Service<'_> {
         self.account.bisection.clear(items.iter().map(Item::number));
         let now = self.state.clock.now_ms();
         let conclusion = |item: Item| {
-            let doubt = self.account.sending.in_doubt_until(item.number(), at);
+            let doubt = self.account.in_flight.in_doubt_until(item.number(), at);
             let two_parts = item.in_two_parts(&self.account);
             let how = match doubt {
                 _ if two_parts => Sent::FirstPart { now, keep_services: false },
@@ -380,7 +383,7 @@ impl Service<'_> {
         }
         let failures = self.account.failures.saturating_add(1);
         let until = self.state.clock.now_ms() + retries::wait_of_account(failures, retry_after, self.jitter());
-        Ok(Some(End::Rest(Rest::BackedOff { failures, until })))
+        Ok(Some(End::Until(NextWakeUp::AfterFailures { failures, until })))
     }
 
     async fn conclude(&self, conclusions: Vec<Conclusion<'_>>) -> Result<bool, StoreError> {
@@ -401,7 +404,7 @@ impl Service<'_> {
 enum Picked {
     Rows(Vec<Waiting>),
     /// Nothing is due.
-    Nothing(Rest),
+    Nothing(NextWakeUp),
 }
 
 #[derive(Default)]

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::bisection::Bisection;
-use crate::sending::Sending;
+use crate::in_flight::InFlight;
 
 /// Orders an hour that Pruvan takes from a free integration (*Testing*, *General*).
 pub const DEFAULT_PUSH_LIMIT: u32 = 5000;
@@ -43,9 +43,9 @@ pub struct Account {
     /// Times can't say that, since clocks are apart.
     #[serde(default)]
     pub push_key_serial: i64,
-    /// Pushes under way, or whose end is in doubt.
-    #[serde(default)]
-    pub sending: Sending,
+    /// Pushes in flight, or whose end is in doubt.
+    #[serde(default, rename = "sending")]
+    pub in_flight: InFlight,
     /// Pulls have told all that was changed from then on ...
     #[serde(default)]
     pub pulled_from: i64,
@@ -88,7 +88,77 @@ pub struct Key {
     pub last_used_at: Option<i64>,
 }
 
+/// Partitions of the index that says who has work: one of these for each account that has some.
+pub(crate) const WORK: std::ops::Range<i64> = 0..16;
+
+/// A further partition: accounts of which all that waits is parked.
+pub(crate) const PARKED: i64 = 16;
+
+/// One for those whose push key died.
+pub(crate) const DEAD: i64 = 17;
+
+/// And one for those whose push key leads where it must not.
+pub(crate) const REFUSED: i64 = 18;
+
+/// The partition that shows the work of an account: any even spread will do, the same in every version.
+pub(crate) fn work_partition(username: &str) -> i64 {
+    username.bytes().fold(0, |sum, byte| (sum * 31 + i64::from(byte)) % WORK.end)
+}
+
+/// When the drain looks at an account again, as a turn leaves it. Times are milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextWakeUp {
+    /// At once: there is more to do.
+    AtOnce,
+    /// At this time: nothing is due before.
+    At(i64),
+    /// At `until`, after so many failures of the account in a row.
+    AfterFailures {
+        /// Failures, one after another.
+        failures: u32,
+        /// No push before this.
+        until: i64,
+    },
+    /// When an order changes: nothing waits.
+    NothingWaits,
+    /// When an order changes or the host asks for another try: all that waits is parked.
+    AllParked,
+    /// When a validate brings another push key: this one is dead.
+    KeyDead,
+    /// When a validate brings another push key: this one leads where it must not.
+    KeyRefused,
+}
+
+/// How an account goes to sleep.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Sleep {
+    /// Partition and time under which the index has it then; in none of them without.
+    pub entry: Option<(i64, i64)>,
+    /// It sleeps only if it was last woken before this time.
+    pub if_woken_before: i64,
+}
+
 impl Account {
+    /// How the account goes to sleep until its next wake-up; `None` if it stays awake.
+    pub(crate) fn sleep(&self, next: NextWakeUp, now: i64) -> Option<Sleep> {
+        let entry = match next {
+            NextWakeUp::AtOnce => return None,
+            NextWakeUp::At(at) | NextWakeUp::AfterFailures { until: at, .. } => {
+                Some((work_partition(&self.username), at))
+            }
+            NextWakeUp::NothingWaits => None,
+            NextWakeUp::AllParked => Some((PARKED, now)),
+            NextWakeUp::KeyDead => Some((DEAD, now)),
+            NextWakeUp::KeyRefused => Some((REFUSED, now)),
+        };
+        // What waits for another key waits for a validate, which wakes: work that was announced and is written later
+        // need not be waited for.
+        if matches!(next, NextWakeUp::KeyDead | NextWakeUp::KeyRefused) {
+            return Some(Sleep { entry, if_woken_before: now + ANNOUNCED_MS });
+        }
+        self.may_sleep(now).then_some(Sleep { entry, if_woken_before: now - ANNOUNCED_MS })
+    }
+
     /// Whether an empty queue means that there is nothing to do: not while work that was announced may yet be written.
     pub fn may_sleep(&self, now: i64) -> bool {
         self.wake_at < now - ANNOUNCED_MS
@@ -152,6 +222,48 @@ impl PushKeyState {
             PushKeyState::Live => "live",
             PushKeyState::Dead => "dead",
             PushKeyState::Refused => "refused",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_435_200_000;
+
+    fn woken(ago: i64) -> Account {
+        let mut account: Account = serde_json::from_str(r#"{"username":"vendor1","madeAt":0}"#).unwrap();
+        account.wake_at = NOW - ago;
+        account
+    }
+
+    #[test]
+    fn an_account_that_was_woken_within_three_minutes_stays_awake() {
+        for next in [NextWakeUp::NothingWaits, NextWakeUp::AllParked, NextWakeUp::At(NOW + 5)] {
+            assert_eq!(woken(ANNOUNCED_MS).sleep(next, NOW), None);
+            assert!(woken(ANNOUNCED_MS + 1).sleep(next, NOW).is_some());
+        }
+        assert_eq!(woken(ANNOUNCED_MS + 1).sleep(NextWakeUp::AtOnce, NOW), None, "there is more to do");
+    }
+
+    #[test]
+    fn an_account_sleeps_where_the_index_shows_why() {
+        let entry = |next| woken(ANNOUNCED_MS + 1).sleep(next, NOW).unwrap().entry;
+        let own = work_partition("vendor1");
+        assert_eq!(entry(NextWakeUp::NothingWaits), None);
+        assert_eq!(entry(NextWakeUp::At(NOW + 5)), Some((own, NOW + 5)));
+        assert_eq!(entry(NextWakeUp::AfterFailures { failures: 3, until: NOW + 9 }), Some((own, NOW + 9)));
+        assert_eq!(entry(NextWakeUp::AllParked), Some((PARKED, NOW)));
+        assert_eq!(entry(NextWakeUp::KeyDead), Some((DEAD, NOW)));
+        assert_eq!(entry(NextWakeUp::KeyRefused), Some((REFUSED, NOW)));
+        assert!(WORK.contains(&own) && !WORK.contains(&PARKED));
+    }
+
+    #[test]
+    fn an_account_without_a_usable_key_sleeps_at_once_since_a_validate_wakes_it() {
+        for next in [NextWakeUp::KeyDead, NextWakeUp::KeyRefused] {
+            assert!(woken(0).sleep(next, NOW).unwrap().if_woken_before > NOW);
         }
     }
 }

@@ -1,23 +1,23 @@
 //! What the host writes: an order and its push change together, in one transaction or not at all. One by one, or many
 //! at once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use futures_util::StreamExt as _;
 use pruvan::work_order::{Remark, WorkOrder};
 use tokio::sync::OnceCell;
 
 use crate::accounts::{Account, Accounts};
 use crate::order::{Intent, Order};
-use crate::orders::{DIRECTIVE_SETS, Orders, directive_values};
+use crate::orders::Orders;
 pub use crate::plan::{Changed, Instructions};
 use crate::plan::{Write, deletion, live, needs_row, next, plan, unchanged, urgency, with_kept_services};
 use crate::push_queue::{PushQueue, Waiting};
 use crate::settings::SettingError;
-use crate::store::{Attempt, MOST_IN_TRANSACTION, StoreError, TRIES, Transacted, attempt, n, s, sortable, transact};
+use crate::store::{StoreError, TRIES};
 use crate::time::Clock;
+use crate::transaction::{Action, Group, Transactions, Written};
 use crate::world::World;
 
 /// What became of one order of many.
@@ -51,21 +51,24 @@ const GIVEN_UP_AFTER: Duration = Duration::from_secs(25);
 /// Such chunks at a time.
 const CHUNKS_AT_ONCE: usize = 4;
 
-/// Bytes of a transaction, whose rows may have 4 MB together; a deal is left for what is only estimated.
-const BYTES: usize = 3_000_000;
-
 /// Writes what the host gives: orders, and with each of them the row of the push queue by which Pruvan gets it.
 #[derive(Debug, Clone)]
 pub struct Changes {
     orders: Orders,
     queue: PushQueue,
     accounts: Accounts,
+    transactions: Transactions,
 }
 
 impl Changes {
     /// On the tables named by `ORDERS_TABLE`, `PUSH_QUEUE_TABLE` and `ACCOUNTS_TABLE`.
     pub fn new(world: &World) -> Result<Changes, SettingError> {
-        Ok(Changes { orders: Orders::new(world)?, queue: PushQueue::new(world)?, accounts: Accounts::new(world)? })
+        Ok(Changes {
+            orders: Orders::new(world)?,
+            queue: PushQueue::new(world)?,
+            accounts: Accounts::new(world)?,
+            transactions: Transactions::new(world)?,
+        })
     }
 
     /// Writes an order that the host gave, and its push; nothing if nothing differs.
@@ -100,7 +103,7 @@ impl Changes {
                 awake = true;
             }
             let actions = self.write_with_push(&account.username, &write)?;
-            if transact(&self.orders.client, actions.to_vec()).await? == Transacted::Done {
+            if self.transactions.write_one(actions.to_vec()).await? {
                 return Ok(write.done());
             }
         }
@@ -193,7 +196,7 @@ impl Changes {
         open: &[usize],
         now: i64,
         fates: &mut [Option<Fate>],
-    ) -> Result<VecDeque<(usize, Write)>, StoreError> {
+    ) -> Result<Vec<(usize, Write)>, StoreError> {
         let username = &account.username;
         let numbers: Vec<String> = open.iter().map(|index| given[*index].order.number().to_owned()).collect();
         let known = self.orders.get_all(username, &numbers).await?;
@@ -222,11 +225,11 @@ impl Changes {
         let rows = self.queue.get_all(username, &rows).await?;
         let mut rows: HashMap<String, Waiting> =
             rows.into_iter().map(|row| (row.work_order_number.clone(), row)).collect();
-        let mut writes = VecDeque::with_capacity(nexts.len());
+        let mut writes = Vec::with_capacity(nexts.len());
         for (index, known, next) in nexts {
             let row = rows.remove(&next.work_order_number);
             match plan(account, known.as_ref(), next, row, Intent::State, given[index].instructions) {
-                Ok(Ok(write)) => writes.push_back((index, write)),
+                Ok(Ok(write)) => writes.push((index, write)),
                 Ok(Err(faults)) => fates[index] = Some(Fate::Refused(faults)),
                 Err(error) => fates[index] = Some(Fate::Failed(error)),
             }
@@ -234,71 +237,34 @@ impl Changes {
         Ok(writes)
     }
 
-    /// Writes in as few transactions as can be. What others changed meanwhile is left without a fate.
+    /// Writes what was planned. What others changed meanwhile is left without a fate.
     async fn write_all(
         &self,
         username: &str,
-        mut writes: VecDeque<(usize, Write)>,
+        writes: Vec<(usize, Write)>,
         fates: &mut [Option<Fate>],
         out_of_time: &(dyn Fn() -> bool + Sync),
     ) {
-        // What was held up goes when all else has, and when it has had some time.
-        let (mut held_up_before, mut later) = (0, VecDeque::new());
-        loop {
-            if writes.is_empty() && !later.is_empty() {
-                held_up_before += 1;
-                tokio::time::sleep(Duration::from_millis((20 << held_up_before.min(5)).min(500))).await;
-                writes.append(&mut later);
-            }
-            if writes.is_empty() || out_of_time() {
-                break;
-            }
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            while let Some((_, write)) = writes.front() {
-                bytes += write.next.bytes();
-                if batch.len() * 2 == MOST_IN_TRANSACTION || (bytes > BYTES && !batch.is_empty()) {
-                    break;
+        let (mut groups, mut of_groups) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
+        for (index, write) in writes {
+            match self.write_with_push(username, &write) {
+                Ok(actions) => {
+                    groups.push(Group { actions: actions.to_vec(), bytes: write.next.bytes() });
+                    of_groups.push((index, Some(write)));
                 }
-                batch.extend(writes.pop_front());
-            }
-            let actions = batch.iter().map(|(_, write)| self.write_with_push(username, write));
-            let attempted = match actions.collect::<Result<Vec<_>, _>>() {
-                Ok(actions) => attempt(&self.orders.client, actions.concat()).await,
-                Err(error) => Err(error),
-            };
-            match attempted {
-                Ok(Attempt::Done) => {
-                    for (index, write) in batch {
-                        fates[index] = Some(Fate::Done(Box::new(write.done())));
-                    }
-                }
-                Ok(Attempt::Canceled { unmet, held_up, impossible }) => {
-                    let (impossible, reason) = impossible.unwrap_or_default();
-                    let of = |actions: &[usize], at: usize| actions.iter().any(|action| action / 2 == at);
-                    let mut free = Vec::new();
-                    for (at, write) in batch.into_iter().enumerate() {
-                        match () {
-                            () if of(&impossible, at) => {
-                                let reason = reason.clone();
-                                fates[write.0] =
-                                    Some(Fate::Failed(StoreError::Call { operation: "TransactWriteItems", reason }));
-                            }
-                            () if of(&unmet, at) => {}
-                            () if of(&held_up, at) => later.push_back(write),
-                            () => free.push(write),
-                        }
-                    }
-                    for write in free.into_iter().rev() {
-                        writes.push_front(write);
-                    }
-                }
-                Err(error) => {
-                    for (index, _) in batch {
-                        fates[index] = Some(Fate::Failed(error.clone()));
-                    }
-                }
+                Err(error) => fates[index] = Some(Fate::Failed(error)),
             }
         }
+        let ended = |group: usize, written| {
+            let (index, write) = &mut of_groups[group];
+            fates[*index] = match written {
+                Written::Done => write.take().map(|write| Fate::Done(Box::new(write.done()))),
+                // Planned anew, from what is there now; what is held up for long, too.
+                Written::Unmet(_) | Written::Failed(StoreError::Contended(_)) => None,
+                Written::Failed(error) => Some(Fate::Failed(error)),
+            };
+        };
+        self.transactions.write(None, groups, out_of_time, ended).await;
     }
 
     /// Deletes an order here and, by a push, in Pruvan. The row stays, so that pulls can tell it. False if there is
@@ -324,50 +290,19 @@ impl Changes {
                 awake = true;
             }
             let actions = self.write_with_push(&account.username, &write)?;
-            if transact(&self.orders.client, actions.to_vec()).await? == Transacted::Done {
+            if self.transactions.write_one(actions.to_vec()).await? {
                 return Ok(true);
             }
         }
         Err(StoreError::Contended("the order").into())
     }
 
-    fn write_with_push(&self, username: &str, write: &Write) -> Result<[TransactWriteItem; 2], StoreError> {
+    /// The order's row and its row of the queue: both are written, or neither.
+    fn write_with_push(&self, username: &str, write: &Write) -> Result<[Action; 2], StoreError> {
         let Write { next, read, first, instructions: Instructions { force, .. }, .. } = write;
         let urgency = urgency(next, *force);
-        let number = &next.work_order_number;
         let first = first.as_ref().map(|(before, row)| (before, row.as_ref()));
-        let push = self.queue.enqueue(username, number, next.revision, urgency, *force, first, next.changed_at)?;
-        let order = self.host_update(username, next, *read)?;
-        Ok([order, push].map(|update| TransactWriteItem::builder().update(update).build()))
-    }
-
-    /// The host's side of the row; what Pruvan reported is not touched.
-    fn host_update(&self, username: &str, next: &Order, revision: Option<i64>) -> Result<Update, StoreError> {
-        let phase = if next.ended_at.is_some() { "ended" } else { "current" };
-        let mut values = directive_values(next)?;
-        values.extend([
-            (":document".to_owned(), s(&next.document)),
-            (":changedAt".to_owned(), n(next.changed_at)),
-            (":change".to_owned(), s(format!("{phase}#{}", sortable(next.changed_at)))),
-            (":madeAt".to_owned(), n(next.made_at)),
-            (":version".to_owned(), n(next.version)),
-        ]);
-        let mut expression = format!(
-            "SET {DIRECTIVE_SETS}, document = :document, changedAt = :changedAt, change = :change, madeAt = :madeAt, version = :version"
-        );
-        let mut removes = Vec::new();
-        for (name, at) in [("endedAt", next.ended_at), ("deletedAt", next.deleted_at)] {
-            match at {
-                Some(at) => {
-                    expression.push_str(&format!(", {name} = :{name}"));
-                    values.insert(format!(":{name}"), n(at));
-                }
-                None => removes.push(name),
-            }
-        }
-        if !removes.is_empty() {
-            expression.push_str(&format!(" REMOVE {}", removes.join(", ")));
-        }
-        self.orders.update(username, &next.work_order_number, expression, values, revision)
+        let order = self.orders.host_update(username, next, *read)?;
+        Ok([order, self.queue.enqueue(username, next, urgency, *force, first)?])
     }
 }

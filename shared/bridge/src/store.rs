@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use serde::de::DeserializeOwned;
 
 /// A row as DynamoDB has it.
@@ -120,73 +119,6 @@ pub async fn batch_get(client: &Client, table: &str, mut keys: Vec<Item>) -> Res
         }
     }
     Ok(items)
-}
-
-/// Actions that a transaction can have.
-pub const MOST_IN_TRANSACTION: usize = 100;
-
-/// How a transaction ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Transacted {
-    /// All of it is written.
-    Done,
-    /// Nothing is, since the conditions of these actions don't hold.
-    Unmet(Vec<usize>),
-}
-
-/// How one attempt at a transaction ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attempt {
-    /// All of it is written.
-    Done,
-    /// Nothing is.
-    Canceled {
-        /// The conditions of these actions don't hold.
-        unmet: Vec<usize>,
-        /// These met another transaction, or more traffic than their partition takes.
-        held_up: Vec<usize>,
-        /// These can't be written at all, such as a row above DynamoDB's 400 KB, by the first of the service's codes.
-        impossible: Option<(Vec<usize>, String)>,
-    },
-}
-
-/// Tries once to write all of `actions` or none of them.
-pub async fn attempt(client: &Client, actions: Vec<TransactWriteItem>) -> Result<Attempt, StoreError> {
-    let error = match client.transact_write_items().set_transact_items(Some(actions)).send().await {
-        Ok(_) => return Ok(Attempt::Done),
-        Err(error) => error,
-    };
-    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
-        return Err(StoreError::call("TransactWriteItems", &error));
-    };
-    let (mut unmet, mut held_up, mut impossible) = (Vec::new(), Vec::new(), None::<(Vec<usize>, String)>);
-    for (index, reason) in canceled.cancellation_reasons().iter().enumerate() {
-        match reason.code() {
-            None | Some("None") => {}
-            Some("ConditionalCheckFailed") => unmet.push(index),
-            Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => held_up.push(index),
-            Some(code) => impossible.get_or_insert_with(|| (Vec::new(), code.to_owned())).0.push(index),
-        }
-    }
-    if unmet.is_empty() && held_up.is_empty() && impossible.is_none() {
-        return Err(StoreError::call("TransactWriteItems", &error));
-    }
-    Ok(Attempt::Canceled { unmet, held_up, impossible })
-}
-
-/// Writes all of `actions` or none of them. What is only held up is tried again.
-pub async fn transact(client: &Client, actions: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
-    for tries in 1..=8 {
-        match attempt(client, actions.clone()).await? {
-            Attempt::Done => return Ok(Transacted::Done),
-            Attempt::Canceled { impossible: Some((_, reason)), .. } => {
-                return Err(StoreError::Call { operation: "TransactWriteItems", reason });
-            }
-            Attempt::Canceled { unmet, .. } if !unmet.is_empty() => return Ok(Transacted::Unmet(unmet)),
-            Attempt::Canceled { .. } => tokio::time::sleep(Duration::from_millis(20 * tries)).await,
-        }
-    }
-    Err(StoreError::Contended("rows of a transaction"))
 }
 
 /// A row as the type `T`.

@@ -7,10 +7,12 @@
 mod item;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{Put, Select, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Put, ReturnValue, Select, TransactWriteItem};
 
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, Transacted, batch_get, conditional, failed, n, row, s, transact, unreadable};
+use crate::store::{Item, StoreError, batch_get, conditional, failed, n, row, s, unreadable};
+use crate::transaction::{Action, Transactions};
+use crate::update::Update;
 use crate::world::World;
 use item::versions_prefix;
 pub use item::{CHANGING_FIELDS, TO_FETCH, UploadRow, Video, VideoState, fingerprint, item_id, order_key, received};
@@ -81,7 +83,7 @@ impl Uploads {
 
     /// Writes `next` over `known`, which stays as an earlier version, in one transaction.
     pub async fn replace(&self, known: &UploadRow, next: &UploadRow) -> Result<Written, StoreError> {
-        let current = self.put(next)?.condition_expression("revision = :read");
+        let current = self.put(next)?.condition_expression(UNCHANGED);
         let current = current.expression_attribute_values(":read", n(known.revision));
         self.transact(vec![
             TransactWriteItem::builder().put(built(current.build())?).build(),
@@ -95,65 +97,27 @@ impl Uploads {
     /// If only it has a video, the current version takes that over: a video is of the item, and no earlier version is
     /// fetched.
     pub async fn keep_earlier(&self, known: &UploadRow, late: &UploadRow) -> Result<Written, StoreError> {
-        let mut set = "SET versions = :versions, revision = :next".to_owned();
-        let mut values = Item::new();
+        let mut update = self
+            .update(known)
+            .set("versions", n(late.versions))
+            .set("revision", n(known.revision + 1))
+            .only_if(UNCHANGED, [(":read", n(known.revision))]);
         if let (None, Some(video), Some(due)) = (&known.video, &late.video, late.video_due) {
-            set.push_str(", video = :video, videoQueue = :queue, videoDue = :due");
             let video = serde_dynamo::to_attribute_value(video).map_err(|error| unreadable("Uploads", &error))?;
-            values.extend([
-                (":video".to_owned(), video),
-                (":queue".to_owned(), s(TO_FETCH)),
-                (":due".to_owned(), n(due)),
-            ]);
+            update = update.set("video", video).set("videoQueue", s(TO_FETCH)).set("videoDue", n(due));
         }
-        let count = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(&known.username, &known.uu_id)))
-            .update_expression(set)
-            .set_expression_attribute_values(Some(values))
-            .condition_expression("revision = :read")
-            .expression_attribute_values(":versions", n(late.versions))
-            .expression_attribute_values(":next", n(known.revision + 1))
-            .expression_attribute_values(":read", n(known.revision));
-        self.transact(vec![
-            TransactWriteItem::builder().update(built(count.build())?).build(),
-            TransactWriteItem::builder().put(built(self.put(&late.as_earlier_version())?.build())?).build(),
-        ])
-        .await
+        let late = self.put(&late.as_earlier_version())?.build();
+        self.transact(vec![update.action()?, TransactWriteItem::builder().put(built(late)?).build()]).await
     }
 
     /// Writes the parts of `known` that change without a new version: when it was sent, whose it is, its video.
     pub async fn amend(&self, known: &UploadRow) -> Result<Written, StoreError> {
-        let mut set = vec!["revision = :next"];
-        let mut remove = Vec::new();
-        let mut values =
-            Item::from([(":next".to_owned(), n(known.revision + 1)), (":read".to_owned(), n(known.revision))]);
-        let item: Item = serde_dynamo::to_item(known).map_err(|error| unreadable("Uploads", &error))?;
-        for (name, assignment) in AMENDED {
-            match item.get(name) {
-                Some(value) => {
-                    set.push(assignment);
-                    values.insert(format!(":{name}"), value.clone());
-                }
-                None => remove.push(assignment.split(' ').next().unwrap_or_default()),
-            }
+        let mut item: Item = serde_dynamo::to_item(known).map_err(|error| unreadable("Uploads", &error))?;
+        let mut update = self.update(known).set("revision", n(known.revision + 1));
+        for name in AMENDED {
+            update = update.set_or_remove(name, item.remove(name));
         }
-        let mut expression = format!("SET {}", set.join(", "));
-        if !remove.is_empty() {
-            expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
-        }
-        let update = || {
-            self.client
-                .update_item()
-                .table_name(&self.table)
-                .set_key(Some(key(&known.username, &known.uu_id)))
-                .update_expression(&expression)
-                .condition_expression("revision = :read")
-                .expression_attribute_names("#order", "order")
-                .set_expression_attribute_values(Some(values.clone()))
-                .send()
-        };
-        Ok(written(conditional("UpdateItem on Uploads", update).await?))
+        self.write(update.only_if(UNCHANGED, [(":read", n(known.revision))])).await
     }
 
     /// A page of the items of an order, newest first, and where to go on.
@@ -244,19 +208,14 @@ impl Uploads {
         claim: &str,
         until: i64,
     ) -> Result<Option<UploadRow>, StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(username, uu_id)))
-            .update_expression("SET videoDue = :until, video.claim = :claim ADD revision :one")
-            .condition_expression("videoQueue = :queue AND videoDue = :due")
-            .expression_attribute_values(":until", n(until))
-            .expression_attribute_values(":claim", s(claim))
-            .expression_attribute_values(":one", n(1))
-            .expression_attribute_values(":queue", s(TO_FETCH))
-            .expression_attribute_values(":due", n(due))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
+        let values = [(":queue", s(TO_FETCH)), (":due", n(due))];
+        let update = Update::new(&self.table, key(username, uu_id))
+            .set("videoDue", n(until))
+            .set("video.claim", s(claim))
+            .count_up("revision")
+            .only_if("videoQueue = :queue AND videoDue = :due", values)
+            .request(&self.client)
+            .return_values(ReturnValue::AllNew);
         match update.send().await {
             Ok(reply) => reply.attributes.map(|item| row("Uploads", item)).transpose(),
             Err(error) if crate::store::condition_failed(&error) => Ok(None),
@@ -268,23 +227,20 @@ impl Uploads {
     /// was published with another link.
     pub async fn settle_video(&self, row: &UploadRow, claim: &str) -> Result<Written, StoreError> {
         let video = serde_dynamo::to_attribute_value(&row.video).map_err(|error| unreadable("Uploads", &error))?;
-        let expression = match row.video_due {
-            Some(_) => "SET video = :video, videoDue = :due ADD revision :one",
-            None => "SET video = :video REMOVE videoQueue, videoDue ADD revision :one",
+        let update = self.update(row).set("video", video).count_up("revision");
+        let update = match row.video_due {
+            Some(due) => update.set("videoDue", n(due)),
+            None => update.remove(["videoQueue", "videoDue"]),
         };
-        let mut values =
-            Item::from([(":video".to_owned(), video), (":one".to_owned(), n(1)), (":claim".to_owned(), s(claim))]);
-        values.extend(row.video_due.map(|due| (":due".to_owned(), n(due))));
-        let update = || {
-            let update = self.client.update_item().table_name(&self.table);
-            update
-                .set_key(Some(key(&row.username, &row.uu_id)))
-                .update_expression(expression)
-                .condition_expression("video.claim = :claim")
-                .set_expression_attribute_values(Some(values.clone()))
-                .send()
-        };
-        Ok(written(conditional("UpdateItem on Uploads", update).await?))
+        self.write(update.only_if("video.claim = :claim", [(":claim", s(claim))])).await
+    }
+
+    fn update(&self, row: &UploadRow) -> Update {
+        Update::new(&self.table, key(&row.username, &row.uu_id))
+    }
+
+    async fn write(&self, update: Update) -> Result<Written, StoreError> {
+        Ok(written(update.send(&self.client, "UpdateItem on Uploads").await?))
     }
 
     fn put(&self, row: &UploadRow) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StoreError> {
@@ -292,24 +248,16 @@ impl Uploads {
         Ok(Put::builder().table_name(&self.table).set_item(Some(item)))
     }
 
-    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
-        match transact(&self.client, items).await? {
-            Transacted::Done => Ok(Written::Done),
-            Transacted::Unmet(_) => Ok(Written::Overtaken),
-        }
+    async fn transact(&self, actions: Vec<Action>) -> Result<Written, StoreError> {
+        Ok(written(Transactions::with(&self.client).write_one(actions).await?))
     }
 }
 
+/// Nobody wrote the row since it was read.
+const UNCHANGED: &str = "revision = :read";
+
 /// What [`Uploads::amend`] writes.
-const AMENDED: [(&str, &str); 7] = [
-    ("sentAt", "sentAt = :sentAt"),
-    ("assigned", "assigned = :assigned"),
-    ("order", "#order = :order"),
-    ("unmatched", "unmatched = :unmatched"),
-    ("video", "video = :video"),
-    ("videoQueue", "videoQueue = :videoQueue"),
-    ("videoDue", "videoDue = :videoDue"),
-];
+const AMENDED: [&str; 7] = ["sentAt", "assigned", "order", "unmatched", "video", "videoQueue", "videoDue"];
 
 fn written(done: bool) -> Written {
     if done { Written::Done } else { Written::Overtaken }

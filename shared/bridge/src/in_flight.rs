@@ -19,19 +19,19 @@ const DIGITS: usize = 16;
 /// The orders of each such call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Sending {
+pub struct InFlight {
     /// With which push key they were made ([`crate::accounts::Account::push_key_serial`]).
     to: i64,
     /// By when they began.
     calls: BTreeMap<String, String>,
 }
 
-impl Sending {
+impl InFlight {
     /// A call with the push key `to` begins at `at`; it carries `orders`, each with the revision in which it was read.
     /// What was sent with another key is of no interest any more.
     pub fn begin<'a>(&mut self, to: i64, at: i64, orders: impl Iterator<Item = (&'a str, i64)>) {
         if self.to != to {
-            *self = Sending { to, calls: BTreeMap::new() };
+            *self = InFlight { to, calls: BTreeMap::new() };
         }
         let call = self.calls.entry(sortable(at)).or_default();
         call.extend(orders.map(|(number, revision)| entry(&hash(number), revision)));
@@ -103,36 +103,36 @@ mod tests {
 
     #[test]
     fn what_a_lost_call_carried_is_in_doubt_until_it_can_do_no_more() {
-        let mut sending = Sending::default();
-        sending.begin(1, 1000, [("1", 3), ("2", 7)].into_iter());
-        assert_eq!(sending.in_doubt_until("1", 2000), Some(1000 + ms(DOUBT)));
-        assert!(sending.may_have_told(1, "2", 7) && !sending.may_have_told(1, "2", 8));
-        assert!(!sending.may_have_told(2, "2", 7), "another integration");
+        let mut in_flight = InFlight::default();
+        in_flight.begin(1, 1000, [("1", 3), ("2", 7)].into_iter());
+        assert_eq!(in_flight.in_doubt_until("1", 2000), Some(1000 + ms(DOUBT)));
+        assert!(in_flight.may_have_told(1, "2", 7) && !in_flight.may_have_told(1, "2", 8));
+        assert!(!in_flight.may_have_told(2, "2", 7), "another integration");
         // A later call ends well: the doubt stays, and what was told since is known.
-        sending.begin(1, 5000, [("1", 4)].into_iter());
-        sending.end(5000, [("1", 4)].into_iter());
-        assert!(sending.may_have_told(1, "1", 4) && !sending.may_have_told(1, "1", 5));
-        assert_eq!(sending.in_doubt_until("1", 6000), Some(1000 + ms(DOUBT)));
+        in_flight.begin(1, 5000, [("1", 4)].into_iter());
+        in_flight.end(5000, [("1", 4)].into_iter());
+        assert!(in_flight.may_have_told(1, "1", 4) && !in_flight.may_have_told(1, "1", 5));
+        assert_eq!(in_flight.in_doubt_until("1", 6000), Some(1000 + ms(DOUBT)));
         // One that begins after the doubt ends it.
-        sending.begin(1, 1000 + ms(DOUBT), [("1", 4)].into_iter());
-        sending.end(1000 + ms(DOUBT), [("1", 4)].into_iter());
-        assert_eq!((sending.in_doubt_until("1", 0), sending.may_have_told(1, "1", 1)), (None, false));
-        assert!(sending.may_have_told(1, "2", 7));
+        in_flight.begin(1, 1000 + ms(DOUBT), [("1", 4)].into_iter());
+        in_flight.end(1000 + ms(DOUBT), [("1", 4)].into_iter());
+        assert_eq!((in_flight.in_doubt_until("1", 0), in_flight.may_have_told(1, "1", 1)), (None, false));
+        assert!(in_flight.may_have_told(1, "2", 7));
         // With another key all is new.
-        sending.begin(2, 9000, [("3", 1)].into_iter());
-        assert!(!sending.may_have_told(2, "2", 7) && sending.may_have_told(2, "3", 1));
-        sending.cancel(9000);
-        assert_eq!(sending, Sending { to: 2, ..Sending::default() });
+        in_flight.begin(2, 9000, [("3", 1)].into_iter());
+        assert!(!in_flight.may_have_told(2, "2", 7) && in_flight.may_have_told(2, "3", 1));
+        in_flight.cancel(9000);
+        assert_eq!(in_flight, InFlight { to: 2, ..InFlight::default() });
     }
 
     #[test]
     fn the_oldest_calls_make_room() {
-        let mut sending = Sending::default();
+        let mut in_flight = InFlight::default();
         for call in 0..30 {
             let numbers: Vec<String> = (0..198).map(|n| format!("{call}-{n}")).collect();
-            sending.begin(1, call, numbers.iter().map(|number| (number.as_str(), 1)));
+            in_flight.begin(1, call, numbers.iter().map(|number| (number.as_str(), 1)));
         }
-        assert!(!sending.may_have_told(1, "0-0", 1) && sending.may_have_told(1, "29-0", 1));
-        assert!(serde_json::to_string(&sending).unwrap().len() < 80_000);
+        assert!(!in_flight.may_have_told(1, "0-0", 1) && in_flight.may_have_told(1, "29-0", 1));
+        assert!(serde_json::to_string(&in_flight).unwrap().len() < 80_000);
     }
 }

@@ -1,0 +1,149 @@
+//! A row of the PushQueue table, and the order in which rows go out: the rules, without I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::store::sortable;
+use crate::time::display;
+
+/// What goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Rushes, cancellations, deletions and forced updates, and what the host asks for by name.
+    Urgent,
+    /// All else.
+    Normal,
+}
+
+/// A row of the PushQueue table: an order that Pruvan doesn't have as it is now.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// Of the order that waits.
+    pub work_order_number: String,
+    /// The order's revision when it was last changed: a row is removed only by who sent this one or a later one.
+    pub version: i64,
+    /// When the first change came that Pruvan doesn't have.
+    pub queued_at: i64,
+    /// What goes first, and when, sorted as text.
+    pub due: String,
+    /// Times that Pruvan refused it.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Pruvan's words when it last did.
+    #[serde(default)]
+    pub last_error: Option<String>,
+    /// The version that is to override what an external integration may not set.
+    #[serde(default)]
+    pub forced: Option<i64>,
+    /// What must go out before the order as it is.
+    #[serde(flatten)]
+    pub before: Before,
+}
+
+/// What must go out before an order as it is (*Available workOrder service Object Fields*): Pruvan changes no survey
+/// under the same service name, and nothing at all but the updatable fields, so what is to be made anew is deleted
+/// first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Before {
+    /// The whole order is deleted first: it was deleted and made anew before Pruvan knew.
+    pub delete_first: bool,
+    /// It goes without these services first.
+    pub without: BTreeSet<String>,
+    /// For which push key this was found ([`crate::accounts::Account::push_key_serial`]): an integration made anew has
+    /// nothing to delete.
+    pub before_for: i64,
+    /// Services that were left out before Pruvan knew, each with its survey: one that comes back with another survey
+    /// must be deleted first.
+    pub shed: BTreeMap<String, String>,
+}
+
+impl Before {
+    /// Whether another push must go first.
+    pub fn is_needed(&self) -> bool {
+        self.delete_first || !self.without.is_empty()
+    }
+}
+
+pub(super) const URGENT: char = '0';
+pub(super) const NORMAL: char = '1';
+pub(super) const PARKED: char = '2';
+
+impl Waiting {
+    /// When it is due, in milliseconds since 1970; `None` once it is parked.
+    pub fn due_at(&self) -> Option<i64> {
+        if self.due.starts_with(PARKED) { None } else { self.due.split('#').nth(1)?.parse().ok() }
+    }
+
+    /// In a word: `due`, `waiting` for a later time, or `parked` until somebody steps in.
+    pub fn state(&self, now: i64) -> &'static str {
+        match self.due_at() {
+            Some(at) if at <= now => "due",
+            Some(_) => "waiting",
+            None => "parked",
+        }
+    }
+
+    /// As the host sees it, wherever it is shown: times in RFC 3339.
+    pub fn shown(&self, now: i64) -> Map<String, Value> {
+        Map::from_iter([
+            ("state".to_owned(), Value::from(self.state(now))),
+            ("since".to_owned(), Value::from(display(self.queued_at))),
+            ("due".to_owned(), Value::from(self.due_at().map(display))),
+            ("attempts".to_owned(), Value::from(self.attempts)),
+            ("lastError".to_owned(), Value::from(self.last_error.clone())),
+        ])
+    }
+
+    pub(super) fn class(&self) -> char {
+        if self.due.starts_with(URGENT) { URGENT } else { NORMAL }
+    }
+}
+
+/// What became of an order that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent<'a> {
+    /// Pruvan has it: the row goes.
+    Taken,
+    /// Pruvan has it, but an earlier push of it may still take effect: it goes once more at `again_at`.
+    TakenInDoubt {
+        /// When the earlier one can do no more.
+        again_at: i64,
+    },
+    /// What had to go first has gone; the order as it is goes next.
+    FirstPart {
+        /// The time.
+        now: i64,
+        /// The services that go first have not gone yet.
+        keep_services: bool,
+    },
+    /// It was not sent, since an earlier push of it may still take effect, and what goes first must not come before
+    /// that.
+    Postponed {
+        /// When the earlier one can do no more.
+        until: i64,
+    },
+    /// Pruvan refused it.
+    Refused {
+        /// Why.
+        error: &'a str,
+        /// When to try again; it is parked without.
+        retry_at: Option<i64>,
+        /// The time.
+        now: i64,
+    },
+    /// The order has changed since; that it was forced goes out once only.
+    ForceTaken,
+}
+
+pub(super) fn class(urgency: Urgency) -> char {
+    if urgency == Urgency::Urgent { URGENT } else { NORMAL }
+}
+
+/// The sort key of the index `due`: what goes first, and when.
+pub(super) fn due(class: char, at: i64) -> String {
+    format!("{class}#{}", sortable(at.min(999_999_999_999_999)))
+}

@@ -1,0 +1,155 @@
+//! What is written to the queue: an order that has changed, what the host asks for by name, and what a push came to.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
+
+use super::row::{Before, NORMAL, PARKED, Sent, URGENT, Urgency, Waiting, class, due};
+use super::{PushQueue, key};
+use crate::order::Order;
+use crate::store::{StoreError, TRIES, n, s};
+use crate::transaction::Action;
+use crate::update::Update;
+
+/// The order hasn't changed since its row was read: a change gives the row another version.
+const UNCHANGED: &str = "version = :read";
+
+/// Nothing of the order waits.
+const NOT_QUEUED: &str = "attribute_not_exists(version)";
+
+/// Something of it does.
+const QUEUED: &str = "attribute_exists(version)";
+
+impl PushQueue {
+    /// Queues an order as it is to be, for the transaction that changes it. A new state has a fresh set of attempts.
+    /// `before` comes with the row that it was made from: if that has changed, nothing is written.
+    pub(crate) fn enqueue(
+        &self,
+        username: &str,
+        next: &Order,
+        urgency: Urgency,
+        force: bool,
+        before: Option<(&Before, Option<&Waiting>)>,
+    ) -> Result<Action, StoreError> {
+        let (version, now) = (n(next.version), next.changed_at);
+        let mut update = self
+            .update(username, &next.work_order_number)
+            .set("version", version.clone())
+            .set("due", s(due(class(urgency), now)))
+            .set_if_missing("queuedAt", n(now))
+            .remove(["attempts", "lastError"]);
+        if force {
+            update = update.set("forced", version);
+        }
+        if let Some((before, row)) = before {
+            if before.delete_first {
+                update = update.set("deleteFirst", AttributeValue::Bool(true));
+            }
+            if before.is_needed() {
+                update = update.set("beforeFor", n(before.before_for));
+            }
+            let shed = before.shed.iter().map(|(name, survey)| (name.clone(), s(survey))).collect();
+            let without = before.without.iter().cloned().collect();
+            update = update
+                .set_or_remove("shed", (!before.shed.is_empty()).then_some(AttributeValue::M(shed)))
+                .set_or_remove("without", (!before.without.is_empty()).then_some(AttributeValue::Ss(without)));
+            update = match row {
+                Some(row) => update.only_if(UNCHANGED, [(":read", n(row.version))]),
+                None => update.only_if(NOT_QUEUED, []),
+            };
+        }
+        update.action()
+    }
+
+    /// Queues an order as it was at `version`, changed at `changed_at`, unless it is queued already: what a pull had no
+    /// room for. What was changed first is due first.
+    pub async fn enqueue_overflow(
+        &self,
+        username: &str,
+        number: &str,
+        (version, changed_at): (i64, i64),
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.enqueue_unchanged(username, number, version, due(NORMAL, changed_at), now).await.map(|_| ())
+    }
+
+    /// Queues an order as it is at `version`; false if it is queued already.
+    async fn enqueue_unchanged(
+        &self,
+        username: &str,
+        number: &str,
+        version: i64,
+        due: String,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let update =
+            self.update(username, number).set("version", n(version)).set("due", s(due)).set("queuedAt", n(now));
+        self.write(update.only_if(NOT_QUEUED, [])).await
+    }
+
+    /// Makes an order go out next, whether it waits or is as Pruvan has it: what the host asks for by name.
+    pub async fn push_again(&self, username: &str, number: &str, version: i64, now: i64) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            if self.retry(username, number, now).await?
+                || self.enqueue_unchanged(username, number, version, due(URGENT, now), now).await?
+            {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contended("the order's row of the push queue"))
+    }
+
+    /// Makes an order that waits or is parked go out next, with a fresh set of attempts; false if it does neither.
+    pub async fn retry(&self, username: &str, number: &str, now: i64) -> Result<bool, StoreError> {
+        let update = self.update(username, number).set("due", s(due(URGENT, now))).remove(["attempts"]);
+        self.write(update.only_if(QUEUED, [])).await
+    }
+
+    /// What becomes of a row that was sent, for a transaction; but for [`Sent::FirstPart`], only if the order hasn't
+    /// changed since.
+    pub fn settle(&self, username: &str, sent: &Waiting, how: &Sent<'_>) -> Result<Action, StoreError> {
+        let read = [(":read", n(sent.version))];
+        let update = self.update(username, &sent.work_order_number);
+        let due_at = |at| s(due(sent.class(), at));
+        let update = match how {
+            Sent::Taken => return self.delete_unchanged(username, sent),
+            Sent::TakenInDoubt { again_at } => {
+                update.set("due", due_at(*again_at)).remove(["attempts", "lastError"]).only_if(UNCHANGED, read)
+            }
+            Sent::FirstPart { now, keep_services } => {
+                let update = update.set("due", due_at(*now)).remove(["deleteFirst"]).only_if(QUEUED, []);
+                match *keep_services || sent.before.without.is_empty() {
+                    true => update,
+                    false => update.delete_from("without", sent.before.without.iter().cloned().collect()),
+                }
+            }
+            Sent::Postponed { until } => update.set("due", due_at(*until)).only_if(UNCHANGED, read),
+            Sent::Refused { error, retry_at, now } => update
+                .set("attempts", n(sent.attempts + 1))
+                .set("lastError", s(*error))
+                .set("due", retry_at.map_or_else(|| s(due(PARKED, *now)), due_at))
+                .only_if(UNCHANGED, read),
+            Sent::ForceTaken => {
+                update.remove(["forced"]).only_if("forced = :forced", [(":forced", n(sent.forced.unwrap_or(0)))])
+            }
+        };
+        update.action()
+    }
+
+    fn delete_unchanged(&self, username: &str, sent: &Waiting) -> Result<Action, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(username, &sent.work_order_number)))
+            .condition_expression(UNCHANGED)
+            .expression_attribute_values(":read", n(sent.version))
+            .build()
+            .map_err(|_| StoreError::Unfit("an action without a key"))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    fn update(&self, username: &str, number: &str) -> Update {
+        Update::new(&self.table, key(username, number))
+    }
+
+    async fn write(&self, update: Update) -> Result<bool, StoreError> {
+        update.send(&self.client, "UpdateItem on PushQueue").await
+    }
+}
