@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use bridge::World;
+use bridge::Dependencies;
 use futures_util::StreamExt as _;
 use local::stores::{ACCESS_KEY, SECRET_KEY};
 use local::{Options, System};
@@ -72,15 +72,15 @@ impl HttpConnector for CountingConnector {
     }
 }
 
-/// `world` with a DynamoDB client that counts its calls.
-pub fn counted(world: &World) -> (World, aws_sdk_dynamodb::Client, Arc<AtomicUsize>) {
+/// `dependencies` with a DynamoDB client that counts its calls.
+pub fn counted(dependencies: &Dependencies) -> (Dependencies, aws_sdk_dynamodb::Client, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let inner = aws_smithy_http_client::Builder::new().build_http();
     let counting = SharedHttpClient::new(Counting { calls: calls.clone(), inner });
-    let dynamodb = world.dynamodb().expect("settings");
+    let dynamodb = dependencies.dynamodb().expect("settings");
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.config().to_builder().http_client(counting).build());
-    let world = world.clone().with_clients(dynamodb.clone(), world.s3().expect("settings"));
-    (world, dynamodb, calls)
+    let dependencies = dependencies.clone().with_clients(dynamodb.clone(), dependencies.s3().expect("settings"));
+    (dependencies, dynamodb, calls)
 }
 
 /// A process of this program in another role, and the line that it says first.

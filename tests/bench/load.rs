@@ -7,6 +7,7 @@
 //! it was sent, or if the gateway's memory at the end is more than 1.1 times that after 30 seconds. A number of seconds
 //! as an argument shortens it.
 
+#![expect(clippy::too_many_lines, reason = "a run is told from beginning to end")]
 #![expect(clippy::expect_used, reason = "a measurement that meets what it does not expect must stop")]
 
 #[expect(dead_code, reason = "the benchmarks use the rest")]

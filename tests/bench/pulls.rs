@@ -5,6 +5,7 @@
 //! function answers the call, and its reply is read and dropped part by part. The floor is a bare SDK client that reads
 //! the same pages in parallel and drops them.
 
+#![expect(clippy::too_many_lines, reason = "a run is told from beginning to end")]
 #![expect(clippy::expect_used, reason = "a benchmark that meets what it does not expect must stop")]
 
 mod apart;
@@ -18,7 +19,7 @@ use std::time::Instant;
 
 use apart::{Item, counted, dynamodb, environment, put, runtime, say, start, stores, text, typical};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
-use bridge::World;
+use bridge::Dependencies;
 use bridge::orders::SHARDS;
 use bridge::outbound::Outbound;
 use bridge::settings::Settings;
@@ -44,9 +45,9 @@ const LONG_AGO: i64 = 86_400_000;
 fn main() {
     match std::env::var("BENCH_AS").as_deref() {
         Ok("stores") => stores(),
-        Ok("function") => measured(true, |world, case| Box::pin(function(world, case))),
-        Ok("floor") => measured(true, |world, case| Box::pin(floor(world, case))),
-        Ok("import") => measured(false, |world, case| Box::pin(import(world, case))),
+        Ok("function") => measured(true, |dependencies, case| Box::pin(function(dependencies, case))),
+        Ok("floor") => measured(true, |dependencies, case| Box::pin(floor(dependencies, case))),
+        Ok("import") => measured(false, |dependencies, case| Box::pin(import(dependencies, case))),
         _ => parent(),
     }
 }
@@ -73,7 +74,7 @@ struct Found {
 
 type Running<'a> = Pin<Box<dyn Future<Output = Found> + 'a>>;
 
-fn measured(warms_up: bool, run: impl for<'a> Fn(&'a World, &'a Case) -> Running<'a>) {
+fn measured(warms_up: bool, run: impl for<'a> Fn(&'a Dependencies, &'a Case) -> Running<'a>) {
     let case: Value = serde_json::from_str(&std::env::var("BENCH_CASE").unwrap_or_default()).expect("a case");
     let text = |name: &str| case[name].as_str().unwrap_or_default().to_owned();
     let case = Case {
@@ -84,18 +85,19 @@ fn measured(warms_up: bool, run: impl for<'a> Fn(&'a World, &'a Case) -> Running
         count: case["count"] == true,
     };
     let outbound = Outbound::with_loopback();
-    let world = World::new(Settings::from_process(), Clock::system(), Random::system(), Waits::REAL, outbound);
-    let (world, _, calls) = counted(&world);
+    let dependencies =
+        Dependencies::new(Settings::from_process(), Clock::system(), Random::system(), Waits::REAL, outbound);
+    let (dependencies, _, calls) = counted(&dependencies);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         // Connections and code that has run once, as a warm function has them; in the future nothing has changed.
         if warms_up {
             let nothing = Case { since: Some(Clock::system().now_ms() / 1000 + 3600), count: false, ..case.clone() };
-            run(&world, &nothing).await;
+            run(&dependencies, &nothing).await;
         }
         calls.store(0, Ordering::Relaxed);
         let (begun, cpu) = (Instant::now(), ProcessTime::now());
-        let found = run(&world, &case).await;
+        let found = run(&dependencies, &case).await;
         let line = json!({
             "first": found.first * 1000.0, "total": begun.elapsed().as_secs_f64() * 1000.0, "cpu": cpu.elapsed().as_secs_f64() * 1000.0,
             "peak": memory("VmHWM:"), "calls": calls.load(Ordering::Relaxed), "orders": found.orders,
@@ -104,9 +106,9 @@ fn measured(warms_up: bool, run: impl for<'a> Fn(&'a World, &'a Case) -> Running
     });
 }
 
-async fn function(world: &World, case: &Case) -> Found {
+async fn function(dependencies: &Dependencies, case: &Case) -> Found {
     let begun = Instant::now();
-    let state = Arc::new(get_work_orders::GetWorkOrders::new(world).expect("settings"));
+    let state = Arc::new(get_work_orders::GetWorkOrders::new(dependencies).expect("settings"));
     let payload = json!({ "username": case.username, "token": case.token, "timestamp": case.since });
     let (content_type, body) = multipart(&payload.to_string(), None);
     let request = lambda_http::http::Request::builder().method("POST").uri("/getWorkOrders");
@@ -158,9 +160,9 @@ fn queries(
         .collect()
 }
 
-async fn floor(world: &World, case: &Case) -> Found {
+async fn floor(dependencies: &Dependencies, case: &Case) -> Found {
     let begun = Instant::now();
-    let client = world.dynamodb().expect("settings");
+    let client = dependencies.dynamodb().expect("settings");
     let mut queries = queries(&client, case).into_iter();
     let (sender, mut pages) = tokio::sync::mpsc::channel(1);
     while let (Some(current), Some(ended)) = (queries.next(), queries.next()) {
@@ -185,9 +187,9 @@ async fn floor(world: &World, case: &Case) -> Found {
     found
 }
 
-async fn import(world: &World, case: &Case) -> Found {
+async fn import(dependencies: &Dependencies, case: &Case) -> Found {
     let begun = Instant::now();
-    let state = Arc::new(orders::OrdersApi::new(world).expect("settings"));
+    let state = Arc::new(orders::OrdersApi::new(dependencies).expect("settings"));
     let mut found = Found::default();
     let all: Vec<usize> = (0..IMPORTED).collect();
     for chunk in all.chunks(A_CALL) {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use apart::{Item, counted, dynamodb, environment, put, runtime, say, start, stores, text, typical, wait_for_the_end};
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, WriteRequest};
-use bridge::World;
+use bridge::Dependencies;
 use bridge::outbound::{Called, Outbound, post_form};
 use bridge::run::Deadline;
 use bridge::settings::Settings;
@@ -64,18 +64,18 @@ fn username(n: usize) -> String {
 fn measured(function: bool) {
     let clock = Clock::system();
     let (random, outbound) = (Random::system(), Outbound::with_loopback());
-    let world = World::new(Settings::from_process(), clock.clone(), random, Waits::REAL, outbound);
-    let (world, dynamodb, calls) = counted(&world);
+    let dependencies = Dependencies::new(Settings::from_process(), clock.clone(), random, Waits::REAL, outbound);
+    let (dependencies, dynamodb, calls) = counted(&dependencies);
     // One thread, as in Lambda.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (begun, cpu) = (Instant::now(), ProcessTime::now());
     if function {
         runtime.block_on(async {
-            let state = Arc::new(push_drain::PushDrain::new(&world).expect("settings"));
+            let state = Arc::new(push_drain::PushDrain::new(&dependencies).expect("settings"));
             push_drain::handle(state, Deadline::at(clock.now_ms() + 900_000)).await.expect("drained");
         });
     } else {
-        runtime.block_on(floor(&world, &dynamodb));
+        runtime.block_on(floor(&dependencies, &dynamodb));
     }
     let line = json!({
         "seconds": begun.elapsed().as_secs_f64(), "cpu": cpu.elapsed().as_secs_f64(), "peak": memory("VmHWM:"),
@@ -85,9 +85,9 @@ fn measured(function: bool) {
 }
 
 /// Bare batch reads, the same bodies, bare batch deletes.
-async fn floor(world: &World, dynamodb: &aws_sdk_dynamodb::Client) {
+async fn floor(dependencies: &Dependencies, dynamodb: &aws_sdk_dynamodb::Client) {
     let keys: Value = serde_json::from_str(&std::env::var("BENCH_PUSH_KEYS").unwrap_or_default()).expect("push keys");
-    let client = world.outbound.client().expect("a client");
+    let client = dependencies.outbound.client().expect("a client");
     futures_util::stream::iter(0..ACCOUNTS)
         .for_each_concurrent(AT_ONCE, |n| {
             let (client, url) = (client.clone(), keys[n].as_str().unwrap_or_default().to_owned());

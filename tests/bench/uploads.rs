@@ -5,6 +5,7 @@
 //! time, allocations and memory are counted. The floor decodes the body's base64, hashes it, and calls `PutObject`
 //! once.
 
+#![expect(clippy::too_many_lines, reason = "a run is told from beginning to end")]
 #![expect(clippy::expect_used, reason = "a benchmark that meets what it does not expect must stop")]
 
 mod measure;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bridge::World;
+use bridge::Dependencies;
 use bridge::files::Files;
 use bridge::outbound::Outbound;
 use bridge::run::Deadline;
@@ -87,13 +88,18 @@ fn event(token: &str, n: usize) -> Value {
 
 /// Runs as the function, or as the floor, and prints a line of JSON.
 fn child(function: bool) {
-    let world =
-        World::new(Settings::from_process(), Clock::system(), Random::system(), Waits::REAL, Outbound::with_loopback());
+    let dependencies = Dependencies::new(
+        Settings::from_process(),
+        Clock::system(),
+        Random::system(),
+        Waits::REAL,
+        Outbound::with_loopback(),
+    );
     let token = std::env::var("BENCH_TOKEN").unwrap_or_default();
     let (mut cpu, mut allocated, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     runtime().block_on(async {
-        let state = Arc::new(upload_pictures::UploadPictures::new(&world).expect("settings"));
-        let files = Files::new(&world).expect("settings");
+        let state = Arc::new(upload_pictures::UploadPictures::new(&dependencies).expect("settings"));
+        let files = Files::new(&dependencies).expect("settings");
         if function {
             // What of it the runtime's reading of the event takes, and what the form's: a copy of the body each.
             let event = event(&token, 0).to_string();
@@ -133,13 +139,18 @@ fn child(function: bool) {
 
 /// Fetches a large video, and prints the memory before and at most.
 fn video() {
-    let world =
-        World::new(Settings::from_process(), Clock::system(), Random::system(), Waits::REAL, Outbound::with_loopback());
+    let dependencies = Dependencies::new(
+        Settings::from_process(),
+        Clock::system(),
+        Random::system(),
+        Waits::REAL,
+        Outbound::with_loopback(),
+    );
     let start = std::cell::Cell::new(0.0);
     runtime().block_on(async {
-        let state = Arc::new(fetch_videos::FetchVideos::new(&world).expect("settings"));
+        let state = Arc::new(fetch_videos::FetchVideos::new(&dependencies).expect("settings"));
         start.set(memory("VmHWM:"));
-        let deadline = Deadline::at(world.clock.now_ms() + 900_000);
+        let deadline = Deadline::at(dependencies.clock.now_ms() + 900_000);
         fetch_videos::handle(state, deadline).await.expect("fetched");
     });
     say(&json!({ "start": start.get(), "peak": memory("VmHWM:") }).to_string());

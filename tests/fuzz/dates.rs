@@ -40,10 +40,12 @@ fn central(year: i64, month: i64, day: i64) -> Option<i64> {
         first + to_sunday + 7 * (number - 1)
     };
     let (today, begins, ends) = (days(year, month, day), sunday(3, 2), sunday(11, 1));
-    match () {
-        () if today == begins || today == ends => None,
-        () if today > begins && today < ends => Some(5),
-        () => Some(6),
+    if today == begins || today == ends {
+        None
+    } else if today > begins && today < ends {
+        Some(5)
+    } else {
+        Some(6)
     }
 }
 

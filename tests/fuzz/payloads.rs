@@ -162,9 +162,9 @@ fn make_get_work_orders(choices: &mut Choices) -> (Vec<u8>, Whole) {
     let (text, same) = choices.written(&payload);
     let orders: Vec<(String, Directives)> = (0..choices.below(4))
         .map(|_| {
-            let wishes = [("status".to_owned(), choices.plain(20)), ("assignedTo".to_owned(), choices.plain(20))];
-            let wishes = wishes.into_iter().take(choices.below(3)).collect();
-            (json!({ "workOrderNumber": choices.plain(20) }).to_string(), Directives(wishes))
+            let directives = [("status".to_owned(), choices.plain(20)), ("assignedTo".to_owned(), choices.plain(20))];
+            let directives = directives.into_iter().take(choices.below(3)).collect();
+            (json!({ "workOrderNumber": choices.plain(20) }).to_string(), Directives(directives))
         })
         .collect();
     let input = text.clone().into_bytes();
@@ -191,7 +191,7 @@ fn make_get_work_orders(choices: &mut Choices) -> (Vec<u8>, Whole) {
         assert_eq!(listed, orders.len());
         for ((document, directives), sent) in orders.iter().zip(reply["workOrders"].as_array().into_iter().flatten()) {
             let mut expected: Map<String, Value> = serde_json::from_str(document).unwrap_or_default();
-            expected.extend(directives.0.iter().map(|(name, wish)| (name.clone(), json!(wish))));
+            expected.extend(directives.0.iter().map(|(name, directive)| (name.clone(), json!(directive))));
             assert_eq!(sent.as_object(), Some(&expected));
         }
     };

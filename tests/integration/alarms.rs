@@ -251,11 +251,11 @@ impl Watch {
     /// The function with stores that fail as planned.
     fn faulty(&self, binary: &str) -> Function {
         let stores = &self.harness.system.stores;
-        let mut world = self.faults.meet(self.harness.world(), &stores.dynamodb_url, &stores.s3_url);
+        let mut dependencies = self.faults.meet(self.harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
         let hears = self.lines.clone();
-        world.lines =
+        dependencies.lines =
             Lines::new(&format!("PruvanBridge/{STACK}"), move |line| hears.lock().unwrap().push(line.clone()));
-        local::functions::start(binary, &world).unwrap().unwrap()
+        local::functions::start(binary, &dependencies).unwrap().unwrap()
     }
 }
 

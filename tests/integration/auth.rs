@@ -104,9 +104,11 @@ async fn an_unknown_user_costs_as_many_calls_as_a_wrong_key() {
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;
     let faults = Faults::default();
     let stores = &harness.system.stores;
-    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
+    let dependencies = faults.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
     for binary in ["validate", "get-work-orders", "upload-pictures", "status"] {
-        let Function::Http(function) = local::functions::start(binary, &world).unwrap().unwrap() else { panic!() };
+        let Function::Http(function) = local::functions::start(binary, &dependencies).unwrap().unwrap() else {
+            panic!()
+        };
         for (username, token) in [("vendor1", "wrong"), ("nobody", "wrong"), ("nobody", &vendor.token), ("", "")] {
             let body = payload(username, json!({ "token": token })).to_string();
             let request =

@@ -1,9 +1,9 @@
 //! Many orders in one request: each judged on its own, in as few calls as can be, and no harm in sending it again.
 
 use bridge::accounts::{Account, Accounts};
-use bridge::change::{Changes, Fate, Given, Instructions};
+use bridge::change::{BulkResult, Changes, Given, Instructions};
 use bridge::http::Problem;
-use bridge::orders::{Intent, Orders, Outcome};
+use bridge::orders::{Effect, Intent, Orders};
 use pruvan::integration::IntegrationType;
 use pruvan::work_order::WorkOrder;
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn order_of(given: &Value, more: Value) -> Value {
 
 /// What a pull told while a list was being written is not taken for what the list says.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wish_counts_from_when_it_is_written() {
+async fn a_directive_counts_from_when_it_is_written() {
     let harness = Harness::start().await;
     harness.account("vendor1", IntegrationType::Internal).await;
     let account = account(&harness).await;
@@ -115,13 +115,13 @@ async fn a_wish_counts_from_when_it_is_written() {
     faults.slow(move || advance(15));
     faults.plan(0, Fault::Slow);
     let began = harness.now();
-    let fates = orders.change_all(&account, &given(0..500, "R"), &clock, &|| false).await;
-    let at = |fate: &Fate| match fate {
-        Fate::Done(changed) => changed.order.changed_at / 1000 - began,
-        fate => panic!("{fate:?}"),
+    let results = orders.change_all(&account, &given(0..500, "R"), &clock, &|| false).await;
+    let at = |result: &BulkResult| match result {
+        BulkResult::Done(changed) => changed.order.changed_at / 1000 - began,
+        result => panic!("{result:?}"),
     };
     // Four lists were begun at once, the fifth later.
-    assert_eq!((at(&fates[0]), at(&fates[499])), (0, 15));
+    assert_eq!((at(&results[0]), at(&results[499])), (0, 15));
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn what_is_wrong_with_the_whole_body_changes_nothing() {
 }
 
 async fn account(harness: &Harness) -> Account {
-    Accounts::new(&harness.world()).unwrap().get("vendor1").await.unwrap().unwrap()
+    Accounts::new(&harness.dependencies()).unwrap().get("vendor1").await.unwrap().unwrap()
 }
 
 fn given(range: std::ops::Range<u32>, reference: &str) -> Vec<Given> {
@@ -178,13 +178,13 @@ fn given(range: std::ops::Range<u32>, reference: &str) -> Vec<Given> {
 /// The table, with calls that fail as planned.
 fn faulty(harness: &Harness) -> (Faults, Changes) {
     let (faults, stores) = (Faults::default(), &harness.system.stores);
-    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-    (faults, Changes::new(&world).unwrap())
+    let dependencies = faults.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
+    (faults, Changes::new(&dependencies).unwrap())
 }
 
-fn outcome(fate: &Fate) -> Option<Outcome> {
-    match fate {
-        Fate::Done(changed) => Some(changed.outcome),
+fn outcome(result: &BulkResult) -> Option<Effect> {
+    match result {
+        BulkResult::Done(changed) => Some(changed.effect),
         _ => None,
     }
 }
@@ -196,7 +196,7 @@ async fn whatever_fails_once_more_makes_it_whole() {
     harness.account("vendor1", IntegrationType::Internal).await;
     let account = account(&harness).await;
     let (faults, orders) = faulty(&harness);
-    let plain = Orders::new(&harness.world()).unwrap();
+    let plain = Orders::new(&harness.dependencies()).unwrap();
     let clock = harness.clock();
     let mut round = 0;
     for fault in [Fault::Before, Fault::After, Fault::DiesBefore, Fault::DiesAfter, Fault::Throttled, Fault::Conflict] {
@@ -206,30 +206,30 @@ async fn whatever_fails_once_more_makes_it_whole() {
             let given = given(0..130, &reference);
             faults.calls();
             faults.plan(nth, fault);
-            let fates = faults.run(orders.change_all(&account, &given, &clock, &|| false)).await;
+            let results = faults.run(orders.change_all(&account, &given, &clock, &|| false)).await;
             faults.end();
             let met = faults.calls().into_iter().nth(nth).unwrap_or_default();
             let stored = async |n: usize| {
                 let order = plain.get("vendor1", &n.to_string()).await.unwrap();
                 order.is_some_and(|order| order.document.contains(&format!("\"{reference}\"")))
             };
-            for (n, fate) in fates.iter().flatten().enumerate() {
-                match fate {
-                    Fate::Done(_) => assert!(stored(n).await, "{fault:?} at {nth}: {n} was told done"),
-                    Fate::Failed(_) => {}
-                    _ => panic!("{fault:?} at {nth}: {fate:?}"),
+            for (n, result) in results.iter().flatten().enumerate() {
+                match result {
+                    BulkResult::Done(_) => assert!(stored(n).await, "{fault:?} at {nth}: {n} was told done"),
+                    BulkResult::Failed(_) => {}
+                    _ => panic!("{fault:?} at {nth}: {result:?}"),
                 }
             }
             // What is only held up, or told twice, is no failure. A call that reads meets no conflict in truth.
             if fault == Fault::After || (fault == Fault::Conflict && met.contains("TransactWriteItems")) {
-                assert!(fates.unwrap().iter().all(|fate| outcome(fate).is_some()), "{fault:?} at {nth}");
+                assert!(results.unwrap().iter().all(|result| outcome(result).is_some()), "{fault:?} at {nth}");
             }
             let again = orders.change_all(&account, &given, &clock, &|| false).await;
-            assert!(again.iter().all(|fate| outcome(fate).is_some()));
+            assert!(again.iter().all(|result| outcome(result).is_some()));
             let once_more = orders.change_all(&account, &given, &clock, &|| false).await;
-            assert!(once_more.iter().all(|fate| outcome(fate) == Some(Outcome::Unchanged)));
+            assert!(once_more.iter().all(|result| outcome(result) == Some(Effect::Unchanged)));
             // Each has its push.
-            let queue = bridge::push_queue::PushQueue::new(&harness.world()).unwrap();
+            let queue = bridge::push_queue::PushQueue::new(&harness.dependencies()).unwrap();
             let numbers: Vec<String> = (0..130).map(|n| n.to_string()).collect();
             let waiting = queue.get_all("vendor1", &numbers).await.unwrap();
             assert_eq!(waiting.len(), 130);
@@ -247,7 +247,7 @@ async fn an_order_that_others_change_holds_back_no_other() {
     harness.account("vendor1", IntegrationType::Internal).await;
     let account = account(&harness).await;
     let (faults, orders) = faulty(&harness);
-    let others = Changes::new(&harness.world()).unwrap();
+    let others = Changes::new(&harness.dependencies()).unwrap();
     let (now, clock) = (harness.now() * 1000, harness.clock());
     orders.change_all(&account, &given(0..40, "first"), &clock, &|| false).await;
     // Read, woken, and about to be written.
@@ -261,10 +261,10 @@ async fn an_order_that_others_change_holds_back_no_other() {
         others.change(&account, "17", Intent::State, Instructions::default(), now, make).await.unwrap();
         faults.resume();
     };
-    let (fates, ()) = tokio::join!(change, meddle);
-    assert!(fates.iter().all(|fate| outcome(fate) == Some(Outcome::Changed)));
+    let (results, ()) = tokio::join!(change, meddle);
+    assert!(results.iter().all(|result| outcome(result) == Some(Effect::Changed)));
     // The others' change isn't lost in silence: it is one version more.
-    let there = Orders::new(&harness.world()).unwrap();
+    let there = Orders::new(&harness.dependencies()).unwrap();
     let version = async |number: &str| there.get("vendor1", number).await.unwrap().unwrap().version;
     assert_eq!((version("16").await, version("17").await), (2, 3));
 }
@@ -283,13 +283,13 @@ async fn a_call_that_would_run_out_of_time_says_what_it_did_not_attempt() {
     // Four lists of a hundred are read at a time; each is two transactions.
     faults.plan(6, Fault::Slow);
     let given = given(0..1000, "R");
-    let fates = orders.change_all(&account, &given, &harness.clock(), &out_of_time).await;
-    let done = fates.iter().filter(|fate| outcome(fate) == Some(Outcome::Created)).count();
-    let left = fates.iter().filter(|fate| matches!(fate, Fate::NoTime)).count();
+    let results = orders.change_all(&account, &given, &harness.clock(), &out_of_time).await;
+    let done = results.iter().filter(|result| outcome(result) == Some(Effect::Created)).count();
+    let left = results.iter().filter(|result| matches!(result, BulkResult::NoTime)).count();
     assert!(done >= 50 && left >= 600 && done + left == 1000, "{done} {left}");
     let again = orders.change_all(&account, &given, &harness.clock(), &|| false).await;
-    let count = |wanted| again.iter().filter(|fate| outcome(fate) == Some(wanted)).count();
-    assert_eq!((count(Outcome::Unchanged), count(Outcome::Created)), (done, left));
+    let count = |wanted| again.iter().filter(|result| outcome(result) == Some(wanted)).count();
+    assert_eq!((count(Effect::Unchanged), count(Effect::Created)), (done, left));
 }
 
 #[tokio::test]

@@ -157,7 +157,7 @@ async fn each_weather_is_seen_by_the_queue_and_over_when_it_is_over() {
     room.press("validate", &[]).await;
     room.press("refresh", &[]).await;
     let account = room.desk.account("vendor1").unwrap();
-    let status = |wished: &'static str| room.harness.put("vendor1", "1", json!({ "clientStatus": wished }));
+    let status = |last_set: &'static str| room.harness.put("vendor1", "1", json!({ "clientStatus": last_set }));
     let held = || account.integration.project("1").unwrap().get("clientStatus").cloned().unwrap_or_default();
     room.harness.system.tick().await;
     for (name, expected) in [

@@ -40,11 +40,11 @@ async fn complete_survives_every_later_push_and_pull() {
     }
     assert_eq!(vendor.project("1").unwrap()["reference"], "y");
     // What the host sets anew goes out again: another value, or the same one by a PATCH that names it.
-    for wish in ["rework", "assigned"] {
+    for directive in ["rework", "assigned"] {
         harness.advance(60);
-        harness.host("PATCH", "/accounts/vendor1/orders/1", Some(json!({ "status": wish }))).await;
+        harness.host("PATCH", "/accounts/vendor1/orders/1", Some(json!({ "status": directive }))).await;
         harness.system.tick().await;
-        assert_eq!(status(&vendor, "1"), wish);
+        assert_eq!(status(&vendor, "1"), directive);
     }
     vendor.change_status("1", "complete", "complete").await.unwrap();
     harness.advance(60);
@@ -54,7 +54,7 @@ async fn complete_survives_every_later_push_and_pull() {
 }
 
 #[tokio::test]
-async fn a_pull_alone_tells_a_wish_too() {
+async fn a_pull_alone_tells_a_directive_too() {
     let harness = Harness::start().await;
     let vendor = harness.account("vendor1", IntegrationType::Internal).await; // no push key
     harness.put("vendor1", "1", json!({ "status": "assigned" })).await;
@@ -85,7 +85,7 @@ async fn complete_survives_a_push_whose_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn a_report_that_no_wish_can_be_behind_takes_none_back() {
+async fn a_report_that_no_directive_can_be_behind_takes_none_back() {
     let harness = Harness::start().await;
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;
     vendor.validate().await.unwrap();
@@ -97,7 +97,7 @@ async fn a_report_that_no_wish_can_be_behind_takes_none_back() {
     vendor.change_status("1", "assigned", "viewed").await.unwrap();
     harness.system.tick().await;
     assert_eq!(status(&vendor, "1"), "rush");
-    // News overtakes a wish that was never sent: the crew's complete stands.
+    // News overtakes a directive that was never sent: the crew's complete stands.
     harness.advance(60);
     harness.host("PATCH", "/accounts/vendor1/orders/1", Some(json!({ "status": "rework" }))).await;
     vendor.change_status("1", "complete", "complete").await.unwrap();
@@ -107,7 +107,7 @@ async fn a_report_that_no_wish_can_be_behind_takes_none_back() {
 
 /// That other orders were pushed says nothing about one that waits.
 #[tokio::test]
-async fn a_repeat_takes_no_wish_back_that_waits_behind_the_limit() {
+async fn a_repeat_takes_no_directive_back_that_waits_behind_the_limit() {
     let harness = Harness::start().await;
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;
     vendor.validate().await.unwrap();
@@ -186,16 +186,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..25)
 }
 
-/// Runs the steps; after each transfer, checks that what Pruvan's people set was not undone by a wish that is older.
+/// Runs the steps; after each transfer, checks that what Pruvan's people set was not undone by an older directive.
 async fn run(steps: &[Step]) {
     let harness = Harness::start().await;
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;
     vendor.validate().await.unwrap();
-    // The last word of the host that was a wish of its own, and the last word of Pruvan's people, by when it was said.
-    let (mut wished, mut put, mut edited) = ((0, ""), "", (0, ""));
+    // The last word of the host that was a directive of its own, and the last word of Pruvan's people, by when it was
+    // said.
+    let (mut last_set, mut put, mut edited) = ((0, ""), "", (0, ""));
     // The last transfer, and whether a repeated report has since left it open who had the last word: Pruvan's repeat of
-    // a status is an answer to a wish that it got, and nothing new if it didn't, and a call that failed may have been
-    // either.
+    // a status is an answer to a directive that it got, and nothing new if it didn't, and a call that failed may have
+    // been either.
     let (mut transferred, mut open) = (0, false);
     let mut reference = String::new();
     for (at, step) in steps.iter().enumerate() {
@@ -209,7 +210,7 @@ async fn run(steps: &[Step]) {
             Step::Put(status) => {
                 drop(harness.host("PUT", "/accounts/vendor1/orders/1", Some(whole(status, &reference))).await);
                 if put != *status {
-                    wished = (at, *status);
+                    last_set = (at, *status);
                     open = false;
                 }
                 put = status;
@@ -218,7 +219,7 @@ async fn run(steps: &[Step]) {
                 let (code, _) =
                     harness.host("PATCH", "/accounts/vendor1/orders/1", Some(json!({ "status": status }))).await;
                 if code == 200 {
-                    wished = (at, *status);
+                    last_set = (at, *status);
                     open = false;
                     put = status;
                 }
@@ -236,7 +237,7 @@ async fn run(steps: &[Step]) {
                     );
                     if before != *status {
                         (edited, open) = ((at, *status), false);
-                    } else if transferred > wished.0 && edited.0 < wished.0 {
+                    } else if transferred > last_set.0 && edited.0 < last_set.0 {
                         open = true;
                     }
                 }
@@ -254,17 +255,17 @@ async fn run(steps: &[Step]) {
         if matches!(step, Step::Tick | Step::LostTick | Step::Pull | Step::Refresh) {
             transferred = at;
         }
-        if edited.0 > wished.0 {
+        if edited.0 > last_set.0 {
             assert_eq!(status(&vendor, "1"), edited.1, "undone at step {at} of {steps:?}");
         }
     }
-    // In the end all that the host wished for last has arrived, unless Pruvan's people had the last word.
+    // In the end all that the host set last has arrived, unless Pruvan's people had the last word.
     for _ in 0..3 {
         harness.advance(3600);
         harness.system.tick().await;
     }
-    if wished.0 > 0 && !open {
-        let last = if edited.0 > wished.0 { edited.1 } else { wished.1 };
+    if last_set.0 > 0 && !open {
+        let last = if edited.0 > last_set.0 { edited.1 } else { last_set.1 };
         assert_eq!(status(&vendor, "1"), last, "at the end of {steps:?}");
     }
 }

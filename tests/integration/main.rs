@@ -1,5 +1,6 @@
 //! The real handlers on the embedded stores, called through the gateway as Pruvan and the host call them.
 
+#![expect(clippy::too_many_lines, reason = "a scenario is told from beginning to end")]
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect must fail")]
 
 mod harness;

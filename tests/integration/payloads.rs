@@ -565,7 +565,7 @@ async fn no_name_from_the_field_leads_out_of_the_accounts_prefix() {
             published += 1;
         }
     }
-    let files = bridge::files::Files::new(&harness.world()).unwrap();
+    let files = bridge::files::Files::new(&harness.dependencies()).unwrap();
     let rows = harness.dump().await["UploadsTable"].clone();
     let mut paths = std::collections::BTreeSet::new();
     for row in &rows {

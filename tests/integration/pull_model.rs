@@ -253,7 +253,7 @@ impl Model<'_> {
 
     /// Pruvan holds what is stored.
     async fn holds_everything(&self) {
-        let orders = Orders::new(&self.harness.world()).unwrap();
+        let orders = Orders::new(&self.harness.dependencies()).unwrap();
         let mut stored = Held::new();
         for number in 0..NUMBERS {
             if let Some(order) = orders.get(self.username, &number.to_string()).await.unwrap() {
@@ -270,8 +270,8 @@ async fn run(harness: &Harness, username: &str, steps: &[Step]) {
     vendor.validate().await.unwrap();
     let (writer, puller) = (Faults::default(), Faults::default());
     let stores = &harness.system.stores;
-    let written = writer.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-    let pulled = puller.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
+    let written = writer.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
+    let pulled = puller.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
     let mut model = Model {
         harness,
         username,

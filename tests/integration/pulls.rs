@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bridge::World;
+use bridge::Dependencies;
 use bridge::change::{Changes, Instructions};
 use bridge::http::Problem;
 use bridge::orders::{Intent, Orders};
@@ -151,8 +151,8 @@ impl Puller {
     fn new(harness: &Harness) -> Puller {
         let faults = Faults::default();
         let stores = &harness.system.stores;
-        let world: World = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-        Puller { faults, state: Arc::new(GetWorkOrders::new(&world).unwrap()) }
+        let dependencies: Dependencies = faults.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
+        Puller { faults, state: Arc::new(GetWorkOrders::new(&dependencies).unwrap()) }
     }
 
     fn pull(&self, vendor: &Integration, since: Option<i64>) -> impl Future<Output = Value> + Send + use<> {
@@ -242,8 +242,9 @@ async fn put(harness: &Harness, number: &str, order: Value) {
 async fn the_time_of_a_change_never_goes_back() {
     let harness = Harness::start().await;
     harness.account("vendor1", IntegrationType::Internal).await;
-    let orders = Changes::new(&harness.world()).unwrap();
-    let account = bridge::accounts::Accounts::new(&harness.world()).unwrap().get("vendor1").await.unwrap().unwrap();
+    let orders = Changes::new(&harness.dependencies()).unwrap();
+    let account =
+        bridge::accounts::Accounts::new(&harness.dependencies()).unwrap().get("vendor1").await.unwrap().unwrap();
     let mut times = Vec::new();
     for (version, skew) in [("a", 0), ("b", -50), ("c", 20), ("d", -10)] {
         let body = order(json!({ "workOrderNumber": "1", "clientStatus": version }));
@@ -255,7 +256,7 @@ async fn the_time_of_a_change_never_goes_back() {
     }
     assert_eq!(times, [0, 0, 20, 20]);
     orders.delete::<Problem>(&account, "1", (harness.now() - 5) * 1000, |_| Ok(())).await.unwrap();
-    let there = Orders::new(&harness.world()).unwrap();
+    let there = Orders::new(&harness.dependencies()).unwrap();
     assert_eq!(there.get("vendor1", "1").await.unwrap().unwrap().changed_at / 1000 - harness.now(), 20);
 }
 

@@ -82,8 +82,8 @@ async fn a_wake_up_that_comes_before_its_work_is_not_lost() {
     harness.advance(3600);
     harness.system.tick().await;
     harness.system.tick().await;
-    let world = harness.world();
-    let (accounts, queue) = (Accounts::new(&world).unwrap(), PushQueue::new(&world).unwrap());
+    let dependencies = harness.dependencies();
+    let (accounts, queue) = (Accounts::new(&dependencies).unwrap(), PushQueue::new(&dependencies).unwrap());
     let now = harness.now() * 1000;
     accounts.wake("vendor1", now).await.unwrap();
     harness.system.tick().await;
@@ -632,8 +632,8 @@ async fn no_call_starts_at_the_end_of_a_lease() {
     harness.put("vendor1", "1", json!({})).await;
     let faults = Faults::default();
     let stores = &harness.system.stores;
-    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-    let state = Arc::new(::push_drain::PushDrain::new(&world).unwrap());
+    let dependencies = faults.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
+    let state = Arc::new(::push_drain::PushDrain::new(&dependencies).unwrap());
     // The write that counts the orders, after which the call is due, takes fifty seconds of the lease's ninety.
     let hand = harness.clock_hand();
     faults.slow(move || hand(50));
@@ -666,9 +666,9 @@ async fn metrics_say_what_waits_what_is_parked_and_which_keys_are_dead() {
     dying.validate().await.unwrap();
     let lines: Arc<std::sync::Mutex<Vec<Value>>> = Arc::default();
     let hears = lines.clone();
-    let mut world = harness.world();
-    world.lines = bridge::lines::Lines::new("", move |line| hears.lock().unwrap().push(line.clone()));
-    let state = Arc::new(::push_drain::PushDrain::new(&world).unwrap());
+    let mut dependencies = harness.dependencies();
+    dependencies.lines = bridge::lines::Lines::new("", move |line| hears.lock().unwrap().push(line.clone()));
+    let state = Arc::new(::push_drain::PushDrain::new(&dependencies).unwrap());
     let tick = async || {
         let deadline = bridge::run::Deadline::at(harness.now() * 1000 + 120_000);
         ::push_drain::handle(state.clone(), deadline).await.unwrap();
@@ -722,7 +722,7 @@ async fn no_call_is_begun_that_the_invocation_could_not_end() {
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;
     vendor.validate().await.unwrap();
     harness.put("vendor1", "1", json!({})).await;
-    let state = Arc::new(::push_drain::PushDrain::new(&harness.world()).unwrap());
+    let state = Arc::new(::push_drain::PushDrain::new(&harness.dependencies()).unwrap());
     for (seconds, projects) in [(0, 0), (45, 0), (46, 1)] {
         let deadline = bridge::run::Deadline::at((harness.now() + seconds) * 1000);
         ::push_drain::handle(state.clone(), deadline).await.unwrap();
@@ -759,16 +759,16 @@ async fn a_key_is_dead_only_if_pruvan_said_so_after_it_came() {
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;
     vendor.validate().await.unwrap();
     harness.put("vendor1", "1", json!({})).await;
-    let accounts = Accounts::new(&harness.world()).unwrap();
+    let accounts = Accounts::new(&harness.dependencies()).unwrap();
     let now = harness.now() * 1000;
     let (account, lease) = accounts.lease("vendor1", &[1; 16], now).await.unwrap().unwrap();
     vendor.validate().await.unwrap();
     assert!(!accounts.bury_push_key(&account, &lease).await.unwrap());
     assert_eq!(harness.host("GET", "/accounts/vendor1", None).await.1["pushKey"]["state"], "live");
     harness.advance(100);
-    let mut world = harness.world();
-    world.outbound = bridge::outbound::Outbound::public();
-    let narrow = Arc::new(::push_drain::PushDrain::new(&world).unwrap());
+    let mut dependencies = harness.dependencies();
+    dependencies.outbound = bridge::outbound::Outbound::public();
+    let narrow = Arc::new(::push_drain::PushDrain::new(&dependencies).unwrap());
     let deadline = bridge::run::Deadline::at(harness.now() * 1000 + 120_000);
     ::push_drain::handle(narrow, deadline).await.unwrap();
     assert_eq!((vendor.pushes().len(), vendor.projects()), (0, 0));

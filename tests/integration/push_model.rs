@@ -1,6 +1,6 @@
 //! A model of the push queue: whatever the host does, whatever fails and whenever, Pruvan holds the newest state of
 //! every order in the end, the hourly limit was passed in no window, and nothing that Pruvan's own people set was
-//! undone by an older wish.
+//! undone by an older directive.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::push_drain::PushDrain;
-use bridge::World;
+use bridge::Dependencies;
 use bridge::outbound::Outbound;
 use bridge::push_queue::PushQueue;
 use bridge::run::Deadline;
@@ -39,11 +39,11 @@ enum Step {
         order: u8,
         text: u8,
         services: Services,
-        wish: Option<&'static str>,
+        directive: Option<&'static str>,
     },
     Patch {
         order: u8,
-        wish: &'static str,
+        directive: &'static str,
         force: bool,
     },
     Delete(u8),
@@ -84,7 +84,7 @@ enum Sky {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let wish = || prop::sample::select(vec!["assigned", "rush", "rework"]);
+    let directive = || prop::sample::select(vec!["assigned", "rush", "rework"]);
     let services = prop_oneof![2 => Just(Services::TaskOnly), 3 => (0..2u8).prop_map(Services::Survey)];
     let fault = prop::sample::select(vec![
         Fault::Before,
@@ -114,9 +114,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     // The first sixteen calls look at who has work.
     let nth = prop_oneof![1 => 0..16usize, 8 => 16..30usize];
     let step = prop_oneof![
-        7 => (0..ORDERS, any::<u8>(), services, prop::option::of(wish()))
-            .prop_map(|(order, text, services, wish)| Step::Put { order, text, services, wish }),
-        2 => (0..ORDERS, wish(), any::<bool>()).prop_map(|(order, wish, force)| Step::Patch { order, wish, force }),
+        7 => (0..ORDERS, any::<u8>(), services, prop::option::of(directive()))
+            .prop_map(|(order, text, services, directive)| Step::Put { order, text, services, directive }),
+        2 => (0..ORDERS, directive(), any::<bool>()).prop_map(|(order, directive, force)| Step::Patch { order, directive, force }),
         2 => (0..ORDERS).prop_map(Step::Delete),
         2 => (0..ORDERS, prop::sample::select(vec!["accepted", "complete", "submitted"]))
             .prop_map(|(order, status)| Step::Edit(order, status)),
@@ -146,8 +146,8 @@ struct Told {
     deleted: bool,
     /// It was made anew while Pruvan still had the one that was deleted: what its people do to that goes with it.
     twin: bool,
-    /// The step of the last wish for a status, and it.
-    wished: (usize, String),
+    /// The step of the last directive for a status, and it.
+    last_set: (usize, String),
     /// The step of the last change of the status by Pruvan's people, and it.
     edited: (usize, String),
 }
@@ -177,7 +177,9 @@ impl Model<'_> {
 
     async fn step(&mut self, at: usize, step: &Step) {
         match step {
-            Step::Put { order: number, text, services, wish } => self.put(at, *number, *text, *services, *wish).await,
+            Step::Put { order: number, text, services, directive } => {
+                self.put(at, *number, *text, *services, *directive).await
+            }
             Step::Amid(number, text, ms) => {
                 let (first, second) = (self.drains[&0].clone(), self.drains[&0].clone());
                 let deadline = Deadline::at(self.harness.now() * 1000 + 120_000);
@@ -205,11 +207,11 @@ impl Model<'_> {
                 let _ = first.await.unwrap();
                 self.vendor.clear_forecast();
             }
-            Step::Patch { order: number, wish, force } => {
-                let body = json!({ "status": wish, "force": force });
+            Step::Patch { order: number, directive, force } => {
+                let body = json!({ "status": directive, "force": force });
                 if self.harness.host("PATCH", &self.path(*number, ""), Some(body)).await.0 == 200 {
                     let told = self.told.get_mut(number).unwrap();
-                    (told.wished, told.status) = ((at, (*wish).to_owned()), json!(wish));
+                    (told.last_set, told.status) = ((at, (*directive).to_owned()), json!(directive));
                 }
             }
             Step::Delete(number) => {
@@ -300,7 +302,7 @@ impl Model<'_> {
         }
     }
 
-    async fn put(&mut self, at: usize, number: u8, text: u8, services: Services, wish: Option<&'static str>) {
+    async fn put(&mut self, at: usize, number: u8, text: u8, services: Services, directive: Option<&'static str>) {
         let services = match services {
             Services::TaskOnly => json!([{ "serviceName": "Task" }]),
             Services::Survey(survey) => {
@@ -310,7 +312,7 @@ impl Model<'_> {
         let fields =
             json!({ "clientStatus": format!("c{text}"), "reference": format!("r{text}"), "services": services });
         let mut body = order(fields.clone());
-        body["status"] = json!(wish);
+        body["status"] = json!(directive);
         body["replaceSurvey"] = json!(true);
         let (status, reply) = self.harness.host("PUT", &self.path(number, ""), Some(body)).await;
         assert!(status == 200 || status == 201, "{reply}");
@@ -319,14 +321,14 @@ impl Model<'_> {
             let twin = self.vendor.project(&number.to_string()).is_some() || self.vendor.late_effects() > 0;
             *told = Told { twin, ..Told::default() };
         }
-        if wish.is_none() && told.wished.0 > told.edited.0 {
+        if directive.is_none() && told.last_set.0 > told.edited.0 {
             // Taken back, and nobody can say whether it has arrived.
-            (told.wished, told.edited) = Default::default();
+            (told.last_set, told.edited) = Default::default();
         }
-        if let Some(wish) = wish.filter(|wish| told.status != *wish) {
-            told.wished = (at, wish.to_owned());
+        if let Some(directive) = directive.filter(|directive| told.status != *directive) {
+            told.last_set = (at, directive.to_owned());
         }
-        (told.fields, told.status) = (fields, json!(wish));
+        (told.fields, told.status) = (fields, json!(directive));
     }
 
     async fn validate(&mut self, at: usize, anew: bool) {
@@ -339,11 +341,11 @@ impl Model<'_> {
             let vendor = integrate(&self.vendor.token);
             vendor.rules(|held| held.hourly_limit = usize::MAX);
             self.vendor = vendor;
-            // What its people had set is gone with the integration; it is told everything that is wished for.
+            // What its people had set is gone with the integration; it is told everything that is set.
             for told in self.told.values_mut() {
                 told.twin = false;
                 told.edited = (0, String::new());
-                told.wished = told.status.as_str().map_or_else(Default::default, |status| (at, status.to_owned()));
+                told.last_set = told.status.as_str().map_or_else(Default::default, |status| (at, status.to_owned()));
             }
         }
         self.vendor.validate().await.unwrap();
@@ -363,7 +365,7 @@ impl Model<'_> {
             self.harness.advance(1);
             self.validate(usize::MAX, true).await;
         }
-        let queue = PushQueue::new(&self.harness.world()).unwrap();
+        let queue = PushQueue::new(&self.harness.dependencies()).unwrap();
         for _ in 0..60 {
             self.harness.advance(30);
             self.step(0, &Step::RetryParked).await;
@@ -394,7 +396,7 @@ impl Model<'_> {
                 assert_eq!(project[name], *value, "{name} of order {number}");
             }
             if self.kind == IntegrationType::Internal {
-                let last = if told.edited.0 > told.wished.0 { &told.edited.1 } else { &told.wished.1 };
+                let last = if told.edited.0 > told.last_set.0 { &told.edited.1 } else { &told.last_set.1 };
                 assert!(
                     last.is_empty() || project["status"] == *last,
                     "status of order {number}: {} {told:?}",
@@ -435,9 +437,9 @@ async fn run(harness: &Harness, username: &str, kind: IntegrationType, steps: &[
         let now = harness.clock();
         let clock = Clock::new(move || Timestamp::from_millisecond(now.now_ms() + skew * 1000).unwrap());
         let settings = harness.system.settings.clone();
-        let world = World::new(settings, clock, Random::system(), Waits::REAL, Outbound::with_loopback());
-        let world = faults.meet(world, &stores.dynamodb_url, &stores.s3_url);
-        (skew, Arc::new(PushDrain::new(&world).unwrap()))
+        let dependencies = Dependencies::new(settings, clock, Random::system(), Waits::REAL, Outbound::with_loopback());
+        let dependencies = faults.meet(dependencies, &stores.dynamodb_url, &stores.s3_url);
+        (skew, Arc::new(PushDrain::new(&dependencies).unwrap()))
     });
     let username = username.to_owned();
     let (told, brought) = (BTreeMap::new(), Vec::new());

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use bridge::World;
+use bridge::Dependencies;
 use bridge::outbound::Outbound;
 use bridge::run::Deadline;
 use bridge::time::{Random, Waits};
@@ -126,16 +126,16 @@ impl Trip<'_> {
     }
 }
 
-/// Every function, with clients of this world.
-fn functions(world: &World) -> BTreeMap<String, Function> {
+/// Every function, with these clients.
+fn functions(dependencies: &Dependencies) -> BTreeMap<String, Function> {
     let of = Template::parse(TEMPLATE).unwrap().functions.into_values().map(|function| function.binary);
-    of.map(|binary| (binary.clone(), local::functions::start(&binary, world).unwrap().unwrap())).collect()
+    of.map(|binary| (binary.clone(), local::functions::start(&binary, dependencies).unwrap().unwrap())).collect()
 }
 
 /// Those whose calls fail as planned.
 fn faulty(harness: &Harness, faults: &Faults) -> BTreeMap<String, Function> {
     let stores = &harness.system.stores;
-    functions(&faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url))
+    functions(&faults.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url))
 }
 
 /// Makes the trip; what happens at which call is planned already. Gives back how many errors were told,
@@ -322,8 +322,9 @@ async fn a_store_that_hangs_is_given_up_before_the_gateway_gives_us_up() {
             .collect();
         assert!(stores.dynamodb_url != silent_url);
         let (clock, outbound) = (harness.clock(), Outbound::with_loopback());
-        let world = World::new(settings.into_iter().collect(), clock, Random::system(), Waits::REAL, outbound);
-        let functions = functions(&world);
+        let dependencies =
+            Dependencies::new(settings.into_iter().collect(), clock, Random::system(), Waits::REAL, outbound);
+        let functions = functions(&dependencies);
         let username = "vendor1".to_owned();
         let mut trip =
             Trip { harness: &harness, functions: &functions, username, vendor: Some(vendor.clone()), told: 0 };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use bridge::lines::Lines;
-use bridge::record::Recorder;
+use bridge::telemetry::Telemetry;
 use lambda_http::Request;
 use local::template::TEMPLATE;
 use pruvan::integration::IntegrationType;
@@ -130,9 +130,9 @@ async fn lines() -> Vec<Value> {
     // What nobody says anything of has failed.
     let failed: Arc<Mutex<Vec<Value>>> = Arc::default();
     let hears = failed.clone();
-    let mut world = harness.world();
-    world.lines = Lines::new("PruvanBridge/test", move |line| hears.lock().unwrap().push(line.clone()));
-    drop(Recorder::new(&world, "status").request(&Request::default()));
+    let mut dependencies = harness.dependencies();
+    dependencies.lines = Lines::new("PruvanBridge/test", move |line| hears.lock().unwrap().push(line.clone()));
+    drop(Telemetry::new(&dependencies, "status").request(&Request::default()));
     let mut lines = harness.lines();
     lines.append(&mut failed.lock().unwrap());
     let functions: BTreeSet<&str> = lines.iter().filter_map(|line| line["Function"].as_str()).collect();

@@ -147,16 +147,16 @@ async fn nothing_holds_a_secret() {
     // And with stores that fail.
     let faults = Faults::default();
     let stores = &harness.system.stores;
-    let mut world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
+    let mut dependencies = faults.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
     let said: Arc<Mutex<Vec<Value>>> = Arc::default();
     let hears = said.clone();
-    world.lines = bridge::lines::Lines::new("", move |line| hears.lock().unwrap().push(line.clone()));
+    dependencies.lines = bridge::lines::Lines::new("", move |line| hears.lock().unwrap().push(line.clone()));
     let mut payload = picture("e", "1", json!({ "workOrders": [{ "workOrderNumber": "1", "status": "complete" }] }));
     payload.as_object_mut().unwrap().extend(credentials.as_object().unwrap().clone());
     payload["pushkey"] = vendor.push_key().into();
     let (content_type, body) = multipart(&payload.to_string(), Some(("1.jpg", PHOTO)));
     for binary in Template::parse(TEMPLATE).unwrap().functions.into_values().map(|function| function.binary) {
-        let function = local::functions::start(&binary, &world).unwrap().unwrap();
+        let function = local::functions::start(&binary, &dependencies).unwrap().unwrap();
         for nth in 0..4 {
             faults.plan(nth, Fault::Outage);
             let reply = match &function {

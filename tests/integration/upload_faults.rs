@@ -69,8 +69,8 @@ async fn run(harness: &Harness, username: &str, steps: &[Step]) {
     let mut untouched = harness.dump().await;
     let faults = Faults::default();
     let stores = &harness.system.stores;
-    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-    let state = Arc::new(UploadPictures::new(&world).unwrap());
+    let dependencies = faults.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
+    let state = Arc::new(UploadPictures::new(&dependencies).unwrap());
     let publish = async |item: &Item| {
         let request = request(username, &vendor.token, item);
         let reply = faults.run(upload_pictures::handle(state.clone(), request)).await?;

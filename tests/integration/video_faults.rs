@@ -116,18 +116,18 @@ impl Run<'_> {
 }
 
 async fn uploads_file(harness: &Harness, path: &str) -> Vec<u8> {
-    bridge::files::Files::new(&harness.world()).unwrap().get(path).await.unwrap().to_vec()
+    bridge::files::Files::new(&harness.dependencies()).unwrap().get(path).await.unwrap().to_vec()
 }
 
 async fn run(harness: &Harness, username: &str, steps: &[Step]) {
     let vendor = harness.account(username, IntegrationType::Internal).await;
     harness.put(username, "1", json!({})).await;
     let mut run = Run { harness, username: username.to_owned(), vendor, links: Vec::new() };
-    let uploads = Uploads::new(&harness.world()).unwrap();
+    let uploads = Uploads::new(&harness.dependencies()).unwrap();
     let faults = Faults::default();
     let stores = &harness.system.stores;
-    let world = faults.meet(harness.world(), &stores.dynamodb_url, &stores.s3_url);
-    let state = Arc::new(FetchVideos::new(&world).unwrap());
+    let dependencies = faults.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
+    let state = Arc::new(FetchVideos::new(&dependencies).unwrap());
     let fetch = || {
         let deadline = Deadline::at(harness.now() * 1000 + 900_000);
         faults.run(fetch_videos::handle(state.clone(), deadline))

@@ -177,7 +177,7 @@ async fn each_way_of_failing_says_what_it_is_and_leaves_nothing_behind() {
 async fn a_claim_keeps_others_out_and_ends() {
     let (harness, vendor) = start().await;
     publish(&harness, &vendor, &harness.pruvan.video("v", [VideoReply::Bytes(mp4(1000))])).await;
-    let uploads = bridge::uploads::Uploads::new(&harness.world()).unwrap();
+    let uploads = bridge::uploads::Uploads::new(&harness.dependencies()).unwrap();
     let now = harness.now() * 1000;
     let due = uploads.videos_due(now, 10).await.unwrap();
     assert_eq!(due.len(), 1);

@@ -13,14 +13,14 @@ mod show;
 
 use std::sync::Arc;
 
-use bridge::World;
+use bridge::Dependencies;
 use bridge::accounts::{AccountSettings, Accounts, MAX_KEYS};
 use bridge::host;
 use bridge::http::{Problem, no_content, to_host};
 use bridge::push_queue::PushQueue;
-use bridge::record::Recorder;
 use bridge::secrets::{ApiKey, hex};
 use bridge::settings::SettingError;
+use bridge::telemetry::Telemetry;
 use bridge::time::{Clock, Random};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lambda_http::http::{Method, StatusCode};
@@ -34,7 +34,7 @@ const RETRIED: usize = 500;
 
 /// What the function needs.
 pub struct AccountsApi {
-    recorder: Recorder,
+    telemetry: Telemetry,
     accounts: Accounts,
     queue: PushQueue,
     clock: Clock,
@@ -43,13 +43,13 @@ pub struct AccountsApi {
 
 impl AccountsApi {
     /// Reads `ACCOUNTS_TABLE` and `PUSH_QUEUE_TABLE`.
-    pub fn new(world: &World) -> Result<AccountsApi, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<AccountsApi, SettingError> {
         Ok(AccountsApi {
-            recorder: Recorder::new(world, "accounts"),
-            accounts: Accounts::new(world)?,
-            queue: PushQueue::new(world)?,
-            clock: world.clock.clone(),
-            random: world.random.clone(),
+            telemetry: Telemetry::new(dependencies, "accounts"),
+            accounts: Accounts::new(dependencies)?,
+            queue: PushQueue::new(dependencies)?,
+            clock: dependencies.clock.clone(),
+            random: dependencies.random.clone(),
         })
     }
 
@@ -60,7 +60,7 @@ impl AccountsApi {
 
 /// Answers one request.
 pub async fn handle(state: Arc<AccountsApi>, request: Request) -> Response<Body> {
-    host::answer(&state.recorder, &request, dispatch(&state, &request)).await
+    host::answer(&state.telemetry, &request, dispatch(&state, &request)).await
 }
 
 async fn dispatch(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {

@@ -6,33 +6,33 @@ use std::sync::Arc;
 
 use bridge::accounts::Accounts;
 use bridge::orders::Orders;
-use bridge::record::Recorder;
 use bridge::run::Deadline;
 use bridge::settings::SettingError;
-use bridge::{StoreError, World};
+use bridge::telemetry::Telemetry;
+use bridge::{Dependencies, StoreError};
 use lambda_runtime::Error;
 
 /// What the function needs.
 pub struct CountOrders {
-    recorder: Recorder,
+    telemetry: Telemetry,
     accounts: Accounts,
     orders: Orders,
 }
 
 impl CountOrders {
     /// Reads `ACCOUNTS_TABLE` and `ORDERS_TABLE`.
-    pub fn new(world: &World) -> Result<CountOrders, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<CountOrders, SettingError> {
         Ok(CountOrders {
-            recorder: Recorder::new(world, "count-orders"),
-            accounts: Accounts::new(world)?,
-            orders: Orders::new(world)?,
+            telemetry: Telemetry::new(dependencies, "count-orders"),
+            accounts: Accounts::new(dependencies)?,
+            orders: Orders::new(dependencies)?,
         })
     }
 }
 
 /// Counts, and tells it as a metric. A count that failed half-way is none.
 pub async fn handle(state: Arc<CountOrders>, deadline: Deadline) -> Result<(), Error> {
-    let mut record = state.recorder.tick(&deadline.request_id);
+    let mut record = state.telemetry.tick(&deadline.request_id);
     match count(&state).await {
         Ok(active) => {
             record.counts([("ActiveOrders", active)]);

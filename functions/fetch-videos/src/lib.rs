@@ -11,13 +11,13 @@ use std::time::Duration;
 use bridge::files::{self, Files, Parts, sniff};
 use bridge::http::guarded;
 use bridge::outbound::{GetError, Outbound};
-use bridge::record::{Recorder, Unit};
 use bridge::run::Deadline;
 use bridge::secrets::{hex, sha256_hex};
 use bridge::settings::SettingError;
+use bridge::telemetry::{Telemetry, Unit};
 use bridge::time::{Clock, Random, Waits};
 use bridge::uploads::{UploadRow, Uploads, Video, VideoState, Written};
-use bridge::{StoreError, World};
+use bridge::{Dependencies, StoreError};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use lambda_runtime::Error;
@@ -45,7 +45,7 @@ const LAST_MINUTES: i64 = 10 * 60_000;
 
 /// What the function needs.
 pub struct FetchVideos {
-    recorder: Recorder,
+    telemetry: Telemetry,
     uploads: Uploads,
     files: Files,
     clock: Clock,
@@ -59,20 +59,20 @@ pub struct FetchVideos {
 
 impl FetchVideos {
     /// Reads `UPLOADS_TABLE`, `FILES_BUCKET`, `VIDEO_HOSTS` and `MAX_VIDEO_MEGABYTES`.
-    pub fn new(world: &World) -> Result<FetchVideos, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<FetchVideos, SettingError> {
         let no_tls = SettingError::Invalid { name: "SSL_CERT_FILE", fault: "the root certificates could not be read" };
         let not_a_number = SettingError::Invalid { name: "MAX_VIDEO_MEGABYTES", fault: "it must be a whole number" };
         Ok(FetchVideos {
-            recorder: Recorder::new(world, "fetch-videos"),
-            uploads: Uploads::new(world)?,
-            files: Files::new(world)?,
-            clock: world.clock.clone(),
-            random: world.random.clone(),
-            waits: world.waits,
-            outbound: world.outbound.clone(),
-            client: world.outbound.streaming_client().map_err(|_| no_tls)?,
-            hosts: world.settings.get("VIDEO_HOSTS")?.split(',').map(str::to_owned).collect(),
-            max_megabytes: world.settings.get("MAX_VIDEO_MEGABYTES")?.parse().map_err(|_| not_a_number)?,
+            telemetry: Telemetry::new(dependencies, "fetch-videos"),
+            uploads: Uploads::new(dependencies)?,
+            files: Files::new(dependencies)?,
+            clock: dependencies.clock.clone(),
+            random: dependencies.random.clone(),
+            waits: dependencies.waits,
+            outbound: dependencies.outbound.clone(),
+            client: dependencies.outbound.streaming_client().map_err(|_| no_tls)?,
+            hosts: dependencies.settings.get("VIDEO_HOSTS")?.split(',').map(str::to_owned).collect(),
+            max_megabytes: dependencies.settings.get("MAX_VIDEO_MEGABYTES")?.parse().map_err(|_| not_a_number)?,
         })
     }
 }
@@ -96,7 +96,7 @@ enum Fault {
 
 /// Fetches what is due, until it is done or the time is up. The next tick goes on.
 pub async fn handle(state: Arc<FetchVideos>, deadline: Deadline) -> Result<(), Error> {
-    let mut record = state.recorder.tick(&deadline.request_id);
+    let mut record = state.telemetry.tick(&deadline.request_id);
     let due = state.uploads.videos_due(state.clock.now_ms(), BATCH).await;
     let due = due.inspect_err(|error| record.fault(&error.to_string()))?;
     let (state, deadline) = (&state, &deadline);

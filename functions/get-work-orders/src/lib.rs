@@ -12,12 +12,12 @@ use bridge::http::{guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
 use bridge::orders::pages::Pages;
 use bridge::orders::{Orders, Pulled};
 use bridge::push_queue::PushQueue;
-use bridge::record::{Record, Recorder, Unit};
 use bridge::settings::SettingError;
 use bridge::streamed::{BrokenOff, NobodyReads, Streamed, Writer, streamed};
+use bridge::telemetry::{Record, Telemetry, Unit};
 use bridge::time::{Clock, ms};
 use bridge::web_service::{self, Refusal};
-use bridge::{StoreError, World};
+use bridge::{Dependencies, StoreError};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lambda_http::{Body, Request, Response};
 use pruvan::get_work_orders::{GetWorkOrdersError, GetWorkOrdersRequest, MAX_WORK_ORDERS, Mode, WorkOrdersReply};
@@ -67,7 +67,7 @@ pub const ENDED_TOLD_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What the function needs.
 pub struct GetWorkOrders {
-    recorder: Recorder,
+    telemetry: Telemetry,
     accounts: Accounts,
     orders: Orders,
     queue: PushQueue,
@@ -76,13 +76,13 @@ pub struct GetWorkOrders {
 
 impl GetWorkOrders {
     /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE` and `PUSH_QUEUE_TABLE`.
-    pub fn new(world: &World) -> Result<GetWorkOrders, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<GetWorkOrders, SettingError> {
         Ok(GetWorkOrders {
-            recorder: Recorder::new(world, "get-work-orders"),
-            accounts: Accounts::new(world)?,
-            orders: Orders::new(world)?,
-            queue: PushQueue::new(world)?,
-            clock: world.clock.clone(),
+            telemetry: Telemetry::new(dependencies, "get-work-orders"),
+            accounts: Accounts::new(dependencies)?,
+            orders: Orders::new(dependencies)?,
+            queue: PushQueue::new(dependencies)?,
+            clock: dependencies.clock.clone(),
         })
     }
 }
@@ -141,7 +141,7 @@ fn refused(why: &Refusal) -> Response<Body> {
 
 /// Begins a list; what has no room in it is queued for pushes.
 async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result<(Streamed, Writing), Refusal> {
-    let mut record = state.recorder.request(&request);
+    let mut record = state.telemetry.request(&request);
     let request = GetWorkOrdersRequest::from_payload(web_service::read(request, &mut record).await?.payload);
     let account = authenticate(&state.accounts, &request.credentials, state.clock.now_ms(), &mut record).await?;
     let now = state.clock.now_ms();

@@ -1,6 +1,6 @@
 //! What the function needs, and what its routes have in common.
 
-use bridge::World;
+use bridge::Dependencies;
 use bridge::accounts::Accounts;
 use bridge::change::Changes;
 use bridge::files::Files;
@@ -8,8 +8,8 @@ use bridge::host;
 use bridge::http::Problem;
 use bridge::orders::Orders;
 use bridge::push_queue::PushQueue;
-use bridge::record::Recorder;
 use bridge::settings::SettingError;
+use bridge::telemetry::Telemetry;
 use bridge::time::Clock;
 use bridge::uploads::Uploads;
 use lambda_http::Request;
@@ -22,7 +22,7 @@ const MAX_PAGE: usize = 500;
 
 /// What the function needs.
 pub struct OrdersApi {
-    pub(crate) recorder: Recorder,
+    pub(crate) telemetry: Telemetry,
     pub(crate) accounts: Accounts,
     pub(crate) changes: Changes,
     pub(crate) orders: Orders,
@@ -36,17 +36,17 @@ pub struct OrdersApi {
 impl OrdersApi {
     /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `UPLOADS_TABLE`, `FILES_BUCKET` and, if it is there,
     /// `PHOTO_SIZE`.
-    pub fn new(world: &World) -> Result<OrdersApi, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<OrdersApi, SettingError> {
         Ok(OrdersApi {
-            recorder: Recorder::new(world, "orders"),
-            accounts: Accounts::new(world)?,
-            changes: Changes::new(world)?,
-            orders: Orders::new(world)?,
-            queue: PushQueue::new(world)?,
-            uploads: Uploads::new(world)?,
-            files: Files::new(world)?,
-            photo_size: world.settings.optional("PHOTO_SIZE").map(str::to_owned),
-            clock: world.clock.clone(),
+            telemetry: Telemetry::new(dependencies, "orders"),
+            accounts: Accounts::new(dependencies)?,
+            changes: Changes::new(dependencies)?,
+            orders: Orders::new(dependencies)?,
+            queue: PushQueue::new(dependencies)?,
+            uploads: Uploads::new(dependencies)?,
+            files: Files::new(dependencies)?,
+            photo_size: dependencies.settings.optional("PHOTO_SIZE").map(str::to_owned),
+            clock: dependencies.clock.clone(),
         })
     }
 }

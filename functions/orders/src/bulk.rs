@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bridge::change::{Fate, Given};
+use bridge::change::{BulkResult, Given};
 use bridge::host;
 use bridge::http::{Problem, to_host};
 use bridge::import::{self, Choices, Format, Row};
-use bridge::orders::Outcome;
-use bridge::record::Notes;
+use bridge::orders::Effect;
+use bridge::telemetry::Notes;
 use bridge::time::ms;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::CONTENT_TYPE;
@@ -46,27 +46,27 @@ pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>
         // What is no number may be anything.
         read.push((line, number.chars().take(100).collect::<String>(), service_put_in, judged));
     }
-    let mut fates = state.changes.change_all(&account, &given, &state.clock, &out_of_time).await.into_iter();
+    let mut written = state.changes.change_all(&account, &given, &state.clock, &out_of_time).await.into_iter();
     let (mut results, mut counts) = (Vec::with_capacity(read.len()), Counts::default());
     let mut details = 0;
     for (line, number, service_put_in, judged) in read {
         let (name, mut result) = match judged {
             Err(problem) => refused(&number, &problem),
-            Ok(mut warnings) => match fates.next() {
-                Some(Fate::Done(changed)) => {
-                    if service_put_in && changed.outcome == Outcome::Created {
+            Ok(mut warnings) => match written.next() {
+                Some(BulkResult::Done(changed)) => {
+                    if service_put_in && changed.effect == Effect::Created {
                         let detail = "names no service: one was put in, since an order can't be without any".to_owned();
                         warnings.push(Remark { field: "/services".to_owned(), detail });
                     }
                     let result = write::result(&changed, warnings);
                     (result["result"].as_str().unwrap_or_default().to_owned(), result)
                 }
-                Some(Fate::Refused(faults)) => refused(&number, &Problem::fields(faults)),
-                Some(Fate::Failed(error)) => {
+                Some(BulkResult::Refused(faults)) => refused(&number, &Problem::fields(faults)),
+                Some(BulkResult::Failed(error)) => {
                     tracing::error!(account = %account.username, order = %number, %error, "store.failed");
                     not_attempted(&number, "the database was not available, and the order may have been written or not")
                 }
-                Some(Fate::NoTime) | None => not_attempted(&number, "there was no time left"),
+                Some(BulkResult::NoTime) | None => not_attempted(&number, "there was no time left"),
             },
         };
         if let Some(line) = line {

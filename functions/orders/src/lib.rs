@@ -39,7 +39,7 @@ use condition::with_etag;
 
 /// Answers one request.
 pub async fn handle(state: Arc<OrdersApi>, request: Request) -> Response<Body> {
-    host::answer(&state.recorder, &request, dispatch(&state, &request)).await
+    host::answer(&state.telemetry, &request, dispatch(&state, &request)).await
 }
 
 async fn dispatch(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {

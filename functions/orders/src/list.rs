@@ -119,21 +119,21 @@ impl Filter {
 
     fn takes(&self, order: &Order, given: &Map<String, Value>) -> bool {
         let reported = order.reported();
-        let wish = |name: &str| lenient::text_field(given, name);
+        let text_of = |name: &str| lenient::text_field(given, name);
         let has = |wanted: &Option<String>, has: Option<String>| wanted.is_none() || *wanted == has;
-        // What Pruvan last said; before it says anything, what the host wishes.
-        let due = reported.due_date.or_else(|| wish("dueDate").and_then(|date| date.get(..10).map(str::to_owned)));
+        // What Pruvan last said; before it says anything, what the host wants.
+        let due = reported.due_date.or_else(|| text_of("dueDate").and_then(|date| date.get(..10).map(str::to_owned)));
         let within = |from: &Option<String>, to: &Option<String>| {
             due.as_ref().is_some_and(|due| {
                 from.as_ref().is_none_or(|from| due >= from) && to.as_ref().is_none_or(|to| due <= to)
             })
         };
-        has(&self.status, reported.status.or_else(|| wish("status")).map(|text| office(&text)))
+        has(&self.status, reported.status.or_else(|| text_of("status")).map(|text| office(&text)))
             && has(&self.field_status, reported.field_status.map(|text| field(&text)))
             && (self.due_from.is_none() && self.due_to.is_none() || within(&self.due_from, &self.due_to))
             && self.text.as_ref().is_none_or(|text| {
                 let places = ["workOrderNumber", "address1", "address2", "city", "state", "zip"];
-                places.into_iter().filter_map(wish).any(|value| value.to_ascii_lowercase().contains(text))
+                places.into_iter().filter_map(text_of).any(|value| value.to_ascii_lowercase().contains(text))
             })
     }
 }

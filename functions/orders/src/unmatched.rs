@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use bridge::host;
 use bridge::http::{Problem, to_host};
-use bridge::record::Notes;
 use bridge::store::TRIES;
+use bridge::telemetry::Notes;
 use bridge::uploads::{UploadRow, Written, order_key};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};

@@ -4,7 +4,7 @@ use bridge::accounts::AccountSettings;
 use bridge::change::{Changed, Instructions};
 use bridge::host;
 use bridge::http::{Problem, no_content, to_host};
-use bridge::orders::{Intent, Order, Outcome};
+use bridge::orders::{Effect, Intent, Order};
 use bridge::time::display;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
@@ -30,7 +30,7 @@ pub async fn put(state: &OrdersApi, request: &Request) -> Result<Response<Body>,
     };
     let changed =
         state.changes.change(&account, &number, Intent::State, instructions, state.clock.now_ms(), make).await?;
-    let status = if changed.outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if changed.effect == Effect::Created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(with_etag(to_host(status, &result(&changed, warnings)), &changed.order))
 }
 
@@ -164,7 +164,7 @@ pub fn result(changed: &Changed, mut warnings: Vec<Remark>) -> Value {
     warnings.extend(changed.remarks.iter().cloned());
     json!({
         "workOrderNumber": changed.order.work_order_number,
-        "result": changed.outcome,
+        "result": changed.effect,
         "changed": display(changed.order.changed_at),
         "warnings": warnings,
     })

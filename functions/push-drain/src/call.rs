@@ -1,24 +1,25 @@
-//! One call of the Push API: charged, made, and its reply read for what it says.
+//! One call of the Push API: charged, made, and its reply read.
 
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease};
 use bridge::orders::Order;
 use bridge::outbound::{Called, post_form};
 use bridge::push_queue::Waiting;
-use pruvan::push::{FORM_FIELD, PushError, PushReply, PushRequest};
+use pruvan::push::{FORM_FIELD, PushRequest};
 use pruvan::work_order::{delete_request, without_services};
 
 use crate::drain::PushDrain;
 use crate::hourly_limit;
+use crate::reply::{Carried, Fault, Reply};
 
 /// An order as it was read, and the queue row that asked for it.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub struct QueuedOrder {
     pub row: Waiting,
     pub order: Order,
 }
 
-impl Item {
+impl QueuedOrder {
     /// Whether something must go before the order as it is. What is deleted needs nothing made anew.
     pub fn in_two_parts(&self, account: &Account) -> bool {
         let before = &self.row.before;
@@ -50,48 +51,21 @@ impl Item {
         (document, self.order.fragment(account))
     }
 
+    /// The order's number.
     pub fn number(&self) -> &str {
         &self.row.work_order_number
+    }
+
+    /// What the verdict on it asks for.
+    pub fn carried(&self, account: &Account) -> Carried<'_> {
+        let is_deleted = self.order.deleted_at.is_some();
+        Carried { number: self.number(), deletes_first: self.deletes_first(account), is_deleted }
     }
 
     /// What Pruvan is told of: the number, and the order's revision.
     fn told(&self) -> (&str, i64) {
         (self.number(), self.order.revision)
     }
-}
-
-/// What a call came to.
-#[derive(Debug)]
-pub enum Reply {
-    /// Pruvan looked at the orders.
-    Looked {
-        /// How many it counted as created, updated or deleted.
-        taken: u64,
-        /// Those it refused by name.
-        errors: Vec<PushError>,
-        /// An error that names none of them.
-        error: Option<String>,
-    },
-    /// The push key is dead.
-    BadKey,
-    /// The account can't be served now.
-    Failed {
-        why: &'static str,
-        /// In seconds.
-        retry_after: Option<u64>,
-        fault: Fault,
-    },
-}
-
-/// Where the fault of a failed call may lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing was sent.
-    NotReached,
-    /// Pruvan said, or it is known, that it lies in no order.
-    Account,
-    /// In an order, or in none.
-    Unknown,
 }
 
 /// How a call went.
@@ -111,7 +85,7 @@ pub async fn make(
     state: &PushDrain,
     account: &mut Account,
     lease: &mut Lease,
-    batch: &[Item],
+    batch: &[QueuedOrder],
 ) -> Result<(Made, i64, i64), StoreError> {
     let at = state.clock.now_ms();
     // The list of hosts may have been changed since the key came; it may be mended again, so the key isn't dead by
@@ -122,7 +96,7 @@ pub async fn make(
         return Ok((Made::Yes(Reply::Failed { why, retry_after: None, fault: Fault::NotReached }), at, 0));
     };
     hourly_limit::count(&mut account.pushed, batch.len(), at, state.waits);
-    let told = || batch.iter().map(Item::told);
+    let told = || batch.iter().map(QueuedOrder::told);
     account.in_flight.begin(account.push_key_serial, at, told());
     if !state.accounts.charge(account, lease, at).await? {
         return Ok((Made::NotHeld, at, 0));
@@ -138,37 +112,11 @@ pub async fn make(
     }
     let called = post_form(&state.client, url, FORM_FIELD, &request.finish()).await;
     let in_doubt = !matches!(called, Called::NotSent);
-    let reply = judge(called);
+    let reply = Reply::of(called);
     match &reply {
-        Reply::Looked { .. } => account.in_flight.end(at, told()),
+        Reply::Looked(_) => account.in_flight.end(at, told()),
         Reply::Failed { .. } if in_doubt => {}
         Reply::BadKey | Reply::Failed { .. } => account.in_flight.cancel(at),
     }
     Ok((Made::Yes(reply), at, state.clock.now_ms() - at))
-}
-
-/// What a call's end means.
-fn judge(called: Called) -> Reply {
-    let failed = |why, retry_after, fault| Reply::Failed { why, retry_after, fault };
-    let (status, body, retry_after) = match called {
-        Called::NotSent => return failed("there was no connection", None, Fault::NotReached),
-        Called::InDoubt => return failed("there was no reply in time", None, Fault::Unknown),
-        Called::Answered { status, body, retry_after } => (status, body, retry_after),
-    };
-    match (status, PushReply::parse(&body)) {
-        (_, PushReply::BadKey(_)) => Reply::BadKey,
-        (429, _) => failed("Pruvan answered with HTTP status 429", retry_after, Fault::Account),
-        (503, _) => failed("Pruvan answered with HTTP status 503", retry_after, Fault::Account),
-        (200..=299, PushReply::Counted { created, updated, deleted, errors, error }) => {
-            Reply::Looked { taken: created.saturating_add(updated).saturating_add(deleted), errors, error }
-        }
-        (200..=299, PushReply::Later(_)) => failed("Pruvan asked to try again later", retry_after, Fault::Account),
-        (200..=299, PushReply::Refused(error)) => Reply::Looked { taken: 0, errors: Vec::new(), error: Some(error) },
-        (200..=299, PushReply::BodyNotSeen) => failed("Pruvan did not see the orders", retry_after, Fault::Account),
-        (200..=299, PushReply::Unreadable) => {
-            failed("the reply was none of the Push API's", retry_after, Fault::Unknown)
-        }
-        (500..=599, _) => failed("Pruvan answered with an HTTP status of 500 or above", retry_after, Fault::Unknown),
-        _ => failed("Pruvan answered with an HTTP status that is no success", retry_after, Fault::Unknown),
-    }
 }

@@ -15,18 +15,18 @@ pub const ORDERS: usize = MOST_ACTIONS - 1;
 
 /// What is to be written of one order.
 #[derive(Debug)]
-pub struct Conclusion<'a> {
+pub struct Conclusion {
     pub row: Waiting,
     /// The order whose directives have been told.
     pub told: Option<Order>,
-    pub how: Sent<'a>,
+    pub how: Sent,
 }
 
 /// A conclusion that is not written yet.
-struct Open<'a> {
+struct Open {
     row: Waiting,
     /// What becomes of the row; nothing more, if a change of the order has taken it over.
-    how: Option<Sent<'a>>,
+    how: Option<Sent>,
     /// The order as it was sent.
     told: Option<Order>,
     /// The order as it is now, if that is another.
@@ -40,11 +40,11 @@ pub async fn write(
     account: &Account,
     lease: &Lease,
     read_at: i64,
-    conclusions: Vec<Conclusion<'_>>,
+    conclusions: Vec<Conclusion>,
 ) -> Result<bool, StoreError> {
     let guard = state.accounts.while_held(lease)?;
     let opened = |Conclusion { row, told, how }| Open { row, how: Some(how), told, now: None };
-    let mut open: Vec<Open<'_>> = conclusions.into_iter().map(opened).collect();
+    let mut open: Vec<Open> = conclusions.into_iter().map(opened).collect();
     for _ in 0..TRIES {
         let groups = open.iter().map(|open| group(state, account, read_at, open));
         let groups = groups.collect::<Result<Vec<Group>, StoreError>>()?;
@@ -72,7 +72,7 @@ pub async fn write(
         let told = left.iter().filter_map(|open| open.told.as_ref());
         let numbers: Vec<String> = told.map(|order| order.work_order_number.clone()).collect();
         for order in state.orders.get_all(&account.username, &numbers).await? {
-            let of = |open: &&mut Open<'_>| open.row.work_order_number == order.work_order_number;
+            let of = |open: &&mut Open| open.row.work_order_number == order.work_order_number;
             if let Some(open) = left.iter_mut().find(of) {
                 open.now = Some(order);
             }
@@ -83,7 +83,7 @@ pub async fn write(
 }
 
 /// The writes of one order: its row of the queue first, if there is anything to do to it.
-fn group(state: &PushDrain, account: &Account, read_at: i64, open: &Open<'_>) -> Result<Group, StoreError> {
+fn group(state: &PushDrain, account: &Account, read_at: i64, open: &Open) -> Result<Group, StoreError> {
     let Open { row, how, told, now } = open;
     let mut actions = Vec::with_capacity(2);
     if let Some(how) = how {
@@ -97,9 +97,12 @@ fn group(state: &PushDrain, account: &Account, read_at: i64, open: &Open<'_>) ->
 
 /// What is left to write when others changed the rows of these actions meanwhile. An order whose row changed goes again
 /// as it is now; but what was forced has been.
-fn after<'a>(open: Open<'a>, unmet: &[usize]) -> Open<'a> {
-    let Some(how) = open.how.filter(|_| unmet.contains(&0)) else { return open };
-    let forced = how == Sent::Taken && open.row.forced.is_some();
+fn after(open: Open, unmet: &[usize]) -> Open {
+    if !unmet.contains(&0) {
+        return open;
+    }
+    let Some(how) = &open.how else { return open };
+    let forced = *how == Sent::Taken && open.row.forced.is_some();
     Open { how: forced.then_some(Sent::ForceTaken), ..open }
 }
 
@@ -107,7 +110,7 @@ fn after<'a>(open: Open<'a>, unmet: &[usize]) -> Open<'a> {
 mod tests {
     use super::*;
 
-    fn open(how: Option<Sent<'static>>, forced: Option<i64>) -> Open<'static> {
+    fn open(how: Option<Sent>, forced: Option<i64>) -> Open {
         Open { row: Waiting { forced, ..Waiting::default() }, how, told: Some(Order::default()), now: None }
     }
 

@@ -3,20 +3,20 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use bridge::World;
+use bridge::Dependencies;
 use bridge::accounts::Accounts;
 use bridge::orders::Orders;
 use bridge::outbound::Outbound;
 use bridge::push_queue::PushQueue;
-use bridge::record::Recorder;
 use bridge::run::Deadline;
 use bridge::settings::SettingError;
+use bridge::telemetry::Telemetry;
 use bridge::time::{Clock, Random, Waits, ms};
 use bridge::transaction::Transactions;
 
 /// What the function needs.
 pub struct PushDrain {
-    pub(crate) recorder: Recorder,
+    pub(crate) telemetry: Telemetry,
     pub(crate) accounts: Accounts,
     pub(crate) orders: Orders,
     pub(crate) queue: PushQueue,
@@ -32,23 +32,24 @@ pub struct PushDrain {
 
 impl PushDrain {
     /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `PUSH_QUEUE_TABLE`, `PUSH_HOSTS` and `PUSH_AT_ONCE`.
-    pub fn new(world: &World) -> Result<PushDrain, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<PushDrain, SettingError> {
         let no_tls = SettingError::Invalid { name: "SSL_CERT_FILE", fault: "the root certificates could not be read" };
         let not_a_number =
             SettingError::Invalid { name: "PUSH_AT_ONCE", fault: "it must be a whole number from 1 to 32" };
-        let at_once = world.settings.get("PUSH_AT_ONCE")?.parse().ok().filter(|accounts| (1..=32).contains(accounts));
+        let at_once =
+            dependencies.settings.get("PUSH_AT_ONCE")?.parse().ok().filter(|accounts| (1..=32).contains(accounts));
         Ok(PushDrain {
-            recorder: Recorder::new(world, "push-drain"),
-            accounts: Accounts::new(world)?,
-            orders: Orders::new(world)?,
-            queue: PushQueue::new(world)?,
-            transactions: Transactions::new(world)?,
-            clock: world.clock.clone(),
-            random: world.random.clone(),
-            waits: world.waits,
-            outbound: world.outbound.clone(),
-            client: world.outbound.client().map_err(|_| no_tls)?,
-            push_hosts: world.settings.get("PUSH_HOSTS")?.split(',').map(str::to_owned).collect(),
+            telemetry: Telemetry::new(dependencies, "push-drain"),
+            accounts: Accounts::new(dependencies)?,
+            orders: Orders::new(dependencies)?,
+            queue: PushQueue::new(dependencies)?,
+            transactions: Transactions::new(dependencies)?,
+            clock: dependencies.clock.clone(),
+            random: dependencies.random.clone(),
+            waits: dependencies.waits,
+            outbound: dependencies.outbound.clone(),
+            client: dependencies.outbound.client().map_err(|_| no_tls)?,
+            push_hosts: dependencies.settings.get("PUSH_HOSTS")?.split(',').map(str::to_owned).collect(),
             at_once: at_once.ok_or(not_a_number)?,
         })
     }

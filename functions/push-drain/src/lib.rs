@@ -8,7 +8,8 @@ mod call;
 mod conclude;
 mod drain;
 mod hourly_limit;
-mod refusal;
+mod reason;
+mod reply;
 mod retries;
 mod turn;
 
@@ -19,8 +20,8 @@ use std::time::Duration;
 
 use bridge::StoreError;
 use bridge::http::guarded;
-use bridge::record::{Record, Unit};
 use bridge::run::Deadline;
+use bridge::telemetry::{Record, Unit};
 use lambda_runtime::Error;
 
 pub use drain::PushDrain;
@@ -33,7 +34,7 @@ const COUNTING: Duration = Duration::from_secs(10);
 /// Serves all accounts that have work, several at once and each a turn at a time, until it is done or the time is up.
 /// One account's failure is logged and keeps no other waiting; the next tick is the retry.
 pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Error> {
-    let mut record = state.recorder.tick(&deadline.request_id);
+    let mut record = state.telemetry.tick(&deadline.request_id);
     let tick = Tick {
         state: &state,
         deadline,

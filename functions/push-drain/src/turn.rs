@@ -1,20 +1,20 @@
 //! One account's turn: claim, batches, release.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease, NextWakeUp, PushKeyState};
 use bridge::lease::ONE_CALL;
 use bridge::push_queue::{Sent, Waiting};
-use pruvan::push::PushError;
 
 use crate::batch::{self, MAX_BATCH, MAX_BATCH_BYTES};
-use crate::call::{self, Fault, Item, Made, Reply};
+use crate::call::{self, Made, QueuedOrder};
 use crate::conclude::{self, Conclusion};
 use crate::drain::{PushDrain, Tick};
 use crate::hourly_limit;
-use crate::refusal;
+use crate::reason;
+use crate::reply::{self, Carried, Fault, Finding, Looked, Reply, Verdict};
 use crate::retries::{self, Jitter};
 
 /// Orders read at a time: what one `BatchGetItem` gives.
@@ -162,7 +162,7 @@ impl Service<'_> {
 
     /// Reads the orders of the rows as they are now. A row without an order has nothing to tell, and goes; one with a
     /// part that must go first waits until no earlier push can come after that. `None` if the lease is lost.
-    async fn read(&mut self, rows: Vec<Waiting>) -> Result<Option<Vec<Item>>, StoreError> {
+    async fn read(&mut self, rows: Vec<Waiting>) -> Result<Option<Vec<QueuedOrder>>, StoreError> {
         // Large orders fill a call long before all of them are read.
         let (mut rows, mut orders, mut bytes) = (rows, HashMap::new(), 0);
         let mut read = 0;
@@ -185,7 +185,7 @@ impl Service<'_> {
                 conclusions.push(Conclusion { row, told: None, how: Sent::Taken });
                 continue;
             };
-            let item = Item { row, order };
+            let item = QueuedOrder { row, order };
             match self.account.in_flight.in_doubt_until(item.number(), now) {
                 Some(until) if item.in_two_parts(&self.account) => {
                     conclusions.push(Conclusion { row: item.row, told: None, how: Sent::Postponed { until } });
@@ -198,8 +198,8 @@ impl Service<'_> {
     }
 
     /// As many orders as one call carries; the others wait on.
-    fn cut(&mut self, mut batch: Vec<Item>) -> Vec<Item> {
-        let size = |item: &Item| item.order.document.len() + item.order.fragment(&self.account).len();
+    fn cut(&mut self, mut batch: Vec<QueuedOrder>) -> Vec<QueuedOrder> {
+        let size = |item: &QueuedOrder| item.order.document.len() + item.order.fragment(&self.account).len();
         let fitting = batch::fitting(batch.iter().map(size)).min(batch.len());
         for item in batch.split_off(fitting).into_iter().rev() {
             self.waiting.push_front(item.row);
@@ -208,7 +208,7 @@ impl Service<'_> {
     }
 
     /// Sends a batch and writes what came of it. `Some` if the turn is over by that.
-    async fn push(&mut self, batch: Vec<Item>) -> Result<Option<End>, StoreError> {
+    async fn push(&mut self, batch: Vec<QueuedOrder>) -> Result<Option<End>, StoreError> {
         let (orders, attempt) = (batch.len(), self.account.failures + 1);
         let (made, at, duration_ms) = call::make(self.state, &mut self.account, &mut self.lease, &batch).await?;
         let reply = match made {
@@ -221,9 +221,9 @@ impl Service<'_> {
         };
         let mut counts = Counts::default();
         let (outcome, end) = match reply {
-            Reply::Looked { taken, errors, error } => {
-                let end = self.looked_at(batch, at, (taken, errors, error), &mut counts).await?;
-                (if counts.accepted == orders { "taken" } else { "looked at" }, end)
+            Reply::Looked(looked) => {
+                let held = self.looked_at(batch, at, looked, &mut counts).await?;
+                (if counts.accepted == orders { "taken" } else { "looked at" }, (!held).then_some(End::NotHeld))
             }
             Reply::BadKey => {
                 // What was said of a key before a validate says nothing of it after that.
@@ -244,135 +244,102 @@ impl Service<'_> {
         Ok(end)
     }
 
-    /// After a call that Pruvan looked at: what it took is settled and leaves the queue, what it refused by name is
-    /// noted. Where it can't be told which orders it took, they go again in smaller batches.
+    /// After a call, begun at `at`, whose orders Pruvan looked at: what it took is settled and leaves the queue, what
+    /// it refused is noted, and what can't be told goes again. False if the lease is lost.
     async fn looked_at(
         &mut self,
-        batch: Vec<Item>,
+        batch: Vec<QueuedOrder>,
         at: i64,
-        (taken, errors, mut error): (u64, Vec<PushError>, Option<String>),
+        looked: Looked,
         counts: &mut Counts,
-    ) -> Result<Option<End>, StoreError> {
+    ) -> Result<bool, StoreError> {
         self.account.failures = 0;
-        let alone = batch.len() == 1;
-        let mut named: BTreeMap<String, String> =
-            errors.into_iter().map(|error| (error.work_order_number, error.error)).collect();
-        let (refused, rest): (Vec<Item>, Vec<Item>) =
-            batch.into_iter().partition(|item| named.contains_key(item.number()));
-        let mut held = true;
-        for item in refused {
-            let reason = named.remove(item.number()).unwrap_or_default();
-            if item.deletes_first(&self.account) {
-                held &= self.nothing_to_delete(item).await?;
-                continue;
-            }
-            counts.refused += 1;
-            held &= self.refuse(item, &reason).await?;
-        }
-        // An error of an order that was not sent is one that names none of them.
-        error = error.or_else(|| named.into_values().next());
-        match error {
-            Some(error) if alone => {
-                for item in rest {
-                    if item.deletes_first(&self.account) {
-                        held &= self.nothing_to_delete(item).await?;
-                        continue;
-                    }
+        let carried: Vec<Carried<'_>> = batch.iter().map(|order| order.carried(&self.account)).collect();
+        let (verdicts, finding) = reply::verdicts(&carried, looked, self.account.bisection.sends_singly());
+        let (mut conclusions, mut again, mut done_with) = (Vec::new(), Vec::new(), Vec::new());
+        for (order, verdict) in batch.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Again => again.push(order),
+                Verdict::NothingToDelete => conclusions.push(self.nothing_to_delete(order)),
+                Verdict::Refused(reason) => {
                     counts.refused += 1;
-                    held &= self.refuse(item, &error).await?;
+                    done_with.push(order.number().to_owned());
+                    conclusions.push(self.refused(order, &reason));
                 }
-                // Found: it was this one that kept the others from being taken.
-                self.account.bisection.found();
-            }
-            Some(_) if !rest.is_empty() => {
-                self.account.bisection.halve(rest.len());
-                self.wait_on(rest);
-            }
-            _ if taken < self.to_be_counted(&rest) && !self.account.bisection.sends_singly() => {
-                self.account.bisection.send_singly(rest.len());
-                self.wait_on(rest);
-            }
-            _ => {
-                if taken < self.to_be_counted(&rest) {
-                    tracing::warn!(account = %self.account.username, order = %rest[0].number(), "push.not_counted");
+                Verdict::Taken => {
+                    if finding == Finding::NotCounted {
+                        tracing::warn!(account = %self.account.username, order = %order.number(), "push.not_counted");
+                    }
+                    counts.accepted += 1;
+                    done_with.push(order.number().to_owned());
+                    conclusions.push(self.taken(order, at));
                 }
-                counts.accepted = rest.len();
-                held &= self.take(rest, at).await?;
             }
         }
-        Ok((!held).then_some(End::NotHeld))
-    }
-
-    /// How many of these Pruvan has to count. A deletion counts only if there was something to delete.
-    fn to_be_counted(&self, items: &[Item]) -> u64 {
-        let counts = |item: &&Item| item.order.deleted_at.is_none() && !item.deletes_first(&self.account);
-        items.iter().filter(counts).count() as u64
-    }
-
-    /// What was to be deleted isn't there, or stays: the order as it is goes next in any case.
-    async fn nothing_to_delete(&mut self, item: Item) -> Result<bool, StoreError> {
-        tracing::warn!(account = %self.account.username, order = %item.number(), "push.delete_first_refused");
-        let how = Sent::FirstPart { now: self.state.clock.now_ms(), keep_services: true };
-        self.all_read = false;
-        self.conclude(vec![Conclusion { row: item.row, told: None, how }]).await
-    }
-
-    /// Pruvan has these, by a call that began at `at`.
-    async fn take(&mut self, items: Vec<Item>, at: i64) -> Result<bool, StoreError> {
-        if items.is_empty() {
-            return Ok(true);
+        self.account.bisection.clear(done_with.iter().map(String::as_str));
+        match finding {
+            Finding::Found => self.account.bisection.found(),
+            Finding::Among(orders) => self.account.bisection.halve(orders),
+            Finding::Uncounted(orders) => self.account.bisection.send_singly(orders),
+            Finding::None | Finding::NotCounted => {}
         }
-        self.went_through = true;
-        self.account.bisection.clear(items.iter().map(Item::number));
-        let now = self.state.clock.now_ms();
-        let conclusion = |item: Item| {
-            let doubt = self.account.in_flight.in_doubt_until(item.number(), at);
-            let two_parts = item.in_two_parts(&self.account);
-            let how = match doubt {
-                _ if two_parts => Sent::FirstPart { now, keep_services: false },
-                Some(again_at) => Sent::TakenInDoubt { again_at },
-                None => Sent::Taken,
-            };
-            // What an earlier push may still undo is to be told once more.
-            let told = doubt.is_none() && !item.deletes_first(&self.account);
-            Conclusion { told: told.then_some(item.order), row: item.row, how }
-        };
-        let conclusions: Vec<Conclusion<'_>> = items.into_iter().map(conclusion).collect();
+        self.went_through |= counts.accepted > 0;
+        self.wait_on(again);
         // What comes after a first part is due at once.
         self.all_read &= !conclusions.iter().any(|conclusion| matches!(conclusion.how, Sent::FirstPart { .. }));
         self.conclude(conclusions).await
     }
 
-    async fn refuse(&mut self, item: Item, error: &str) -> Result<bool, StoreError> {
-        self.account.bisection.clear([item.number()]);
-        let error = refusal::shown(error, self.account.push_key.as_ref());
+    /// What was to be deleted isn't there, or stays: the order as it is goes next in any case.
+    fn nothing_to_delete(&self, QueuedOrder { row, .. }: QueuedOrder) -> Conclusion {
+        tracing::warn!(account = %self.account.username, order = %row.work_order_number, "push.delete_first_refused");
+        Conclusion { row, told: None, how: Sent::FirstPart { now: self.state.clock.now_ms(), keep_services: true } }
+    }
+
+    /// Pruvan has this one, by a call that began at `at`.
+    fn taken(&self, order: QueuedOrder, at: i64) -> Conclusion {
+        let doubt = self.account.in_flight.in_doubt_until(order.number(), at);
+        let how = match doubt {
+            _ if order.in_two_parts(&self.account) => {
+                Sent::FirstPart { now: self.state.clock.now_ms(), keep_services: false }
+            }
+            Some(again_at) => Sent::TakenInDoubt { again_at },
+            None => Sent::Taken,
+        };
+        // What an earlier push may still undo is to be told once more.
+        let told = doubt.is_none() && !order.deletes_first(&self.account);
+        Conclusion { told: told.then_some(order.order), row: order.row, how }
+    }
+
+    fn refused(&self, QueuedOrder { row, .. }: QueuedOrder, error: &str) -> Conclusion {
+        let error = reason::shown(error, self.account.push_key.as_ref());
         let now = self.state.clock.now_ms();
-        let retry_at = retries::wait_of_order(item.row.attempts).map(|wait| now + self.jitter().of(wait));
+        let retry_at = retries::wait_of_order(row.attempts).map(|wait| now + self.jitter().of(wait));
         tracing::warn!(
-            account = %self.account.username, order = %item.number(), %error, attempts = item.row.attempts + 1,
+            account = %self.account.username, order = %row.work_order_number, %error, attempts = row.attempts + 1,
             parked = retry_at.is_none(), "push.refused"
         );
-        let how = Sent::Refused { error: &error, retry_at, now };
-        self.conclude(vec![Conclusion { row: item.row, told: None, how }]).await
+        Conclusion { row, told: None, how: Sent::Refused { error, retry_at, now } }
     }
 
     /// A failure of the account uses up no order's attempts, but for one that fails alone again and again while others
     /// go through.
     async fn failed(
         &mut self,
-        batch: Vec<Item>,
+        batch: Vec<QueuedOrder>,
         why: &'static str,
         retry_after: Option<u64>,
         fault: Fault,
         counts: &mut Counts,
     ) -> Result<Option<End>, StoreError> {
-        let again = |item: &Item| self.went_through && self.account.bisection.is_in_quarantine(item.number());
+        let again = |item: &QueuedOrder| self.went_through && self.account.bisection.is_in_quarantine(item.number());
         if let [only] = batch.as_slice()
             && fault == Fault::Unknown
             && again(only)
         {
             counts.refused += 1;
-            let held = self.refuse(only.clone(), why).await?;
+            self.account.bisection.clear([only.number()]);
+            let held = self.conclude(vec![self.refused(only.clone(), why)]).await?;
             return Ok((!held).then_some(End::NotHeld));
         }
         if fault != Fault::NotReached {
@@ -386,11 +353,11 @@ impl Service<'_> {
         Ok(Some(End::Until(NextWakeUp::AfterFailures { failures, until })))
     }
 
-    async fn conclude(&self, conclusions: Vec<Conclusion<'_>>) -> Result<bool, StoreError> {
+    async fn conclude(&self, conclusions: Vec<Conclusion>) -> Result<bool, StoreError> {
         conclude::write(self.state, &self.account, &self.lease, self.began, conclusions).await
     }
 
-    fn wait_on(&mut self, items: Vec<Item>) {
+    fn wait_on(&mut self, items: Vec<QueuedOrder>) {
         for item in items.into_iter().rev() {
             self.waiting.push_front(item.row);
         }

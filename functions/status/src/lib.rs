@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bridge::World;
+use bridge::Dependencies;
 use bridge::accounts::{Account, Accounts};
 use bridge::auth::authenticate;
 use bridge::http::{TRY_AGAIN, guarded, to_pruvan};
 use bridge::orders::{Orders, Report};
-use bridge::record::{Record, Recorder};
 use bridge::settings::SettingError;
+use bridge::telemetry::{Record, Telemetry};
 use bridge::time::Clock;
 use bridge::web_service::{self, Refusal};
 use futures_util::StreamExt as _;
@@ -26,7 +26,7 @@ const NO_WORK_ORDERS: &str = "the payload has no workOrders: send a list with at
 
 /// What the function needs.
 pub struct Status {
-    recorder: Recorder,
+    telemetry: Telemetry,
     accounts: Accounts,
     orders: Orders,
     clock: Clock,
@@ -34,19 +34,19 @@ pub struct Status {
 
 impl Status {
     /// Reads `ACCOUNTS_TABLE` and `ORDERS_TABLE`.
-    pub fn new(world: &World) -> Result<Status, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<Status, SettingError> {
         Ok(Status {
-            recorder: Recorder::new(world, "status"),
-            accounts: Accounts::new(world)?,
-            orders: Orders::new(world)?,
-            clock: world.clock.clone(),
+            telemetry: Telemetry::new(dependencies, "status"),
+            accounts: Accounts::new(dependencies)?,
+            orders: Orders::new(dependencies)?,
+            clock: dependencies.clock.clone(),
         })
     }
 }
 
 /// Answers one request.
 pub async fn handle(state: Arc<Status>, request: Request) -> Response<Body> {
-    let mut record = state.recorder.request(&request);
+    let mut record = state.telemetry.request(&request);
     let reported = guarded(report(&state, request, &mut record), || Err(Refusal::again().into())).await;
     to_pruvan(&match reported {
         Ok(failures) => StatusReply::new(failures),

@@ -18,7 +18,7 @@ const MAX_JSON_IN_ROW: usize = 250_000;
 const MAX_NUMBER: usize = 300;
 
 /// An item that is uploaded, with what is worked out of it once.
-pub struct Item<'a> {
+pub struct PublishedItem<'a> {
     /// What is known of it under this id: see [`item_id`].
     pub uu_id: String,
     /// Tells versions apart: see [`fingerprint`].
@@ -43,12 +43,12 @@ struct Kept {
     path: Option<String>,
 }
 
-impl Item<'_> {
+impl PublishedItem<'_> {
     /// Of the fields, the survey and the bytes of the file, which are hashed here.
-    pub fn new(upload: &Upload, survey: Option<String>, file: Option<Bytes>) -> Item<'_> {
+    pub fn new(upload: &Upload, survey: Option<String>, file: Option<Bytes>) -> PublishedItem<'_> {
         let file = file.map(|bytes| File { sha256: sha256_hex(&bytes), format: sniff(&bytes), bytes });
         let sha256 = file.as_ref().map(|file| file.sha256.as_str());
-        Item { uu_id: item_id(upload, sha256), fingerprint: fingerprint(upload, sha256), upload, survey, file }
+        PublishedItem { uu_id: item_id(upload, sha256), fingerprint: fingerprint(upload, sha256), upload, survey, file }
     }
 
     /// When Pruvan sent it, in milliseconds since 1970.

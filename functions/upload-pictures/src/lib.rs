@@ -13,26 +13,26 @@ use bridge::auth::authenticate;
 use bridge::files::{Files, sniff};
 use bridge::http::{guarded, to_pruvan};
 use bridge::orders::Orders;
-use bridge::record::{Record, Recorder, Unit};
 use bridge::settings::SettingError;
 use bridge::store::TRIES;
+use bridge::telemetry::{Record, Telemetry, Unit};
 use bridge::time::Clock;
 use bridge::uploads::{UploadRow, Uploads, Written};
 use bridge::web_service::{self, Refusal};
-use bridge::{StoreError, World};
+use bridge::{Dependencies, StoreError};
 use bytes::Bytes;
 use lambda_http::{Body, Request, Response};
 use pruvan::lenient::is_nothing;
 use pruvan::upload::{FileType, UploadReply, UploadRequest};
 
-use item::Item;
+use item::PublishedItem;
 use versions::Arrival;
 
 const NO_FILE: &str = "the upload has no file: send it as multipart/form-data in the field file";
 
 /// What the function needs.
 pub struct UploadPictures {
-    recorder: Recorder,
+    telemetry: Telemetry,
     accounts: Accounts,
     orders: Orders,
     uploads: Uploads,
@@ -42,21 +42,21 @@ pub struct UploadPictures {
 
 impl UploadPictures {
     /// Reads `ACCOUNTS_TABLE`, `ORDERS_TABLE`, `UPLOADS_TABLE` and `FILES_BUCKET`.
-    pub fn new(world: &World) -> Result<UploadPictures, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<UploadPictures, SettingError> {
         Ok(UploadPictures {
-            recorder: Recorder::new(world, "upload-pictures"),
-            accounts: Accounts::new(world)?,
-            orders: Orders::new(world)?,
-            uploads: Uploads::new(world)?,
-            files: Files::new(world)?,
-            clock: world.clock.clone(),
+            telemetry: Telemetry::new(dependencies, "upload-pictures"),
+            accounts: Accounts::new(dependencies)?,
+            orders: Orders::new(dependencies)?,
+            uploads: Uploads::new(dependencies)?,
+            files: Files::new(dependencies)?,
+            clock: dependencies.clock.clone(),
         })
     }
 }
 
 /// Answers one request.
 pub async fn handle(state: Arc<UploadPictures>, request: Request) -> Response<Body> {
-    let mut record = state.recorder.request(&request);
+    let mut record = state.telemetry.request(&request);
     let stored = guarded(upload(&state, request, &mut record), || Err(Refusal::again())).await;
     to_pruvan(&match stored {
         Ok(()) => UploadReply::stored(),
@@ -81,7 +81,7 @@ async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -
     let in_file =
         || form.file.as_ref().filter(|file| answers(file)).map(|file| String::from_utf8_lossy(file).into_owned());
     let survey = form.survey.or_else(in_file);
-    let item = Item::new(&request.upload, survey, form.file);
+    let item = PublishedItem::new(&request.upload, survey, form.file);
     let stored = store(state, &account, &item).await;
     let (row, result) = stored.map_err(|error| Refusal::failed(record, &error))?;
     record.note("uuId", row.item());
@@ -99,7 +99,7 @@ async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -
 async fn store(
     state: &UploadPictures,
     account: &Account,
-    item: &Item<'_>,
+    item: &PublishedItem<'_>,
 ) -> Result<(UploadRow, &'static str), StoreError> {
     let username = &account.username;
     let mut kept: Option<UploadRow> = None;

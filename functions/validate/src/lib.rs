@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use bridge::World;
+use bridge::Dependencies;
 use bridge::accounts::{Accounts, PushKeyState};
 use bridge::auth::authenticate;
 use bridge::http::{guarded, to_pruvan};
 use bridge::outbound::Outbound;
-use bridge::record::{Record, Recorder};
 use bridge::settings::SettingError;
+use bridge::telemetry::{Record, Telemetry};
 use bridge::time::Clock;
 use bridge::web_service::{self, Refusal};
 use lambda_http::{Body, Request, Response};
@@ -17,7 +17,7 @@ use pruvan::validate::{ValidateReply, ValidateRequest};
 
 /// What the function needs.
 pub struct Validate {
-    recorder: Recorder,
+    telemetry: Telemetry,
     accounts: Accounts,
     clock: Clock,
     outbound: Outbound,
@@ -26,20 +26,20 @@ pub struct Validate {
 
 impl Validate {
     /// Reads `ACCOUNTS_TABLE` and `PUSH_HOSTS`.
-    pub fn new(world: &World) -> Result<Validate, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<Validate, SettingError> {
         Ok(Validate {
-            recorder: Recorder::new(world, "validate"),
-            accounts: Accounts::new(world)?,
-            clock: world.clock.clone(),
-            outbound: world.outbound.clone(),
-            push_hosts: world.settings.get("PUSH_HOSTS")?.split(',').map(str::to_owned).collect(),
+            telemetry: Telemetry::new(dependencies, "validate"),
+            accounts: Accounts::new(dependencies)?,
+            clock: dependencies.clock.clone(),
+            outbound: dependencies.outbound.clone(),
+            push_hosts: dependencies.settings.get("PUSH_HOSTS")?.split(',').map(str::to_owned).collect(),
         })
     }
 }
 
 /// Answers one request.
 pub async fn handle(state: Arc<Validate>, request: Request) -> Response<Body> {
-    let mut record = state.recorder.request(&request);
+    let mut record = state.telemetry.request(&request);
     let validated = guarded(validate(&state, request, &mut record), || Err(Refusal::again())).await;
     to_pruvan(&match validated {
         Ok(()) => ValidateReply::validated(),

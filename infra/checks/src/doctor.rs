@@ -3,7 +3,10 @@
 //! It works in an account of its own, `doctor`, with a key that lives as long as the run. What it sends is the same
 //! each time, so that a second run stores nothing new.
 
+mod host_api;
 mod replies;
+mod sample;
+mod uploads;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -11,19 +14,19 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use host_client::web_services::{self, is_local, multipart, pruvan_key, web_service_url};
-use host_client::{CallError, HostClient, SetupError, cause, segment, stack};
+use host_client::{HostClient, SetupError, cause, stack};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use simulator::spec::Service;
 
 use crate::command::{NothingToCheck, print};
 use crate::reply::Reply;
 use crate::report::{Fault, Outcome, Report, Row};
 use replies::{NO_ORDER, is_general_refusal, judge, judge_refusal, taken_anyway};
+use sample::{item, photo};
 
 /// The account that is made for it. Nobody else uses it.
 const ACCOUNT: &str = "doctor";
@@ -276,85 +279,6 @@ impl Checks {
         Outcome::Fail(Fault::new(error, next))
     }
 
-    /// The account and its key: those given, or else the one that is made, with a key for this run.
-    async fn account(&mut self) -> Outcome {
-        let note = match (&self.key, &self.host) {
-            (Some(_), _) => format!("{}, as told", self.username),
-            (None, None) => return Outcome::Skip(NO_KEY.to_owned()),
-            (None, Some(host)) => match make_key(host).await {
-                Ok((id, key)) => {
-                    self.key = Some(key);
-                    self.lent = Some(id);
-                    format!("{ACCOUNT}, with a key for this run")
-                }
-                Err(error) => {
-                    let next = if host.signs() {
-                        "see that the URL is the output HostUrl, and that the AWS credentials in the environment are current and have the policy of the output HostPolicyArn"
-                    } else {
-                        "see that the whole system runs there: cargo run -p local"
-                    };
-                    return Outcome::Fail(Fault::new(error.to_string(), next));
-                }
-            },
-        };
-        let token = self.key.as_ref().map(|key| key.expose_secret().to_owned()).unwrap_or_default();
-        match self.service(Service::Validate, "validate.html", &self.username, &token).await {
-            Ok(reply) if judge_refusal(Service::Validate, &reply).is_ok() => {
-                // Else each service would say the same.
-                self.key = None;
-                let next = if self.lent.is_some() {
-                    "see that the web service URL and the host's API belong to one stack"
-                } else {
-                    "see that --username and PRUVAN_KEY are right: GET /accounts/{username} lists the keys that live"
-                };
-                Outcome::Fail(Fault::new(format!("validate.html: {}", reply.seen()), next))
-            }
-            // Whatever else is wrong with validate has a row of its own.
-            _ => Outcome::Pass(note),
-        }
-    }
-
-    /// Deletes the key of this run.
-    async fn give_back(&mut self) {
-        let (Some(id), Some(host)) = (self.lent.take(), &self.host) else { return };
-        self.begin("deleting the key");
-        let path = format!("/accounts/{ACCOUNT}/keys/{}", segment(&id));
-        let deleted = match host.send("DELETE", &path, Vec::new()).await {
-            Ok((204, _)) => Ok(String::new()),
-            Ok((status, body)) => Err(CallError::of_reply("DELETE", &path, status, &body)),
-            Err(error) => Err(error),
-        };
-        let deleted = deleted.map_err(|error| {
-            Fault::new(
-                error.to_string(),
-                format!("the key {id} still works: delete it by this call, or run doctor again"),
-            )
-        });
-        self.note("the key of this run is deleted", deleted);
-    }
-
-    async fn unsigned(&self) -> Outcome {
-        let Some(host) = &self.host else { return Outcome::Skip("needs --host-url".to_owned()) };
-        if !host.signs() {
-            return Outcome::Skip("nothing is signed on this machine".to_owned());
-        }
-        let reply = self.client.get(format!("{}/accounts", host.base())).send().await;
-        Outcome::from(match reply.map(|reply| reply.status().as_u16()) {
-            Ok(403) => Ok(String::new()),
-            Ok(status @ 200..=299) => Err(Fault::new(
-                format!("HTTP {status} to GET /accounts without a signature"),
-                "ANYBODY can call the host's API: HostApi in template.yaml must have the authorizer AWS_IAM; deploy it anew at once",
-            )),
-            Ok(status) => Err(Fault::new(
-                format!("HTTP {status}, and not 403, to GET /accounts without a signature"),
-                "compare the URL with the output HostUrl, and look what stands in front of it",
-            )),
-            Err(error) => {
-                Err(Fault::new(format!("no reply: {}", cause(&error)), "compare the URL with the output HostUrl"))
-            }
-        })
-    }
-
     /// Each service under each extension, with the right key; and of each the last reply.
     async fn known(&self) -> Vec<(Outcome, Option<Reply>)> {
         let mut outcomes = Vec::new();
@@ -454,105 +378,6 @@ impl Checks {
         }))
     }
 
-    /// Sends a file, and looks whether it can be fetched again as it was.
-    async fn arrives(&self, uu_id: &str, spelling: &str, file: &[u8]) -> Outcome {
-        let Some(key) = &self.key else { return Outcome::Skip(NO_KEY.to_owned()) };
-        let since = Instant::now();
-        let call = Call {
-            path: "uploadPictures.html",
-            username: &self.username,
-            token: key.expose_secret(),
-            fields: item(uu_id),
-            file: Some(("doctor.jpg", file)),
-            spelling,
-        };
-        let taken = match self.call(&call).await {
-            Ok(reply) => judge(Service::UploadPictures, &reply),
-            Err(fault) => Err(fault),
-        };
-        if let Err(fault) = taken {
-            return Outcome::Fail(fault);
-        }
-        let time = format!("{:.1} s", since.elapsed().as_secs_f64());
-        let Some(host) = &self.host else {
-            return Outcome::Pass(format!("taken in {time}; whether unharmed can't be seen without --host-url"));
-        };
-        Outcome::from(match self.fetch(host, uu_id).await {
-            Ok(found) if found == file => Ok(format!("byte for byte; taken in {time}")),
-            Ok(found) => Err(Fault::new(
-                format!(
-                    "{} bytes were sent, SHA-256 {:.12}...; {} bytes came back, SHA-256 {:.12}...",
-                    file.len(),
-                    hex::encode(Sha256::digest(file)),
-                    found.len(),
-                    hex::encode(Sha256::digest(&found))
-                ),
-                "photos are RUINED on their way: PruvanApi in template.yaml must have BinaryMediaTypes ['*~1*']; if it has, look what stands in front of it and changes bodies",
-            )),
-            Err(fault) => Err(fault),
-        })
-    }
-
-    /// The file of an item, by the link of the host's API.
-    async fn fetch(&self, host: &HostClient, uu_id: &str) -> Result<Vec<u8>, Fault> {
-        let path = format!("/accounts/{}/uploads/{}", segment(&self.username), segment(uu_id));
-        let shown = host.send("GET", &path, Vec::new()).await;
-        let shown = match shown {
-            Ok((200, body)) => Ok(body),
-            Ok((status, body)) => Err(CallError::of_reply("GET", &path, status, &body)),
-            Err(error) => Err(error),
-        };
-        let shown = shown.map_err(|error| {
-            Fault::new(
-                format!("it was taken, but {error}"),
-                "a photo that was acknowledged must be there: see that both URLs belong to one stack, and look into its logs",
-            )
-        })?;
-        let failed = |what: String| {
-            Fault::new(
-                format!("its link can't be fetched: {what}"),
-                "see that this machine reaches S3, and that the orders function may read the bucket (s3:GetObject)",
-            )
-        };
-        let link = shown["link"].as_str().unwrap_or_default();
-        let reply = self.client.get(link).timeout(LARGE_TIMEOUT).send().await;
-        let reply = reply.map_err(|error| failed(cause(&error)))?;
-        if !reply.status().is_success() {
-            return Err(failed(format!("HTTP {}", reply.status())));
-        }
-        reply.bytes().await.map(|bytes| bytes.to_vec()).map_err(|error| failed(cause(&error)))
-    }
-
-    async fn too_large(&self) -> Outcome {
-        let Some(key) = &self.key else { return Outcome::Skip(NO_KEY.to_owned()) };
-        let file = photo(TOO_LARGE);
-        let call = Call {
-            path: "uploadPictures.html",
-            username: &self.username,
-            token: key.expose_secret(),
-            fields: item("doctor-5000000-bytes"),
-            file: Some(("doctor.jpg", &file)),
-            spelling: USUAL,
-        };
-        Outcome::from(self.call(&call).await.and_then(|reply| {
-            let json = reply.json()?;
-            if json["status"] == true {
-                return Err(Fault::new(
-                    format!("it was taken: {}", reply.seen()),
-                    "Lambda takes 6 MB, in base64, so this is another system or version than the one of this doctor: see what is deployed",
-                ));
-            }
-            let told = json["status"] == false && json["error"].as_str().is_some_and(|error| !error.is_empty());
-            if told && matches!(reply.status, 413 | 200) {
-                return Ok(format!("HTTP {}", reply.status));
-            }
-            Err(Fault::new(
-                reply.seen(),
-                "documented is {\"status\":false,\"error\":\"...\"}, with status 413 or 200: deploy template.yaml anew, whose GatewayResponses make it (REQUEST_TOO_LARGE)",
-            ))
-        }))
-    }
-
     fn ascii(&self) -> Outcome {
         let seen = self.not_ascii.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.0.is_empty() {
@@ -568,33 +393,6 @@ impl Checks {
 
 const NO_KEY: &str = "needs an API key, and there is none";
 
-/// Makes the account, if it isn't there, and a key. Two at most can live: if there are two, the older one was left
-/// behind by a run that was killed, and goes.
-async fn make_key(host: &HostClient) -> Result<(String, SecretString), CallError> {
-    let path = format!("/accounts/{ACCOUNT}");
-    let (status, account) = host.send("PUT", &path, Vec::new()).await?;
-    match (status, account["keyId"].as_str(), account["apiKey"].as_str()) {
-        (201, Some(id), Some(key)) => return Ok((id.to_owned(), key.into())),
-        (200, ..) => {}
-        _ => return Err(CallError::of_reply("PUT", &path, status, &account)),
-    }
-    let keys = format!("{path}/keys");
-    let (mut status, mut made) = host.send("POST", &keys, Vec::new()).await?;
-    if status == 409 {
-        let oldest = account["keys"].as_array().into_iter().flatten().min_by_key(|key| key["made"].as_str());
-        if let Some(id) = oldest.and_then(|key| key["id"].as_str()) {
-            let old = format!("{keys}/{}", segment(id));
-            // Whether this takes is seen by what follows.
-            host.send("DELETE", &old, Vec::new()).await?;
-            (status, made) = host.send("POST", &keys, Vec::new()).await?;
-        }
-    }
-    match (status, made["id"].as_str(), made["apiKey"].as_str()) {
-        (201, Some(id), Some(key)) => Ok((id.to_owned(), key.into())),
-        _ => Err(CallError::of_reply("POST", &keys, status, &made)),
-    }
-}
-
 /// The first fault, with the places that have one, of so many.
 fn together(faults: Vec<(&str, Fault)>, of: usize) -> Option<Fault> {
     let places = if faults.len() == of {
@@ -606,42 +404,9 @@ fn together(faults: Vec<(&str, Fault)>, of: usize) -> Option<Fault> {
     Some(Fault { seen: format!("{places}: {seen}"), next })
 }
 
-/// An item as Pruvan describes it, always the same. The note is for whoever finds it among the unmatched ones.
-fn item(uu_id: &str) -> Value {
-    json!({
-        "uuId": uu_id, "key2": "doctor", "key4": "doctor", "fileType": "picture", "fileExt": "jpg", "fileName": "doctor.jpg",
-        "evidenceType": "before", "creationDate": "2014-10-27 13:29:35", "timestamp": 1_414_434_590,
-        "notes": "sent by the doctor command to check the deployment; it means nothing",
-    })
-}
-
-/// So many bytes that begin and end like a JPEG and have all values between, always the same.
-fn photo(size: usize) -> Vec<u8> {
-    let mut bytes = b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01".to_vec();
-    let mut state: u32 = 1;
-    bytes.extend(
-        std::iter::repeat_with(|| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        })
-        .take(size - bytes.len() - 2),
-    );
-    bytes.extend(b"\xFF\xD9");
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn photos_are_jpegs_of_all_byte_values_and_the_same_each_time() {
-        let photo = photo(100_000);
-        assert_eq!(photo.len(), 100_000);
-        assert!(photo.starts_with(b"\xFF\xD8\xFF"));
-        assert_eq!(photo.iter().collect::<BTreeSet<_>>().len(), 256);
-        assert_eq!(photo, super::photo(100_000));
-    }
 
     #[test]
     fn faults_are_told_once_with_all_their_places() {

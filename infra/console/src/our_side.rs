@@ -152,7 +152,7 @@ fn directives(directives: &Value) -> Markup {
     html! {
         @if !all.is_empty() {
             table {
-                caption { "What we wish, until Pruvan has it" }
+                caption { "Directives, until Pruvan has them" }
                 thead { tr { th scope="col" { "Field" } th scope="col" { "Value" } th scope="col" { "Set" } th scope="col" { "Pruvan" } } }
                 tbody {
                     @for (name, directive) in all {

@@ -173,102 +173,134 @@ pub async fn run(
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} orders  {per_sec}  {eta} left  {msg}") {
         bar.set_style(style);
     }
-    let mut done = Imported::default();
-    let mut waiting = VecDeque::new();
-    let (mut numbers, mut put_in) = (BTreeSet::new(), BTreeSet::new());
-    for row in rows {
-        let twice = !row.number.is_empty() && !numbers.insert(row.number.clone());
-        match row.order {
-            Ok(_) if twice => {
-                bar.inc(1);
-                let faults = vec!["is in the file twice: give each order once".to_owned()];
-                done.refuse(Refused { line: row.line, number: row.number, faults });
-            }
-            Ok(order) => {
-                let mut order = order;
-                if row.service_put_in {
-                    order.insert("keepServices".to_owned(), Value::Bool(true));
-                    put_in.insert(row.number);
-                }
-                waiting.push_back((row.line, Value::Object(order)));
-            }
-            Err(fault) => {
-                bar.inc(1);
-                done.refuse(Refused { line: row.line, number: row.number, faults: vec![fault] });
-            }
+    let mut import = Import::of(rows, &choices.service);
+    bar.inc(u64::try_from(import.done.refused.len()).unwrap_or(0));
+    match import.call_until_done(host, username, &bar).await {
+        Ok(()) => {
+            bar.finish_and_clear();
+            import.done.refused.sort();
+            Ok(import.done)
         }
-    }
-    let path = format!("/accounts/{}/orders", segment(username));
-    let mut in_vain = 0;
-    while !waiting.is_empty() {
-        let call = next(&mut waiting);
-        let orders: Vec<&Value> = call.iter().map(|(_, order)| order).collect();
-        let reply = match host.post(&path, json!(orders).to_string().into_bytes()).await {
-            Ok(reply) => reply,
-            Err(error) if error.is_lasting() || in_vain + 1 >= TRIES => {
-                bar.abandon();
-                let left = waiting.len() + call.len();
-                let refused = error.is_lasting();
-                return Err((
-                    done,
-                    if refused { ImportError::Refused { error, left } } else { ImportError::Call { error, left } },
-                ));
-            }
-            Err(error) => {
-                in_vain += 1;
-                bar.set_message(format!("trying again: {error}"));
-                call.into_iter().rev().for_each(|order| waiting.push_front(order));
-                tokio::time::sleep(Duration::from_secs(1 << in_vain)).await;
-                continue;
-            }
-        };
-        let results = reply["results"].as_array().cloned().unwrap_or_default();
-        if results.len() != call.len() {
-            return Err((done, ImportError::Results { path, results: results.len(), orders: call.len() }));
-        }
-        let before = waiting.len();
-        for ((line, order), result) in call.into_iter().zip(&results) {
-            let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
-            match result["result"].as_str().unwrap_or_default() {
-                "notAttempted" => waiting.push_back((line, order)),
-                "refused" => {
-                    let errors = result["errors"].as_array().cloned().unwrap_or_default();
-                    let fault = |error: &Value| {
-                        let part = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-                        format!("{} {}", part("field"), part("detail")).trim().to_owned()
-                    };
-                    let mut faults: Vec<String> = errors.iter().map(fault).collect();
-                    if faults.is_empty() {
-                        faults.push(text("detail"));
-                    }
-                    done.refuse(Refused { line, number: text("workOrderNumber"), faults });
-                }
-                outcome => {
-                    *done.counts.entry(outcome.to_owned()).or_default() += 1;
-                    if outcome == "created" && put_in.contains(&text("workOrderNumber")) {
-                        done.warn(&format!("names no service, and has {:?}", choices.service));
-                    }
-                    for warning in result["warnings"].as_array().into_iter().flatten() {
-                        let part = |name: &str| warning[name].as_str().unwrap_or_default();
-                        done.warn(&format!("{} {}", part("field"), part("detail")));
-                    }
-                }
-            }
-        }
-        // Once a call, or the first of them would tell a speed of its own.
-        bar.inc(u64::try_from(before + results.len() - waiting.len()).unwrap_or(0));
-        in_vain = if waiting.len() == before + results.len() { in_vain + 1 } else { 0 };
-        if in_vain == TRIES {
+        Err(error) => {
             bar.abandon();
-            return Err((done, ImportError::Busy { left: waiting.len() }));
-        }
-        if in_vain > 0 {
-            tokio::time::sleep(Duration::from_secs(1 << in_vain)).await;
+            Err((import.done, error))
         }
     }
-    bar.finish_and_clear();
-    done.refused.sort();
-    Ok(done)
+}
+
+/// An import under way.
+struct Import<'a> {
+    done: Imported,
+    waiting: VecDeque<(Option<u64>, Value)>,
+    /// Orders that named no service, and have this one.
+    put_in: BTreeSet<String>,
+    service: &'a str,
+}
+
+impl Import<'_> {
+    /// What can't be read, or is there twice, is refused before anything is called.
+    fn of(rows: Vec<Row>, service: &str) -> Import<'_> {
+        let (done, waiting, put_in) = (Imported::default(), VecDeque::new(), BTreeSet::new());
+        let mut import = Import { done, waiting, put_in, service };
+        let mut numbers = BTreeSet::new();
+        for Row { line, number, order, service_put_in } in rows {
+            let twice = !number.is_empty() && !numbers.insert(number.clone());
+            match order {
+                Ok(_) if twice => {
+                    let faults = vec!["is in the file twice: give each order once".to_owned()];
+                    import.done.refuse(Refused { line, number, faults });
+                }
+                Ok(mut order) => {
+                    if service_put_in {
+                        order.insert("keepServices".to_owned(), Value::Bool(true));
+                        import.put_in.insert(number);
+                    }
+                    import.waiting.push_back((line, Value::Object(order)));
+                }
+                Err(fault) => import.done.refuse(Refused { line, number, faults: vec![fault] }),
+            }
+        }
+        import
+    }
+
+    /// Calls until nothing waits. A call that fails, or that attempts none of its orders, is made again a few times.
+    async fn call_until_done(
+        &mut self,
+        host: &HostClient,
+        username: &str,
+        bar: &ProgressBar,
+    ) -> Result<(), ImportError> {
+        let path = format!("/accounts/{}/orders", segment(username));
+        let mut in_vain = 0;
+        while !self.waiting.is_empty() {
+            let call = next(&mut self.waiting);
+            let orders: Vec<&Value> = call.iter().map(|(_, order)| order).collect();
+            let reply = match host.post(&path, json!(orders).to_string().into_bytes()).await {
+                Ok(reply) => reply,
+                Err(error) if error.is_lasting() => {
+                    return Err(ImportError::Refused { error, left: self.waiting.len() + call.len() });
+                }
+                Err(error) if in_vain + 1 >= TRIES => {
+                    return Err(ImportError::Call { error, left: self.waiting.len() + call.len() });
+                }
+                Err(error) => {
+                    in_vain += 1;
+                    bar.set_message(format!("trying again: {error}"));
+                    call.into_iter().rev().for_each(|order| self.waiting.push_front(order));
+                    tokio::time::sleep(Duration::from_secs(1 << in_vain)).await;
+                    continue;
+                }
+            };
+            let results = reply["results"].as_array().cloned().unwrap_or_default();
+            if results.len() != call.len() {
+                return Err(ImportError::Results { path, results: results.len(), orders: call.len() });
+            }
+            let before = self.waiting.len();
+            for (order, result) in call.into_iter().zip(&results) {
+                self.note(order, result);
+            }
+            // Once a call, or the first of them would tell a speed of its own.
+            bar.inc(u64::try_from(before + results.len() - self.waiting.len()).unwrap_or(0));
+            in_vain = if self.waiting.len() == before + results.len() { in_vain + 1 } else { 0 };
+            if in_vain == TRIES {
+                return Err(ImportError::Busy { left: self.waiting.len() });
+            }
+            if in_vain > 0 {
+                tokio::time::sleep(Duration::from_secs(1 << in_vain)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what became of one order; what was not attempted waits on.
+    fn note(&mut self, (line, order): (Option<u64>, Value), result: &Value) {
+        let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+        let said = |remark: &Value| {
+            let part = |name: &str| remark[name].as_str().unwrap_or_default();
+            format!("{} {}", part("field"), part("detail"))
+        };
+        let remarks = |name: &str| result[name].as_array().into_iter().flatten().map(said).collect::<Vec<String>>();
+        match result["result"].as_str().unwrap_or_default() {
+            "notAttempted" => self.waiting.push_back((line, order)),
+            "refused" => {
+                let mut faults: Vec<String> =
+                    remarks("errors").into_iter().map(|fault| fault.trim().to_owned()).collect();
+                if faults.is_empty() {
+                    faults.push(text("detail"));
+                }
+                self.done.refuse(Refused { line, number: text("workOrderNumber"), faults });
+            }
+            outcome => {
+                *self.done.counts.entry(outcome.to_owned()).or_default() += 1;
+                if outcome == "created" && self.put_in.contains(&text("workOrderNumber")) {
+                    self.done.warn(&format!("names no service, and has {:?}", self.service));
+                }
+                for warning in remarks("warnings") {
+                    self.done.warn(&warning);
+                }
+            }
+        }
+    }
 }
 
 /// What one call takes.

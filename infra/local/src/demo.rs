@@ -41,6 +41,7 @@ struct Demo {
 }
 
 /// Runs it.
+#[expect(clippy::too_many_lines, reason = "a story, told from beginning to end")]
 pub async fn run() -> Result<(), DemoError> {
     let system = System::start(Options::default()).await?;
     let pruvan = Simulator::start().await?;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bridge::World;
+use bridge::Dependencies;
 use bridge::run::Deadline;
 use bridge::settings::SettingError;
 use bridge::streamed::Streamed;
@@ -35,20 +35,20 @@ pub enum Function {
 }
 
 /// Starts the function whose binary is `binary`; `None` if there is none.
-pub fn start(binary: &str, world: &World) -> Option<Result<Function, SettingError>> {
+pub fn start(binary: &str, dependencies: &Dependencies) -> Option<Result<Function, SettingError>> {
     Some(match binary {
-        "validate" => http(validate::Validate::new(world), validate::handle),
-        "get-work-orders" if bridge::run::streams(&world.settings) => {
-            function(get_work_orders::GetWorkOrders::new(world), get_work_orders::handle, Reply::Streamed)
+        "validate" => http(validate::Validate::new(dependencies), validate::handle),
+        "get-work-orders" if bridge::run::streams(&dependencies.settings) => {
+            function(get_work_orders::GetWorkOrders::new(dependencies), get_work_orders::handle, Reply::Streamed)
         }
-        "get-work-orders" => http(get_work_orders::GetWorkOrders::new(world), get_work_orders::handle_buffered),
-        "upload-pictures" => http(upload_pictures::UploadPictures::new(world), upload_pictures::handle),
-        "status" => http(status::Status::new(world), status::handle),
-        "orders" => http(orders::OrdersApi::new(world), orders::handle),
-        "accounts" => http(accounts::AccountsApi::new(world), accounts::handle),
-        "push-drain" => schedule(push_drain::PushDrain::new(world), push_drain::handle),
-        "count-orders" => schedule(count_orders::CountOrders::new(world), count_orders::handle),
-        "fetch-videos" => schedule(fetch_videos::FetchVideos::new(world), fetch_videos::handle),
+        "get-work-orders" => http(get_work_orders::GetWorkOrders::new(dependencies), get_work_orders::handle_buffered),
+        "upload-pictures" => http(upload_pictures::UploadPictures::new(dependencies), upload_pictures::handle),
+        "status" => http(status::Status::new(dependencies), status::handle),
+        "orders" => http(orders::OrdersApi::new(dependencies), orders::handle),
+        "accounts" => http(accounts::AccountsApi::new(dependencies), accounts::handle),
+        "push-drain" => schedule(push_drain::PushDrain::new(dependencies), push_drain::handle),
+        "count-orders" => schedule(count_orders::CountOrders::new(dependencies), count_orders::handle),
+        "fetch-videos" => schedule(fetch_videos::FetchVideos::new(dependencies), fetch_videos::handle),
         _ => return None,
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use bridge::World;
+use bridge::Dependencies;
 use bridge::lines::Lines;
 use bridge::outbound::Outbound;
 use bridge::settings::Settings;
@@ -78,14 +78,9 @@ impl System {
     pub async fn start(options: Options) -> Result<System, StartError> {
         let template = Template::parse(TEMPLATE).map_err(|error| StartError(error.to_string()))?;
         let (stop, stopping) = watch::channel(false);
-        let (listener, gateway_url) = match options.listener {
-            Some(listener) => listener,
-            None => listen(0).await?,
-        };
-        let temporary = match options.data {
-            Some(_) => None,
-            None => Some(tempfile::tempdir().map_err(|error| StartError(format!("no temporary folder: {error}")))?),
-        };
+        let (listener, gateway_url) = if let Some(listener) = options.listener { listener } else { listen(0).await? };
+        let no_folder = |error| StartError(format!("no temporary folder: {error}"));
+        let temporary = options.data.is_none().then(tempfile::tempdir).transpose().map_err(no_folder)?;
         let folder = options.data.clone().or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
         let folder = folder.unwrap_or_default();
         let stores = Stores::start(&folder, options.data.is_some(), &template, &stopping).await?;
@@ -99,14 +94,15 @@ impl System {
         let base = base.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let all = template.functions.values().flat_map(|function| function.environment.clone());
         let settings: Settings = base.iter().cloned().chain(all).chain(options.environment.clone()).collect();
-        let world = |settings: Settings| {
+        let dependencies = |settings: Settings| {
             let waits = Waits::divided_by(options.time_scale);
             let clock = options.clock.clone();
-            let mut world = World::new(settings, clock, Random::system(), waits, Outbound::with_loopback());
-            world.lines = options.lines.clone();
-            world
+            let mut dependencies =
+                Dependencies::new(settings, clock, Random::system(), waits, Outbound::with_loopback());
+            dependencies.lines = options.lines.clone();
+            dependencies
         };
-        let client = world(settings.clone()).dynamodb().map_err(|error| StartError(error.to_string()))?;
+        let client = dependencies(settings.clone()).dynamodb().map_err(|error| StartError(error.to_string()))?;
         stores::create_tables(&client, &template).await?;
 
         let (mut routes, mut all, mut functions) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -114,7 +110,7 @@ impl System {
             let environment = described.environment.clone().into_iter();
             let settings: Settings =
                 base.iter().cloned().chain(environment).chain(options.environment.clone()).collect();
-            let function = crate::functions::start(&described.binary, &world(settings));
+            let function = crate::functions::start(&described.binary, &dependencies(settings));
             let function =
                 function.ok_or_else(|| StartError(format!("template.yaml: {id} has a binary that is not here")))?;
             let function = function.map_err(|error| StartError(format!("{id}: {error}")))?;

@@ -189,6 +189,7 @@ fn tree(canvas: &mut Canvas, house: &mut Dice, x: f32, y: f32, size: f32, bare: 
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a picture, drawn from back to front")]
 fn building(canvas: &mut Canvas, house: &mut Dice, snow: bool) {
     let wall = house.pick(&[
         ink(0xe9dcc3),

@@ -35,14 +35,20 @@ pub fn jpeg(scene: &Scene<'_>) -> Vec<u8> {
     let house = Dice::new(hash(scene.address));
     let mut dice = Dice::new(scene.seed);
     canvas.look(dice.between(-26.0, 26.0), dice.between(-8.0, 8.0), dice.between(1.0, 1.16));
-    match () {
-        () if named(&["lock", "secur", "board"]) => close_up::door(&mut canvas, house, &mut dice, stage),
-        () if named(&["winter", "plumb"]) => close_up::heater(&mut canvas, house, &mut dice, stage),
-        () if named(&["gutter", "roof"]) => close_up::gutter(&mut canvas, house, &mut dice, stage),
-        () if named(&["snow", "ice"]) && !named(&["service"]) => house::snow(&mut canvas, house, &mut dice, stage),
-        () if named(&["debris", "trash", "haul"]) => house::debris(&mut canvas, house, &mut dice, stage),
-        () if named(&["grass", "lawn", "mow", "yard"]) => house::lawn(&mut canvas, house, &mut dice, stage),
-        () => house::plain(&mut canvas, house, &mut dice),
+    if named(&["lock", "secur", "board"]) {
+        close_up::door(&mut canvas, house, &mut dice, stage)
+    } else if named(&["winter", "plumb"]) {
+        close_up::heater(&mut canvas, house, &mut dice, stage)
+    } else if named(&["gutter", "roof"]) {
+        close_up::gutter(&mut canvas, house, &mut dice, stage)
+    } else if named(&["snow", "ice"]) && !named(&["service"]) {
+        house::snow(&mut canvas, house, &mut dice, stage)
+    } else if named(&["debris", "trash", "haul"]) {
+        house::debris(&mut canvas, house, &mut dice, stage)
+    } else if named(&["grass", "lawn", "mow", "yard"]) {
+        house::lawn(&mut canvas, house, &mut dice, stage)
+    } else {
+        house::plain(&mut canvas, house, &mut dice)
     }
     canvas.look_straight();
     frame(&mut canvas, scene, stage);

@@ -12,10 +12,12 @@ impl Stage {
     /// Of an evidence type, such as `before`; `After` of any other.
     pub fn of(evidence: &str) -> Stage {
         let evidence = evidence.to_ascii_lowercase();
-        match () {
-            () if evidence.contains("before") => Stage::Before,
-            () if evidence.contains("during") => Stage::During,
-            () => Stage::After,
+        if evidence.contains("before") {
+            Stage::Before
+        } else if evidence.contains("during") {
+            Stage::During
+        } else {
+            Stage::After
         }
     }
 }

@@ -244,28 +244,11 @@ impl Integration {
         }
         let answer = self.post(&url, &content_type, body).await;
         let mut exchange = Exchange {
-            id: 0,
             at,
             took_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
-            direction: Direction::ToHost,
-            username: self.username.clone(),
-            service: service.to_owned(),
-            method: "POST",
-            url: url.clone(),
             content_type: content_type.split(';').next().unwrap_or_default().to_owned(),
             payload: masked(&payload).to_string(),
-            file: file.map(|(name, bytes)| (name.to_owned(), bytes.len())),
-            status: 0,
-            reply_type: String::new(),
-            body: String::new(),
-            error: None,
-            judged: OnceLock::new(),
-            sent: Sent {
-                url: url.clone().into(),
-                payload: sent.into(),
-                file: file.map(|(_, bytes)| Bytes::copy_from_slice(bytes)),
-                ..Sent::default()
-            },
+            ..self.exchange(service, &url, sent, file)
         };
         match answer {
             Ok(_) if matches!(climate, Weather::Lost(_)) => {
@@ -283,6 +266,34 @@ impl Integration {
         match exchange.error {
             Some(reason) => Err(CallError { url, reason }),
             None => Ok(exchange),
+        }
+    }
+
+    /// A call without what comes of it.
+    fn exchange(&self, service: &str, url: &str, sent: String, file: Option<(&str, &[u8])>) -> Exchange {
+        Exchange {
+            id: 0,
+            at: 0,
+            took_ms: 0,
+            direction: Direction::ToHost,
+            username: self.username.clone(),
+            service: service.to_owned(),
+            method: "POST",
+            url: url.to_owned(),
+            content_type: String::new(),
+            payload: String::new(),
+            file: file.map(|(name, bytes)| (name.to_owned(), bytes.len())),
+            status: 0,
+            reply_type: String::new(),
+            body: String::new(),
+            error: None,
+            judged: OnceLock::new(),
+            sent: Sent {
+                url: url.into(),
+                payload: sent.into(),
+                file: file.map(|(_, bytes)| Bytes::copy_from_slice(bytes)),
+                ..Sent::default()
+            },
         }
     }
 

@@ -72,6 +72,7 @@ pub fn is_inspection(template: &str) -> bool {
 }
 
 /// Answers that differ for each seed, with these pictures.
+#[expect(clippy::too_many_lines, reason = "a table of questions")]
 pub fn inspection(seed: u64, pictures: &[Taken]) -> Vec<Answer> {
     const YES_NO: [(&str, &str); 2] = [("yes", "Yes"), ("no", "No")];
     let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -12,13 +12,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 pub use crate::account::{Account, AccountSettings, DEFAULT_PUSH_LIMIT, Key, NextWakeUp, PushKeyState};
+use crate::dependencies::Dependencies;
 pub use crate::lease::Lease;
 use crate::secrets::ApiKey;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, condition_failed, failed, n, row, s, unreadable};
 use crate::time::ms;
 use crate::update::Update;
-use crate::world::World;
 
 /// At most this many keys live at a time: one in use, one to rotate to.
 pub const MAX_KEYS: usize = 2;
@@ -35,8 +35,11 @@ pub struct Accounts {
 
 impl Accounts {
     /// Named by `ACCOUNTS_TABLE`.
-    pub fn new(world: &World) -> Result<Accounts, SettingError> {
-        Ok(Accounts { client: world.dynamodb()?, table: world.settings.get("ACCOUNTS_TABLE")?.to_owned() })
+    pub fn new(dependencies: &Dependencies) -> Result<Accounts, SettingError> {
+        Ok(Accounts {
+            client: dependencies.dynamodb()?,
+            table: dependencies.settings.get("ACCOUNTS_TABLE")?.to_owned(),
+        })
     }
 
     /// The row of `username`, as it is now.

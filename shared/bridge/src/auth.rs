@@ -5,8 +5,8 @@ use pruvan::credentials::INVALID_CREDENTIALS;
 use secrecy::SecretString;
 
 use crate::accounts::{Account, Accounts, MAX_KEYS};
-use crate::record::Record;
 use crate::secrets::KeyHash;
+use crate::telemetry::Record;
 use crate::web_service::Refusal;
 
 /// What no key has as its hash.

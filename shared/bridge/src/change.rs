@@ -9,6 +9,7 @@ use pruvan::work_order::{Remark, WorkOrder};
 use tokio::sync::OnceCell;
 
 use crate::accounts::{Account, Accounts};
+use crate::dependencies::Dependencies;
 use crate::order::{Intent, Order};
 use crate::orders::Orders;
 pub use crate::plan::{Changed, Instructions};
@@ -18,11 +19,10 @@ use crate::settings::SettingError;
 use crate::store::{StoreError, TRIES};
 use crate::time::Clock;
 use crate::transaction::{Action, Group, Transactions, Written};
-use crate::world::World;
 
 /// What became of one order of many.
 #[derive(Debug, Clone)]
-pub enum Fate {
+pub enum BulkResult {
     /// It is as it was given.
     Done(Box<Changed>),
     /// It can't be sent.
@@ -62,12 +62,12 @@ pub struct Changes {
 
 impl Changes {
     /// On the tables named by `ORDERS_TABLE`, `PUSH_QUEUE_TABLE` and `ACCOUNTS_TABLE`.
-    pub fn new(world: &World) -> Result<Changes, SettingError> {
+    pub fn new(dependencies: &Dependencies) -> Result<Changes, SettingError> {
         Ok(Changes {
-            orders: Orders::new(world)?,
-            queue: PushQueue::new(world)?,
-            accounts: Accounts::new(world)?,
-            transactions: Transactions::new(world)?,
+            orders: Orders::new(dependencies)?,
+            queue: PushQueue::new(dependencies)?,
+            accounts: Accounts::new(dependencies)?,
+            transactions: Transactions::new(dependencies)?,
         })
     }
 
@@ -112,7 +112,7 @@ impl Changes {
 
     /// Writes many whole orders, no number twice, each as [`Changes::change`] does: what keeps one of them from being
     /// written keeps back no other. None is begun once `out_of_time`, and what has not ended some seconds later is
-    /// given up. The fates are in the orders' order.
+    /// given up. The results are in the orders' order.
     ///
     /// A change counts from when it is written, by `clock`, and not from when the call began: pulls that were answered
     /// in between told the order as it was.
@@ -122,13 +122,13 @@ impl Changes {
         given: &[Given],
         clock: &Clock,
         out_of_time: &(dyn Fn() -> bool + Sync),
-    ) -> Vec<Fate> {
+    ) -> Vec<BulkResult> {
         let awake = OnceCell::new();
         let give_up = tokio::time::Instant::now() + GIVEN_UP_AFTER;
         let chunk = |chunk| self.change_chunk(account, chunk, clock, &awake, out_of_time, give_up);
         let chunks: Vec<_> = given.chunks(CHUNK).map(chunk).collect();
-        let fates = futures_util::stream::iter(chunks).buffered(CHUNKS_AT_ONCE).collect::<Vec<_>>().await;
-        fates.into_iter().flatten().collect()
+        let results = futures_util::stream::iter(chunks).buffered(CHUNKS_AT_ONCE).collect::<Vec<_>>().await;
+        results.into_iter().flatten().collect()
     }
 
     async fn change_chunk(
@@ -139,16 +139,18 @@ impl Changes {
         awake: &OnceCell<()>,
         out_of_time: &(dyn Fn() -> bool + Sync),
         give_up: tokio::time::Instant,
-    ) -> Vec<Fate> {
-        let mut fates: Vec<Option<Fate>> = vec![None; given.len()];
-        let work = self.work_on_chunk(account, given, clock, awake, out_of_time, &mut fates);
+    ) -> Vec<BulkResult> {
+        let mut results: Vec<Option<BulkResult>> = vec![None; given.len()];
+        let work = self.work_on_chunk(account, given, clock, awake, out_of_time, &mut results);
         let late = tokio::time::timeout_at(give_up, work).await.is_err();
         let left = match (late, out_of_time()) {
-            (true, _) => Fate::Failed(StoreError::Call { operation: "DynamoDB", reason: "took too long".to_owned() }),
-            (false, true) => Fate::NoTime,
-            (false, false) => Fate::Failed(StoreError::Contended("the order")),
+            (true, _) => {
+                BulkResult::Failed(StoreError::Call { operation: "DynamoDB", reason: "took too long".to_owned() })
+            }
+            (false, true) => BulkResult::NoTime,
+            (false, false) => BulkResult::Failed(StoreError::Contended("the order")),
         };
-        fates.into_iter().map(|fate| fate.unwrap_or_else(|| left.clone())).collect()
+        results.into_iter().map(|result| result.unwrap_or_else(|| left.clone())).collect()
     }
 
     async fn work_on_chunk(
@@ -158,10 +160,10 @@ impl Changes {
         clock: &Clock,
         awake: &OnceCell<()>,
         out_of_time: &(dyn Fn() -> bool + Sync),
-        fates: &mut [Option<Fate>],
+        results: &mut [Option<BulkResult>],
     ) {
         for tries in 1..=TRIES {
-            let open: Vec<usize> = (0..given.len()).filter(|index| fates[*index].is_none()).collect();
+            let open: Vec<usize> = (0..given.len()).filter(|index| results[*index].is_none()).collect();
             if open.is_empty() || out_of_time() {
                 break;
             }
@@ -170,18 +172,18 @@ impl Changes {
             }
             let now = clock.now_ms();
             let written = async {
-                let writes = self.plan_all(account, given, &open, now, fates).await?;
+                let writes = self.plan_all(account, given, &open, now, results).await?;
                 if !writes.is_empty() {
                     awake.get_or_try_init(|| self.accounts.wake(&account.username, now)).await?;
                 }
                 Ok(writes)
             };
             match written.await {
-                Ok(writes) => self.write_all(&account.username, writes, fates, out_of_time).await,
+                Ok(writes) => self.write_all(&account.username, writes, results, out_of_time).await,
                 Err(error) => {
                     let error: StoreError = error;
-                    for fate in fates.iter_mut().filter(|fate| fate.is_none()) {
-                        *fate = Some(Fate::Failed(error.clone()));
+                    for result in results.iter_mut().filter(|result| result.is_none()) {
+                        *result = Some(BulkResult::Failed(error.clone()));
                     }
                 }
             }
@@ -195,7 +197,7 @@ impl Changes {
         given: &[Given],
         open: &[usize],
         now: i64,
-        fates: &mut [Option<Fate>],
+        results: &mut [Option<BulkResult>],
     ) -> Result<Vec<(usize, Write)>, StoreError> {
         let username = &account.username;
         let numbers: Vec<String> = open.iter().map(|index| given[*index].order.number().to_owned()).collect();
@@ -214,8 +216,8 @@ impl Changes {
             })();
             match planned {
                 // A row that can't be read is no other order's fault.
-                Err(error) => fates[*index] = Some(Fate::Failed(error)),
-                Ok((None, _)) => fates[*index] = Some(Fate::Done(Box::new(unchanged(known)))),
+                Err(error) => results[*index] = Some(BulkResult::Failed(error)),
+                Ok((None, _)) => results[*index] = Some(BulkResult::Done(Box::new(unchanged(known)))),
                 Ok((Some(next), needs)) => {
                     rows.extend(needs.then(|| order.number().to_owned()));
                     nexts.push((*index, known, next));
@@ -230,19 +232,19 @@ impl Changes {
             let row = rows.remove(&next.work_order_number);
             match plan(account, known.as_ref(), next, row, Intent::State, given[index].instructions) {
                 Ok(Ok(write)) => writes.push((index, write)),
-                Ok(Err(faults)) => fates[index] = Some(Fate::Refused(faults)),
-                Err(error) => fates[index] = Some(Fate::Failed(error)),
+                Ok(Err(faults)) => results[index] = Some(BulkResult::Refused(faults)),
+                Err(error) => results[index] = Some(BulkResult::Failed(error)),
             }
         }
         Ok(writes)
     }
 
-    /// Writes what was planned. What others changed meanwhile is left without a fate.
+    /// Writes what was planned. What others changed meanwhile is left without a result.
     async fn write_all(
         &self,
         username: &str,
         writes: Vec<(usize, Write)>,
-        fates: &mut [Option<Fate>],
+        results: &mut [Option<BulkResult>],
         out_of_time: &(dyn Fn() -> bool + Sync),
     ) {
         let (mut groups, mut of_groups) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
@@ -252,16 +254,16 @@ impl Changes {
                     groups.push(Group { actions: actions.to_vec(), bytes: write.next.bytes() });
                     of_groups.push((index, Some(write)));
                 }
-                Err(error) => fates[index] = Some(Fate::Failed(error)),
+                Err(error) => results[index] = Some(BulkResult::Failed(error)),
             }
         }
         let ended = |group: usize, written| {
             let (index, write) = &mut of_groups[group];
-            fates[*index] = match written {
-                Written::Done => write.take().map(|write| Fate::Done(Box::new(write.done()))),
+            results[*index] = match written {
+                Written::Done => write.take().map(|write| BulkResult::Done(Box::new(write.done()))),
                 // Planned anew, from what is there now; what is held up for long, too.
                 Written::Unmet(_) | Written::Failed(StoreError::Contended(_)) => None,
-                Written::Failed(error) => Some(Fate::Failed(error)),
+                Written::Failed(error) => Some(BulkResult::Failed(error)),
             };
         };
         self.transactions.write(None, groups, out_of_time, ended).await;

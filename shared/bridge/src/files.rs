@@ -13,10 +13,10 @@ use bytes::Bytes;
 use pruvan::upload::Upload;
 use secrecy::SecretString;
 
+use crate::dependencies::Dependencies;
 use crate::secrets::sha256_hex;
 use crate::settings::SettingError;
 use crate::store::StoreError;
-use crate::world::World;
 
 /// Links to files work for this long.
 pub const LINK_LIFETIME: Duration = Duration::from_secs(3600);
@@ -95,8 +95,8 @@ pub struct Files {
 
 impl Files {
     /// Named by `FILES_BUCKET`.
-    pub fn new(world: &World) -> Result<Files, SettingError> {
-        Ok(Files { client: world.s3()?, bucket: world.settings.get("FILES_BUCKET")?.to_owned() })
+    pub fn new(dependencies: &Dependencies) -> Result<Files, SettingError> {
+        Ok(Files { client: dependencies.s3()?, bucket: dependencies.settings.get("FILES_BUCKET")?.to_owned() })
     }
 
     /// Stores a file. `bytes` are handed on without a copy.

@@ -11,15 +11,15 @@ use serde_json::{Map, Value};
 
 use crate::accounts::{Account, Accounts};
 use crate::http::{Problem, guarded};
-use crate::record::{Notes, Recorder};
+use crate::telemetry::{Notes, Telemetry};
 
 /// Runs a handler of the host's API, and records what became of its request.
 pub async fn answer(
-    recorder: &Recorder,
+    telemetry: &Telemetry,
     request: &Request,
     handler: impl Future<Output = Result<Response<Body>, Problem>>,
 ) -> Response<Body> {
-    let mut record = recorder.request(request);
+    let mut record = telemetry.request(request);
     record.note("route", format!("{} {}", request.method(), route(request)));
     if let Some(username) = path_parameter(request, "username").ok().filter(|username| !username.is_empty()) {
         record.account(&pruvan::credentials::normalize_username(&username));

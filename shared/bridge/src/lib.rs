@@ -1,7 +1,7 @@
 //! What every function stands on: settings, credentials, the DynamoDB tables, the files in S3, and the HTTP edge.
 //!
-//! A function's `main.rs` makes a [`World`] from its environment; the local runner and the tests make one of their own,
-//! with other stores and another clock, and call the same handlers.
+//! A function's `main.rs` makes its [`Dependencies`] from its environment; the local runner and the tests make their
+//! own, with other stores and another clock, and call the same handlers.
 
 mod account;
 pub mod accounts;
@@ -9,6 +9,7 @@ pub mod auth;
 pub mod aws;
 pub mod bisection;
 pub mod change;
+pub mod dependencies;
 pub mod files;
 pub mod form;
 pub mod host;
@@ -23,18 +24,17 @@ pub mod orders;
 pub mod outbound;
 mod plan;
 pub mod push_queue;
-pub mod record;
 pub mod run;
 pub mod secrets;
 pub mod settings;
 pub mod store;
 pub mod streamed;
+pub mod telemetry;
 pub mod time;
 pub mod transaction;
 mod update;
 pub mod uploads;
 pub mod web_service;
-pub mod world;
 
+pub use dependencies::Dependencies;
 pub use store::StoreError;
-pub use world::World;

@@ -1,4 +1,4 @@
-//! A row of the Orders table: the order as Pruvan gets it, the host's wishes beside it, and what Pruvan reported.
+//! A row of the Orders table: the order as Pruvan gets it, the host's directives beside it, and what Pruvan reported.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub struct Order {
     pub reports: Vec<Report>,
 }
 
-/// A value that the host wishes for.
+/// What the host wants a field to be that Pruvan's people change, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directive {
     /// As it is sent.
@@ -107,16 +107,16 @@ impl Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent<'a> {
     /// The order is given whole, as a nightly synchronisation does: a directive that has the value it had is no new
-    /// wish.
+    /// directive.
     State,
-    /// These fields are set: each directive among them is a new wish, also with the value it had.
+    /// These fields are set: each directive among them is a new directive, also with the value it had.
     Set(&'a [String]),
 }
 
 /// What a change did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum Effect {
     /// The order is new, or was deleted before.
     Created,
     /// It differs from what was there.
@@ -142,7 +142,7 @@ impl Order {
         self.document.len() + self.reports.iter().map(size).sum::<usize>() + 1000
     }
 
-    /// The order as the host gave it: the document with the host's own wishes in it.
+    /// The order as the host gave it: the document with all of the host's directives in it.
     pub fn as_given(&self) -> Result<Map<String, Value>, StoreError> {
         let fault = |error: serde_json::Error| unreadable("Orders", &error);
         let mut map: Map<String, Value> = serde_json::from_str(&self.document).map_err(fault)?;
@@ -172,15 +172,15 @@ impl Order {
     }
 
     /// What Pruvan is last known to have in a directive's field: what it reported, or what it was told since. `None` if
-    /// that is not sure, since a wish may have arrived or not.
+    /// that is not sure, since a directive may have arrived or not.
     fn in_pruvan(&self, name: &str, may_have_told: impl Fn(&Directive) -> bool) -> Option<String> {
         let reported = self.reports.iter().rev().find_map(|report| Some((report.at, report.of(name)?)));
         let reported_since =
             |at: i64| reported.clone().filter(|(reported_at, _)| *reported_at >= at).map(|(_, value)| value);
         match self.directives.get(name) {
-            Some(wish) if wish.open && may_have_told(wish) => None,
-            Some(wish) if wish.open => reported_since(wish.at).or_else(|| wish.before.clone()),
-            Some(wish) => reported_since(wish.closed_at).or_else(|| Some(wish.value.clone())),
+            Some(directive) if directive.open && may_have_told(directive) => None,
+            Some(directive) if directive.open => reported_since(directive.at).or_else(|| directive.before.clone()),
+            Some(directive) => reported_since(directive.closed_at).or_else(|| Some(directive.value.clone())),
             None => reported_since(0),
         }
     }
@@ -230,7 +230,7 @@ pub struct Pulled {
     /// Directives still to be told, as fields.
     open: String,
     /// All directives, as fields.
-    wishes: String,
+    all: String,
     settled_for: i64,
 }
 
@@ -238,13 +238,13 @@ impl Pulled {
     /// Takes the texts out of the row; nothing is copied, and no name is looked up.
     pub(crate) fn from_item(item: Item) -> Result<Pulled, StoreError> {
         let (mut number, mut document, mut changed_at, mut revision) = (None, None, None, None);
-        let (mut open, mut wishes, mut settled_for) = (String::new(), String::new(), 0);
+        let (mut open, mut all, mut settled_for) = (String::new(), String::new(), 0);
         for (name, value) in item {
             match (name.as_str(), value) {
                 ("workOrderNumber", AttributeValue::S(text)) => number = Some(text),
                 ("document", AttributeValue::S(text)) => document = Some(text),
                 ("open", AttributeValue::S(text)) => open = text,
-                ("wishes", AttributeValue::S(text)) => wishes = text,
+                ("wishes", AttributeValue::S(text)) => all = text,
                 ("changedAt", AttributeValue::N(number)) => changed_at = number.parse().ok(),
                 ("revision", AttributeValue::N(number)) => revision = number.parse().ok(),
                 ("settledFor", AttributeValue::N(number)) => settled_for = number.parse().unwrap_or(0),
@@ -258,14 +258,14 @@ impl Pulled {
             changed_at: changed_at.ok_or_else(|| missing("changedAt"))?,
             revision: revision.ok_or_else(|| missing("revision"))?,
             open,
-            wishes,
+            all,
             settled_for,
         })
     }
 
     /// The directives that go out now, as fields to put before the document's own.
     pub fn fragment(&self, account: &Account) -> &str {
-        if account.push_key_serial > self.settled_for { &self.wishes } else { &self.open }
+        if account.push_key_serial > self.settled_for { &self.all } else { &self.open }
     }
 }
 
@@ -278,7 +278,7 @@ pub(crate) fn directives(
     force: bool,
     (now, revision): (i64, i64),
 ) -> BTreeMap<String, Directive> {
-    let wish = |(name, value): (&String, &String)| {
+    let directive = |(name, value): (&String, &String)| {
         let same = known.and_then(|known| known.directives.get(name)).filter(|directive| directive.value == *value);
         // What is forced is meant to arrive, whatever was told before.
         let set_anew = force || matches!(intent, Intent::Set(fields) if fields.contains(name));
@@ -286,14 +286,14 @@ pub(crate) fn directives(
             Some(same) if !set_anew => same.clone(),
             _ => {
                 let before = known.and_then(|known| {
-                    known.in_pruvan(name, |wish| wish.may_have_been_told(account, &known.work_order_number))
+                    known.in_pruvan(name, |directive| directive.may_have_been_told(account, &known.work_order_number))
                 });
                 Directive { value: value.clone(), at: now, revision, open: true, closed_at: 0, closed_for: 0, before }
             }
         };
         (name.clone(), directive)
     };
-    given.0.iter().map(wish).collect()
+    given.0.iter().map(directive).collect()
 }
 
 /// About the bytes that a report takes.
@@ -313,7 +313,7 @@ pub(crate) fn trim(reports: &mut Vec<Report>) {
 mod tests {
     use super::*;
 
-    fn wish(value: &str, at: i64, open: bool, before: Option<&str>) -> Directive {
+    fn directive(value: &str, at: i64, open: bool, before: Option<&str>) -> Directive {
         let closed_at = if open { 0 } else { at + 1 };
         Directive {
             value: value.to_owned(),
@@ -342,22 +342,25 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_directive_is_a_new_wish_only_when_it_is_set() {
+    fn an_unchanged_directive_is_a_new_directive_only_when_it_is_set() {
         let account: Account = serde_json::from_str(r#"{"username":"u","madeAt":0}"#).unwrap();
-        let known = order(wish("assigned", 1, false, None), Vec::new());
+        let known = order(directive("assigned", 1, false, None), Vec::new());
         let given = |status: &str| Directives(BTreeMap::from([("status".to_owned(), status.to_owned())]));
         let named = ["status".to_owned()];
         let status = |given: Directives, intent, force| {
             directives(&account, Some(&known), &given, intent, force, (5, 5)).remove("status")
         };
-        assert_eq!(status(given("assigned"), Intent::State, false), Some(wish("assigned", 1, false, None)));
-        assert_eq!(status(given("assigned"), Intent::Set(&[]), false), Some(wish("assigned", 1, false, None)));
-        assert_eq!(status(given("assigned"), Intent::State, true), Some(wish("assigned", 5, true, Some("assigned"))));
+        assert_eq!(status(given("assigned"), Intent::State, false), Some(directive("assigned", 1, false, None)));
+        assert_eq!(status(given("assigned"), Intent::Set(&[]), false), Some(directive("assigned", 1, false, None)));
+        assert_eq!(
+            status(given("assigned"), Intent::State, true),
+            Some(directive("assigned", 5, true, Some("assigned")))
+        );
         assert_eq!(
             status(given("assigned"), Intent::Set(&named), false),
-            Some(wish("assigned", 5, true, Some("assigned")))
+            Some(directive("assigned", 5, true, Some("assigned")))
         );
-        assert_eq!(status(given("rework"), Intent::State, false), Some(wish("rework", 5, true, Some("assigned"))));
+        assert_eq!(status(given("rework"), Intent::State, false), Some(directive("rework", 5, true, Some("assigned"))));
         assert_eq!(status(Directives::default(), Intent::State, false), None);
     }
 
@@ -365,14 +368,17 @@ mod tests {
     fn what_pruvan_has_is_the_latest_of_what_it_said_and_was_told() {
         let report = |at| Report { at, status: Some("complete".to_owned()), ..Report::default() };
         let has = |status, reports| order(status, reports).in_pruvan("status", |_| false);
-        assert_eq!(has(wish("assigned", 5, false, None), vec![]).as_deref(), Some("assigned"));
-        assert_eq!(has(wish("assigned", 5, false, None), vec![report(6)]).as_deref(), Some("complete"));
-        assert_eq!(has(wish("rework", 5, false, None), vec![report(5)]).as_deref(), Some("rework"));
-        assert_eq!(has(wish("rush", 5, true, Some("rework")), vec![report(4)]).as_deref(), Some("rework"));
-        assert_eq!(has(wish("rework", 5, true, Some("assigned")), vec![]).as_deref(), Some("assigned"));
-        assert_eq!(has(wish("assigned", 5, true, None), vec![]), None);
+        assert_eq!(has(directive("assigned", 5, false, None), vec![]).as_deref(), Some("assigned"));
+        assert_eq!(has(directive("assigned", 5, false, None), vec![report(6)]).as_deref(), Some("complete"));
+        assert_eq!(has(directive("rework", 5, false, None), vec![report(5)]).as_deref(), Some("rework"));
+        assert_eq!(has(directive("rush", 5, true, Some("rework")), vec![report(4)]).as_deref(), Some("rework"));
+        assert_eq!(has(directive("rework", 5, true, Some("assigned")), vec![]).as_deref(), Some("assigned"));
+        assert_eq!(has(directive("assigned", 5, true, None), vec![]), None);
         // It may have arrived or not.
-        assert_eq!(order(wish("rush", 5, true, Some("rework")), vec![report(6)]).in_pruvan("status", |_| true), None);
+        assert_eq!(
+            order(directive("rush", 5, true, Some("rework")), vec![report(6)]).in_pruvan("status", |_| true),
+            None
+        );
     }
 
     #[test]

@@ -12,13 +12,13 @@ use pruvan::work_order::Directives;
 use sha2::{Digest, Sha256};
 
 use crate::accounts::Account;
+use crate::dependencies::Dependencies;
 use crate::order::trim;
-pub use crate::order::{Directive, Intent, Order, Outcome, Pulled, Report};
+pub use crate::order::{Directive, Effect, Intent, Order, Pulled, Report};
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, TRIES, batch_get, failed, n, row, s, sortable, unreadable};
 use crate::transaction::Action;
 use crate::update::Update;
-use crate::world::World;
 
 /// Partitions an account's orders are spread over, so that 5,000 are read in parallel. Part of the stored keys: never
 /// changed.
@@ -33,8 +33,8 @@ pub struct Orders {
 
 impl Orders {
     /// Named by `ORDERS_TABLE`.
-    pub fn new(world: &World) -> Result<Orders, SettingError> {
-        Ok(Orders { client: world.dynamodb()?, table: world.settings.get("ORDERS_TABLE")?.to_owned() })
+    pub fn new(dependencies: &Dependencies) -> Result<Orders, SettingError> {
+        Ok(Orders { client: dependencies.dynamodb()?, table: dependencies.settings.get("ORDERS_TABLE")?.to_owned() })
     }
 
     /// The order `number`, as it is now.
@@ -84,8 +84,8 @@ impl Orders {
             let read = order.revision;
             order.reports.push(report.clone());
             trim(&mut order.reports);
-            // A wish that may have been sent is answered by any report. One that was not is overtaken only by news:
-            // Pruvan repeats itself, and a repeat of what was known before must not take a new wish back.
+            // A directive that may have been sent is answered by any report. One that was not is overtaken only by
+            // news: Pruvan repeats itself, and a repeat of what was known before must not take a new directive back.
             order.close(account, report.at, |name, directive| {
                 let told = directive.may_have_been_told(account, number);
                 let news = report.of(name).is_some_and(|reported| directive.before.as_deref() != Some(&reported));

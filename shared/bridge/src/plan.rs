@@ -11,7 +11,7 @@ use pruvan::work_order::{NotUpdated, Remark, WhyNotUpdated, WorkOrder, not_updat
 use serde_json::{Map, Value};
 
 use crate::accounts::Account;
-use crate::order::{Intent, Order, Outcome, directives};
+use crate::order::{Effect, Intent, Order, directives};
 use crate::push_queue::{Before, Urgency, Waiting};
 use crate::store::{StoreError, unreadable};
 
@@ -30,7 +30,7 @@ pub struct Instructions {
 #[derive(Debug, Clone)]
 pub struct Changed {
     /// What it did.
-    pub outcome: Outcome,
+    pub effect: Effect,
     /// The order as it is now.
     pub order: Order,
     /// What Pruvan won't take over of it.
@@ -43,7 +43,7 @@ pub(crate) struct Write {
     /// The revision that it was made from.
     pub read: Option<i64>,
     /// What it does.
-    pub outcome: Outcome,
+    pub effect: Effect,
     pub instructions: Instructions,
     /// What must go out before it, with the row of the queue that says so.
     pub first: Option<(Before, Option<Waiting>)>,
@@ -54,7 +54,7 @@ pub(crate) struct Write {
 impl Write {
     /// The change, once it is written.
     pub fn done(self) -> Changed {
-        Changed { outcome: self.outcome, order: self.next, remarks: self.remarks }
+        Changed { effect: self.effect, order: self.next, remarks: self.remarks }
     }
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn live(known: Option<&Order>) -> Option<&Order> {
 /// What a change comes to that changes nothing.
 pub(crate) fn unchanged(known: Option<Order>) -> Changed {
     let order = known.unwrap_or_default();
-    Changed { outcome: Outcome::Unchanged, order, remarks: Vec::new() }
+    Changed { effect: Effect::Unchanged, order, remarks: Vec::new() }
 }
 
 /// The row as the host's order makes it; `None` if nothing differs.
@@ -104,7 +104,7 @@ pub(crate) fn next(
     }
     let ended = directives
         .get("status")
-        .and_then(|wish| OfficeStatus::parse(&wish.value))
+        .and_then(|directive| OfficeStatus::parse(&directive.value))
         .is_some_and(OfficeStatus::ends_order);
     Some(Order {
         work_order_number: order.number().to_owned(),
@@ -152,8 +152,8 @@ pub(crate) fn plan(
         Some(live) => remarks(account, live, &next, &first, intent, instructions.force)?,
         None => Vec::new(),
     };
-    let outcome = if live(known).is_some() { Outcome::Changed } else { Outcome::Created };
-    Ok(Ok(Write { next, read: known.map(|order| order.revision), outcome, instructions, first, remarks }))
+    let effect = if live(known).is_some() { Effect::Changed } else { Effect::Created };
+    Ok(Ok(Write { next, read: known.map(|order| order.revision), effect, instructions, first, remarks }))
 }
 
 /// What Pruvan won't take over, of an order that it has.
@@ -236,12 +236,12 @@ pub(crate) fn deletion(known: &Order, now: i64) -> Result<Write, StoreError> {
     next.ended_at = Some(now);
     next.deleted_at = Some(now);
     let (read, instructions) = (Some(known.revision), Instructions::default());
-    Ok(Write { next, read, outcome: Outcome::Changed, instructions, first: None, remarks: Vec::new() })
+    Ok(Write { next, read, effect: Effect::Changed, instructions, first: None, remarks: Vec::new() })
 }
 
 /// Whether it goes before all that waits: rushes, cancellations, deletions and what is forced.
 pub(crate) fn urgency(next: &Order, force: bool) -> Urgency {
-    let status = next.directives.get("status").and_then(|wish| OfficeStatus::parse(&wish.value));
+    let status = next.directives.get("status").and_then(|directive| OfficeStatus::parse(&directive.value));
     let urgent = force
         || next.deleted_at.is_some()
         || matches!(status, Some(OfficeStatus::Rush | OfficeStatus::Canceled | OfficeStatus::Deleted));

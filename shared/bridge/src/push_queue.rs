@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
 
+use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, failed, row, s};
-use crate::world::World;
 pub use row::{Before, Sent, Urgency, Waiting};
 use row::{NORMAL, PARKED, URGENT, due};
 
@@ -34,8 +34,11 @@ pub struct PushQueue {
 
 impl PushQueue {
     /// Named by `PUSH_QUEUE_TABLE`.
-    pub fn new(world: &World) -> Result<PushQueue, SettingError> {
-        Ok(PushQueue { client: world.dynamodb()?, table: world.settings.get("PUSH_QUEUE_TABLE")?.to_owned() })
+    pub fn new(dependencies: &Dependencies) -> Result<PushQueue, SettingError> {
+        Ok(PushQueue {
+            client: dependencies.dynamodb()?,
+            table: dependencies.settings.get("PUSH_QUEUE_TABLE")?.to_owned(),
+        })
     }
 
     /// What is due at `now`: urgent ones first, and last those that a pull had carried by `carried`. At most `limit`,

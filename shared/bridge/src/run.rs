@@ -7,14 +7,14 @@ use lambda_http::{Body, Request, Response};
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 
+use crate::dependencies::Dependencies;
 use crate::log;
 use crate::settings::{SettingError, Settings};
 use crate::streamed::Streamed;
-use crate::world::World;
 
 /// Runs a function behind API Gateway: `make` builds its state, once; `handle` answers a request.
 pub async fn http<S, F>(
-    make: impl FnOnce(&World) -> Result<S, SettingError>,
+    make: impl FnOnce(&Dependencies) -> Result<S, SettingError>,
     handle: impl Fn(Arc<S>, Request) -> F + Sync,
 ) -> Result<(), Error>
 where
@@ -32,7 +32,7 @@ where
 /// Runs a function behind API Gateway whose replies go out while they are made: `handle` answers so, `handle_buffered`
 /// where [`streams`] says that it can't be.
 pub async fn streaming<S, F, G>(
-    make: impl FnOnce(&World) -> Result<S, SettingError>,
+    make: impl FnOnce(&Dependencies) -> Result<S, SettingError>,
     handle: impl Fn(Arc<S>, Request) -> F + Sync,
     handle_buffered: impl Fn(Arc<S>, Request) -> G + Sync,
 ) -> Result<(), Error>
@@ -61,7 +61,7 @@ pub fn streams(settings: &Settings) -> bool {
 /// Runs a function on a schedule: `handle` does the work and returns what to log about it; the event has nothing of
 /// interest.
 pub async fn schedule<S, F>(
-    make: impl FnOnce(&World) -> Result<S, SettingError>,
+    make: impl FnOnce(&Dependencies) -> Result<S, SettingError>,
     handle: impl Fn(Arc<S>, Deadline) -> F,
 ) -> Result<(), Error>
 where
@@ -97,9 +97,9 @@ impl Deadline {
 #[error("this function can't start: {0}")]
 struct StartError(SettingError);
 
-fn start<S>(make: impl FnOnce(&World) -> Result<S, SettingError>) -> Result<Arc<S>, Error> {
+fn start<S>(make: impl FnOnce(&Dependencies) -> Result<S, SettingError>) -> Result<Arc<S>, Error> {
     log::start(&Settings::from_process());
-    let state = make(&World::lambda()).map_err(|error| {
+    let state = make(&Dependencies::lambda()).map_err(|error| {
         let error = StartError(error);
         tracing::error!(%error, "function.not_started");
         error

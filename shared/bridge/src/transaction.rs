@@ -7,9 +7,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
+use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::StoreError;
-use crate::world::World;
 
 /// One write, or one look at a condition.
 pub type Action = TransactWriteItem;
@@ -51,8 +51,8 @@ pub struct Transactions {
 
 impl Transactions {
     /// By the client that all tables share.
-    pub fn new(world: &World) -> Result<Transactions, SettingError> {
-        Ok(Transactions { client: world.dynamodb()? })
+    pub fn new(dependencies: &Dependencies) -> Result<Transactions, SettingError> {
+        Ok(Transactions { client: dependencies.dynamodb()? })
     }
 
     /// By this client.

@@ -9,11 +9,11 @@ mod item;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Put, ReturnValue, Select, TransactWriteItem};
 
+use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, conditional, failed, n, row, s, unreadable};
 use crate::transaction::{Action, Transactions};
 use crate::update::Update;
-use crate::world::World;
 use item::versions_prefix;
 pub use item::{CHANGING_FIELDS, TO_FETCH, UploadRow, Video, VideoState, fingerprint, item_id, order_key, received};
 
@@ -35,8 +35,8 @@ pub struct Uploads {
 
 impl Uploads {
     /// Named by `UPLOADS_TABLE`.
-    pub fn new(world: &World) -> Result<Uploads, SettingError> {
-        Ok(Uploads { client: world.dynamodb()?, table: world.settings.get("UPLOADS_TABLE")?.to_owned() })
+    pub fn new(dependencies: &Dependencies) -> Result<Uploads, SettingError> {
+        Ok(Uploads { client: dependencies.dynamodb()?, table: dependencies.settings.get("UPLOADS_TABLE")?.to_owned() })
     }
 
     /// The current row of an item.

@@ -6,8 +6,8 @@ use lambda_http::Request;
 
 use crate::form::{self, PruvanForm};
 use crate::http::TRY_AGAIN;
-use crate::record::Record;
 use crate::store::StoreError;
+use crate::telemetry::Record;
 
 /// Why a call isn't answered as it asks, in words for Pruvan's people, who see them as they are. The record has the
 /// reason already.

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use bridge::World;
+use bridge::Dependencies;
 use local::stores::{ACCESS_KEY, SECRET_KEY};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -126,8 +126,8 @@ impl Faults {
         }
     }
 
-    /// `world` with clients that these faults meet.
-    pub fn meet(&self, world: World, dynamodb_url: &str, s3_url: &str) -> World {
+    /// `dependencies` with clients that these faults meet.
+    pub fn meet(&self, dependencies: Dependencies, dynamodb_url: &str, s3_url: &str) -> Dependencies {
         let client = SharedHttpClient::new(Faulty {
             faults: self.clone(),
             inner: aws_smithy_http_client::Builder::new().build_http(),
@@ -153,7 +153,7 @@ impl Faults {
             .http_client(client)
             .endpoint_url(s3_url)
             .force_path_style(true);
-        world.with_clients(
+        dependencies.with_clients(
             aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             aws_sdk_s3::Client::from_conf(s3.build()),
         )

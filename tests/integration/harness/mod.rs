@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bridge::World;
+use bridge::Dependencies;
 use bridge::lines::Lines;
 use bridge::outbound::Outbound;
 use bridge::time::{Clock, Random, Waits};
@@ -95,8 +95,8 @@ impl Harness {
     }
 
     /// What the functions stand on, to do part of what one does.
-    pub fn world(&self) -> World {
-        World::new(
+    pub fn dependencies(&self) -> Dependencies {
+        Dependencies::new(
             self.system.settings.clone(),
             self.clock.clone(),
             Random::system(),

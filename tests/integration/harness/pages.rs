@@ -38,14 +38,13 @@ impl Page {
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
                 let made = ["target", ".git", ".aws-sam", ".local", "node_modules"].contains(&name.as_str())
                     || name.starts_with(".venv");
-                match () {
-                    () if made => {}
-                    () if path.is_symlink() => {}
-                    () if path.is_dir() => folders.push(path),
-                    () if name.ends_with(".md") => {
-                        pages.push(Page::read(path.strip_prefix(root()).unwrap().to_str().unwrap()));
-                    }
-                    () => {}
+                if made || path.is_symlink() {
+                    continue;
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                } else if name.ends_with(".md") {
+                    pages.push(Page::read(path.strip_prefix(root()).unwrap().to_str().unwrap()));
                 }
             }
         }

@@ -147,7 +147,7 @@ async fn push(
         return answer(200, json!({ "response": false, "error": "invalid clientCode" }).to_string());
     }
     if method == Method::GET {
-        // A wish that Pruvan imports.
+        // A directive that Pruvan imports.
         return answer(200, json!({ "response": true, "error": "success" }).to_string());
     }
     let (weather, failed) =

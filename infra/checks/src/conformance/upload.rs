@@ -99,6 +99,7 @@ pub async fn checks(suite: &mut Suite) {
 }
 
 /// Uploads that must be taken.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn to_be_taken(suite: &Suite) -> Vec<(&'static str, &'static str, Vec<Call>)> {
     let photo = |name: &str, more: Value| item(suite, name, more).with_file("1414434574000.jpg", PHOTO);
     let of_survey = |name: &str, survey: Value| {

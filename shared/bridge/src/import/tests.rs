@@ -1,5 +1,7 @@
 //! Files of orders, in the columns that the field uses.
 
+use super::row::MOST_COLUMNS;
+use super::table::LONGEST_CELL;
 use super::*;
 
 /// The error as it is told.
@@ -7,6 +9,7 @@ fn read(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, Strin
     super::read(format, text, choices).map_err(|error| error.to_string())
 }
 use proptest::prelude::*;
+use pruvan::work_order::MAX_SERVICES;
 use serde_json::json;
 
 fn orders(text: &str) -> Vec<Value> {

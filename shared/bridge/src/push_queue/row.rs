@@ -104,8 +104,8 @@ impl Waiting {
 }
 
 /// What became of an order that was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
     /// Pruvan has it: the row goes.
     Taken,
     /// Pruvan has it, but an earlier push of it may still take effect: it goes once more at `again_at`.
@@ -129,7 +129,7 @@ pub enum Sent<'a> {
     /// Pruvan refused it.
     Refused {
         /// Why.
-        error: &'a str,
+        error: String,
         /// When to try again; it is parked without.
         retry_at: Option<i64>,
         /// The time.

@@ -105,7 +105,7 @@ impl PushQueue {
 
     /// What becomes of a row that was sent, for a transaction; but for [`Sent::FirstPart`], only if the order hasn't
     /// changed since.
-    pub fn settle(&self, username: &str, sent: &Waiting, how: &Sent<'_>) -> Result<Action, StoreError> {
+    pub fn settle(&self, username: &str, sent: &Waiting, how: &Sent) -> Result<Action, StoreError> {
         let read = [(":read", n(sent.version))];
         let update = self.update(username, &sent.work_order_number);
         let due_at = |at| s(due(sent.class(), at));
@@ -124,7 +124,7 @@ impl PushQueue {
             Sent::Postponed { until } => update.set("due", due_at(*until)).only_if(UNCHANGED, read),
             Sent::Refused { error, retry_at, now } => update
                 .set("attempts", n(sent.attempts + 1))
-                .set("lastError", s(*error))
+                .set("lastError", s(error))
                 .set("due", retry_at.map_or_else(|| s(due(PARKED, *now)), due_at))
                 .only_if(UNCHANGED, read),
             Sent::ForceTaken => {

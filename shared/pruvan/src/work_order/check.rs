@@ -91,99 +91,94 @@ impl Check {
         fields
     }
 
+    /// A value as it is sent, by the kind of its field; none if it can't be sent, or nothing is left of it.
     fn value(&mut self, pointer: &str, kind: Kind, value: Value) -> Option<Value> {
         match kind {
-            Kind::Number => {
-                let number = text(&value)?;
-                if let Some(fault) = number_fault(&number) {
-                    self.error(pointer, fault);
-                }
-                Some(Value::String(number))
-            }
+            Kind::Number => self.number(pointer, &value),
             Kind::Text(max) => self.text(pointer, max, &value).map(Value::String),
-            Kind::Html(max) => {
-                let text = self.text(pointer, max, &value)?;
-                let (sent, lost) = light(&text);
-                if lost {
-                    self.warn(pointer, "holds HTML that Pruvan doesn't show: only headers, text styling, lists, line breaks and links were kept");
-                }
-                if sent.len() > max {
-                    self.error(pointer, format!("has {} characters; at most {max} are allowed", sent.len()));
-                    return None;
-                }
-                // Nothing but tags that go is the same as nothing.
-                Some(Value::from(sent.trim())).filter(|sent| !is_nothing(sent))
+            Kind::Html(max) => self.html(pointer, max, &value),
+            Kind::Status => self.status(pointer, &value),
+            Kind::DueDate => self.due_date(pointer, &value),
+            Kind::Date => {
+                let sent = self.date(pointer, &value)?.sent();
+                sent.map(Value::String).map_err(|error| self.error(pointer, error.to_string())).ok()
             }
-            Kind::Status => {
-                let text = self.text(pointer, 255, &value)?;
-                match OfficeStatus::parse(&text) {
-                    Some(status) => Some(Value::from(status.as_str())),
-                    None => {
-                        let known = OfficeStatus::ALL.iter().map(|status| status.as_str());
-                        let near = nearest(&text, known.clone()).map(|near| format!("; did you mean {near:?}?"));
-                        self.error(
-                            pointer,
-                            format!(
-                                "is not a Pruvan status{}: one of {}. Your own status belongs in clientStatus",
-                                near.unwrap_or_default(),
-                                known.collect::<Vec<_>>().join(", ")
-                            ),
-                        );
-                        None
-                    }
-                }
+            Kind::Degrees(most) => {
+                let degrees = number(&value).filter(|degrees| degrees.abs() <= most).map(Value::from);
+                degrees.or_else(|| self.none(pointer, format!("must be degrees from -{most} to {most}")))
             }
-            Kind::DueDate => {
-                let date = self.date(pointer, &value)?;
-                if date.would_shift() {
-                    self.warn(
-                        pointer,
-                        format!(
-                            "is another day in UTC; {} is sent, so that the day you wrote is shown",
-                            date.due_date()
-                        ),
-                    );
-                }
-                Some(Value::String(date.due_date()))
-            }
-            Kind::Date => match self.date(pointer, &value)?.sent() {
-                Ok(sent) => Some(Value::String(sent)),
-                Err(error) => {
-                    self.error(pointer, error.to_string());
-                    None
-                }
-            },
-            Kind::Degrees(most) => match number(&value).filter(|degrees| degrees.abs() <= most) {
-                Some(degrees) => Some(Value::from(degrees)),
-                None => {
-                    self.error(pointer, format!("must be degrees from -{most} to {most}"));
-                    None
-                }
-            },
             Kind::Options(level) => self.options(pointer, level, value),
             Kind::Services => Some(self.services(&value)),
-            Kind::SurveyTemplate => {
-                let template = self.text(pointer, 255, &value)?;
-                if !is_template(&template) {
-                    self.error(
-                        pointer,
-                        "must be a survey template's id: id, id-v2, master::id or master::id-v2, without spaces or further hyphens",
-                    );
-                }
-                Some(Value::String(template))
-            }
+            Kind::SurveyTemplate => self.template(pointer, &value),
             Kind::Json => match structure(&value) {
                 Some(mut json) if json.is_object() => {
                     self.transliterate(pointer, &mut json);
                     self.depth(pointer, &json);
                     Some(json)
                 }
-                _ => {
-                    self.error(pointer, "must be a JSON object");
-                    None
-                }
+                _ => self.none(pointer, "must be a JSON object"),
             },
         }
+    }
+
+    /// No value, and the fault for which there is none.
+    fn none(&mut self, pointer: &str, detail: impl Into<String>) -> Option<Value> {
+        self.error(pointer, detail);
+        None
+    }
+
+    fn number(&mut self, pointer: &str, value: &Value) -> Option<Value> {
+        let number = text(value)?;
+        if let Some(fault) = number_fault(&number) {
+            self.error(pointer, fault);
+        }
+        Some(Value::String(number))
+    }
+
+    fn html(&mut self, pointer: &str, max: usize, value: &Value) -> Option<Value> {
+        let text = self.text(pointer, max, value)?;
+        let (sent, lost) = light(&text);
+        if lost {
+            self.warn(pointer, "holds HTML that Pruvan doesn't show: only headers, text styling, lists, line breaks and links were kept");
+        }
+        if sent.len() > max {
+            return self.none(pointer, format!("has {} characters; at most {max} are allowed", sent.len()));
+        }
+        // Nothing but tags that go is the same as nothing.
+        Some(Value::from(sent.trim())).filter(|sent| !is_nothing(sent))
+    }
+
+    fn status(&mut self, pointer: &str, value: &Value) -> Option<Value> {
+        let text = self.text(pointer, 255, value)?;
+        if let Some(status) = OfficeStatus::parse(&text) {
+            return Some(Value::from(status.as_str()));
+        }
+        let known = OfficeStatus::ALL.iter().map(|status| status.as_str());
+        let near = nearest(&text, known.clone()).map(|near| format!("; did you mean {near:?}?"));
+        let (near, known) = (near.unwrap_or_default(), known.collect::<Vec<_>>().join(", "));
+        let detail = format!("is not a Pruvan status{near}: one of {known}. Your own status belongs in clientStatus");
+        self.none(pointer, detail)
+    }
+
+    fn due_date(&mut self, pointer: &str, value: &Value) -> Option<Value> {
+        let date = self.date(pointer, value)?;
+        let sent = date.due_date();
+        if date.would_shift() {
+            let detail = format!("is another day in UTC; {sent} is sent, so that the day you wrote is shown");
+            self.warn(pointer, detail);
+        }
+        Some(Value::String(sent))
+    }
+
+    fn template(&mut self, pointer: &str, value: &Value) -> Option<Value> {
+        let template = self.text(pointer, 255, value)?;
+        if !is_template(&template) {
+            self.error(
+                pointer,
+                "must be a survey template's id: id, id-v2, master::id or master::id-v2, without spaces or further hyphens",
+            );
+        }
+        Some(Value::String(template))
     }
 
     fn text(&mut self, pointer: &str, max: usize, value: &Value) -> Option<String> {

@@ -136,5 +136,5 @@ pub const SERVICE_FIELDS: [Field; 22] = [
     field("surveyDynamic", false, No, Kind::Json),
 ];
 
-/// Fields that are wishes and not state: Pruvan's people change them too, so each is sent only until Pruvan has it.
+/// Fields that are directives and not state: Pruvan's people change them too, so each is sent only until Pruvan has it.
 pub const DIRECTIVES: [&str; 3] = ["assignedTo", "status", "dueDate"];

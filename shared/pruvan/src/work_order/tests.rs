@@ -164,7 +164,7 @@ fn what_pruvan_does_not_take_over_is_told() {
         assert_eq!(by(External, true, false), never || field.name == "assignedTo", "{}", field.name);
         assert_eq!(by(External, false, true), never, "{}", field.name);
         assert_eq!(told(&was, &was, External, false, false), Vec::<String>::new());
-        // Leaving it out takes nothing back there; a wish is no state.
+        // Leaving it out takes nothing back there; a directive is no state.
         if !field.required {
             let without = told(&was, &simple(), Internal, false, false);
             assert_eq!(without == pointer, !DIRECTIVES.contains(&field.name), "{}", field.name);

@@ -42,7 +42,7 @@ pub enum WhyNotUpdated {
 }
 
 /// What Pruvan won't take over when an order that it has changes from `was` to `is`, by the tables of fields and the
-/// kind of integration; `set` are wishes that are set anew, also with the value they had; `anew` says whether the
+/// kind of integration; `set` are directives that are set anew, also with the value they had; `anew` says whether the
 /// service of a name is deleted there first. It does no harm to send all the same: Pruvan may know better.
 pub fn not_updated(
     was: &Map<String, Value>,

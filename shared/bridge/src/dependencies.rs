@@ -10,7 +10,7 @@ use crate::time::{Clock, Random, Waits};
 
 /// Settings, stores, time, randomness and the way out.
 #[derive(Clone)]
-pub struct World {
+pub struct Dependencies {
     /// The function's environment variables.
     pub settings: Settings,
     /// What time it is.
@@ -27,23 +27,23 @@ pub struct World {
     s3: OnceLock<aws_sdk_s3::Client>,
 }
 
-impl World {
-    /// The world of a Lambda function.
-    pub fn lambda() -> World {
+impl Dependencies {
+    /// Those of a Lambda function.
+    pub fn lambda() -> Dependencies {
         let (clock, random) = (Clock::system(), Random::system());
         let settings = Settings::from_process();
         let lines = Lines::lambda(settings.optional("METRICS_NAMESPACE").unwrap_or("PruvanBridge"));
-        World { lines, ..World::new(settings, clock, random, Waits::REAL, Outbound::public()) }
+        Dependencies { lines, ..Dependencies::new(settings, clock, random, Waits::REAL, Outbound::public()) }
     }
 
-    /// A world of other parts, for the local runner and tests; its lines go nowhere.
-    pub fn new(settings: Settings, clock: Clock, random: Random, waits: Waits, outbound: Outbound) -> World {
+    /// Of other parts, for the local runner and tests; the lines go nowhere.
+    pub fn new(settings: Settings, clock: Clock, random: Random, waits: Waits, outbound: Outbound) -> Dependencies {
         let (dynamodb, s3) = (OnceLock::new(), OnceLock::new());
-        World { settings, clock, random, waits, outbound, lines: Lines::none(), dynamodb, s3 }
+        Dependencies { settings, clock, random, waits, outbound, lines: Lines::none(), dynamodb, s3 }
     }
 
-    /// The same world with these clients, for tests whose calls fail.
-    pub fn with_clients(mut self, dynamodb: aws_sdk_dynamodb::Client, s3: aws_sdk_s3::Client) -> World {
+    /// The same with these clients, for tests whose calls fail.
+    pub fn with_clients(mut self, dynamodb: aws_sdk_dynamodb::Client, s3: aws_sdk_s3::Client) -> Dependencies {
         (self.dynamodb, self.s3) = (OnceLock::from(dynamodb), OnceLock::from(s3));
         self
     }

@@ -7,13 +7,13 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 use serde_json::{Map, Value, json};
 
+use crate::dependencies::Dependencies;
 use crate::lines::Lines;
 use crate::time::Clock;
-use crate::world::World;
 
 /// Makes the lines of one function.
 #[derive(Clone)]
-pub struct Recorder {
+pub struct Telemetry {
     function: &'static str,
     lines: Lines,
     clock: Clock,
@@ -68,10 +68,10 @@ pub enum Unit {
     None,
 }
 
-impl Recorder {
+impl Telemetry {
     /// Of the function whose binary is `function`.
-    pub fn new(world: &World, function: &'static str) -> Recorder {
-        Recorder { function, lines: world.lines.clone(), clock: world.clock.clone() }
+    pub fn new(dependencies: &Dependencies, function: &'static str) -> Telemetry {
+        Telemetry { function, lines: dependencies.lines.clone(), clock: dependencies.clock.clone() }
     }
 
     /// Begins the line of a request.
@@ -101,8 +101,8 @@ impl Recorder {
 
     fn begin(&self, kind: Kind) -> Record {
         let began = self.clock.now_ms();
-        let recorder = self.clone();
-        Record { recorder, kind, began, outcome: Outcome::Failed, fields: Map::new(), metrics: Vec::new() }
+        let telemetry = self.clone();
+        Record { telemetry, kind, began, outcome: Outcome::Failed, fields: Map::new(), metrics: Vec::new() }
     }
 }
 
@@ -118,7 +118,7 @@ enum Kind {
 /// A line that is still being gathered. It is written when it goes, however that comes about, so that no path is
 /// without one.
 pub struct Record {
-    recorder: Recorder,
+    telemetry: Telemetry,
     kind: Kind,
     began: i64,
     outcome: Outcome,
@@ -185,10 +185,12 @@ impl Record {
     /// How a reply of the host's API ended.
     pub fn status(&mut self, status: StatusCode) {
         self.note("status", status.as_u16());
-        self.outcome = match () {
-            () if status.is_server_error() => Outcome::Failed,
-            () if status.is_client_error() => Outcome::BadRequest,
-            () => Outcome::Ok,
+        self.outcome = if status.is_server_error() {
+            Outcome::Failed
+        } else if status.is_client_error() {
+            Outcome::BadRequest
+        } else {
+            Outcome::Ok
         };
     }
 
@@ -198,7 +200,7 @@ impl Record {
     }
 
     fn line(&mut self) -> Value {
-        let Recorder { function, lines, clock } = &self.recorder;
+        let Telemetry { function, lines, clock } = &self.telemetry;
         let now = clock.now_ms();
         let duration = u32::try_from(now - self.began).unwrap_or_default();
         let (counted, message) = match self.kind {
@@ -242,7 +244,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let line = self.line();
-        (self.recorder.lines.write)(&line);
+        (self.telemetry.lines.write)(&line);
     }
 }
 
@@ -258,24 +260,24 @@ mod tests {
     use crate::outbound::Outbound;
     use crate::time::{Random, Waits};
 
-    fn recorder() -> (Recorder, Receiver<Value>) {
+    fn telemetry() -> (Telemetry, Receiver<Value>) {
         let (said, hears) = channel();
         let clock = Clock::new(|| Timestamp::from_millisecond(1_795_435_200_000).unwrap());
-        let mut world = World::new(
+        let mut dependencies = Dependencies::new(
             std::iter::empty::<(&str, &str)>().collect(),
             clock,
             Random::system(),
             Waits::REAL,
             Outbound::public(),
         );
-        world.lines = Lines::new("PruvanBridge/test", move |line| said.send(line.clone()).unwrap());
-        (Recorder::new(&world, "status"), hears)
+        dependencies.lines = Lines::new("PruvanBridge/test", move |line| said.send(line.clone()).unwrap());
+        (Telemetry::new(&dependencies, "status"), hears)
     }
 
     #[test]
     fn a_line_is_what_cloudwatch_documents() {
-        let (recorder, lines) = recorder();
-        let mut record = recorder.tick("id-1");
+        let (telemetry, lines) = telemetry();
+        let mut record = telemetry.tick("id-1");
         record.counts([("Waiting", 3)]);
         record.ok();
         drop(record);
@@ -294,8 +296,8 @@ mod tests {
 
     #[test]
     fn whatever_becomes_of_it_there_is_one_line() {
-        let (recorder, lines) = recorder();
-        let panics = recorder.clone();
+        let (telemetry, lines) = telemetry();
+        let panics = telemetry.clone();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             let _record = panics.request(&Request::default());
             panic!("as told");
@@ -304,11 +306,11 @@ mod tests {
         let line = lines.recv().unwrap();
         assert_eq!((&line["outcome"], &line["Failures"], &line["Requests"]), (&json!("failed"), &json!(1), &json!(1)));
         assert!(lines.try_recv().is_err());
-        let mut record = recorder.request(&Request::default());
+        let mut record = telemetry.request(&Request::default());
         record.order(&"\u{e9}".repeat(100_000));
         drop(record);
         assert_eq!(lines.recv().unwrap()["order"], "\u{e9}".repeat(200));
-        let mut record = recorder.request(&Request::default());
+        let mut record = telemetry.request(&Request::default());
         record.denied("invalid username or password");
         drop(record);
         let line = lines.recv().unwrap();
