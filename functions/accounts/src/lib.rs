@@ -58,7 +58,7 @@ impl AccountsApi {
     }
 }
 
-/// Answers one request.
+/// Answers one request of the host, whatever comes: a fault of ours is a 500 with a problem.
 pub async fn handle(state: Arc<AccountsApi>, request: Request) -> Response<Body> {
     host::answer(&state.telemetry, &request, dispatch(&state, &request)).await
 }

@@ -191,7 +191,7 @@ struct List {
     since: Option<i64>,
     now: i64,
     room: Room,
-    /// Bytes.
+    /// Bytes that the reply may still grow by.
     left: usize,
     /// Of the reply, until now.
     bytes: usize,

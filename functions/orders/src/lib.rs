@@ -37,7 +37,7 @@ pub use api::OrdersApi;
 use api::{no_such_order, number};
 use condition::with_etag;
 
-/// Answers one request.
+/// Answers one request of the host, whatever comes: a fault of ours is a 500 with a problem.
 pub async fn handle(state: Arc<OrdersApi>, request: Request) -> Response<Body> {
     host::answer(&state.telemetry, &request, dispatch(&state, &request)).await
 }

@@ -8,9 +8,9 @@ use lambda_http::{Body, Request, Response};
 /// What a list is asked for as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// An object.
+    /// A JSON object, with all that there is.
     Json,
-    /// A table.
+    /// CSV for a spreadsheet, with the columns asked for.
     Csv,
 }
 
@@ -25,11 +25,11 @@ impl Format {
     }
 }
 
-/// Rows under names.
+/// A table of CSV: a row of names, then the values.
 pub struct Table(Vec<Vec<String>>);
 
 impl Table {
-    /// With these columns.
+    /// A table with these columns and no rows yet.
     pub fn new(columns: impl Iterator<Item = String>) -> Table {
         Table(vec![columns.collect()])
     }

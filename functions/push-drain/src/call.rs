@@ -51,7 +51,7 @@ impl QueuedOrder {
         (document, self.order.fragment(account))
     }
 
-    /// The order's number.
+    /// The number under which Pruvan knows the order.
     pub fn number(&self) -> &str {
         &self.row.work_order_number
     }
@@ -71,7 +71,7 @@ impl QueuedOrder {
 /// How a call went.
 #[derive(Debug)]
 pub enum Made {
-    /// It was made.
+    /// The call was made, and came to this.
     Yes(Reply),
     /// Another has the lease, or there is another push key: nothing was sent, and nothing may be written.
     NotHeld,

@@ -37,7 +37,7 @@ pub struct Looked {
 /// Where the fault of a failed call may lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing was sent.
+    /// There was no connection: no order can be at fault.
     NotReached,
     /// Pruvan said, or it is known, that it lies in no order.
     Account,
@@ -79,7 +79,7 @@ impl Reply {
 /// An order that a call carried.
 #[derive(Debug, Clone, Copy)]
 pub struct Carried<'a> {
-    /// Its number.
+    /// The order's number.
     pub number: &'a str,
     /// It went as a deletion, so that it can be made anew.
     pub deletes_first: bool,
@@ -102,7 +102,7 @@ impl Carried<'_> {
 /// What a reply means for one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Pruvan has it.
+    /// Pruvan has it, and it leaves the queue.
     Taken,
     /// Pruvan refused it, in these words.
     Refused(String),
@@ -115,7 +115,7 @@ pub enum Verdict {
 /// What a reply means for the search for an order that keeps others from being taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// Nothing.
+    /// The search goes on as it is, if there is one.
     None,
     /// All that was sent alone counts as taken, though Pruvan did not count it.
     NotCounted,

@@ -370,7 +370,7 @@ impl Service<'_> {
 
 enum Picked {
     Rows(Vec<Waiting>),
-    /// Nothing is due.
+    /// No row is due; and when the account is to be looked at again.
     Nothing(NextWakeUp),
 }
 

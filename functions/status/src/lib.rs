@@ -44,7 +44,7 @@ impl Status {
     }
 }
 
-/// Answers one request.
+/// Answers one request of Pruvan's, whatever comes (*The status Web Service*).
 pub async fn handle(state: Arc<Status>, request: Request) -> Response<Body> {
     let mut record = state.telemetry.request(&request);
     let reported = guarded(report(&state, request, &mut record), || Err(Refusal::again().into())).await;

@@ -24,14 +24,14 @@ pub struct PublishedItem<'a> {
     /// Tells versions apart: see [`fingerprint`].
     pub fingerprint: String,
     upload: &'a Upload,
-    /// The survey, verbatim.
+    /// The survey as it came, character by character.
     survey: Option<String>,
     file: Option<File>,
 }
 
 struct File {
     bytes: Bytes,
-    /// In hex.
+    /// The file's SHA-256, in hex.
     sha256: String,
     format: Format,
 }

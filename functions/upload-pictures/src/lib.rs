@@ -54,7 +54,7 @@ impl UploadPictures {
     }
 }
 
-/// Answers one request.
+/// Answers one request of Pruvan's, whatever comes (*The uploadPictures Web Service*).
 pub async fn handle(state: Arc<UploadPictures>, request: Request) -> Response<Body> {
     let mut record = state.telemetry.request(&request);
     let stored = guarded(upload(&state, request, &mut record), || Err(Refusal::again())).await;

@@ -37,7 +37,7 @@ impl Validate {
     }
 }
 
-/// Answers one request.
+/// Answers one request of Pruvan's, whatever comes (*The validate Web Service*).
 pub async fn handle(state: Arc<Validate>, request: Request) -> Response<Body> {
     let mut record = state.telemetry.request(&request);
     let validated = guarded(validate(&state, request, &mut record), || Err(Refusal::again())).await;

@@ -15,7 +15,7 @@ pub enum NothingToCheck {
     /// Pushes can't be taken.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// Ctrl-C.
+    /// The run was stopped with Ctrl-C before its end; there is no report of it.
     #[error("interrupted")]
     Interrupted,
     /// The report can't be printed.

@@ -133,7 +133,7 @@ async fn find(options: &Options) -> Result<(Url, Option<HostClient>), SetupError
 
 /// A call of a web service.
 struct Call<'a> {
-    /// With its extension.
+    /// Path below the web service URL, with the extension, such as `status.php`.
     path: &'a str,
     username: &'a str,
     token: &'a str,

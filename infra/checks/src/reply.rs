@@ -7,11 +7,11 @@ use crate::report::Fault;
 /// What came back. The key that was sent is blotted out in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// HTTP status.
+    /// HTTP status code of the response.
     pub status: u16,
     /// Empty if there is none.
     pub content_type: String,
-    /// The body.
+    /// The body as text; bytes that are no UTF-8 are replaced.
     pub text: String,
 }
 

@@ -8,12 +8,12 @@ use std::fmt::Write as _;
 /// Columns of the table; more is wrapped.
 const WIDTH: usize = 112;
 
-/// One check.
+/// A check and what it came to: a row of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// The section of the specification that asks for it, if one does.
     pub section: Option<&'static str>,
-    /// What was checked.
+    /// What was checked, in a few words that are shown beside the outcome.
     pub check: String,
     /// What it came to.
     pub outcome: Outcome,
@@ -24,7 +24,7 @@ pub struct Row {
 pub enum Outcome {
     /// It holds; with what was seen, if that says more.
     Pass(String),
-    /// It doesn't hold.
+    /// It doesn't hold; with what was seen, and what to do next.
     Fail(Fault),
     /// It wasn't checked, and why.
     Skip(String),
@@ -33,7 +33,7 @@ pub enum Outcome {
 /// Why a check failed, for somebody who has never seen the code. Neither text holds a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What was seen.
+    /// What was seen in place of what is right, such as the reply that came.
     pub seen: String,
     /// What to do next.
     pub next: String,
@@ -68,7 +68,7 @@ impl From<Result<String, Fault>> for Outcome {
 /// All checks of a run, in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The rows.
+    /// One row for each check, in the order in which they are shown.
     pub rows: Vec<Row>,
 }
 

@@ -33,9 +33,9 @@ pub enum PageError {
 
 /// A page that is served.
 pub struct Page {
-    /// Where it is.
+    /// URL of the page on this machine, to be opened in a browser.
     pub url: String,
-    /// What it shows.
+    /// What the page shows, in a line that is printed above its URL.
     pub about: String,
     desk: Option<Arc<Desk>>,
     servers: Vec<JoinHandle<()>>,

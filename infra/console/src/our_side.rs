@@ -169,7 +169,7 @@ fn directives(directives: &Value) -> Markup {
     }
 }
 
-/// JSON for people.
+/// JSON on several lines with indents, as people read it.
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }

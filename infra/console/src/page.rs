@@ -8,7 +8,6 @@ use crate::view::View;
 use crate::widgets::said;
 use crate::{our_side, pruvan_side, wire_side};
 
-/// The whole page.
 pub async fn page(console: &Console, view: &View) -> Markup {
     // Before anything is read, so that nothing is missed.
     let version = console.version();

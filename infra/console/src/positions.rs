@@ -8,10 +8,10 @@ use crate::links::{order_path, pages, paging, part};
 use crate::view::View;
 use crate::widgets::{plain, text, time_of};
 
-/// Items a page.
+/// How many items are listed on one page.
 const PAGE: usize = 100;
 
-/// Metres.
+/// The mean radius of the earth, in metres, as is the length of a foot.
 const EARTH_RADIUS: f64 = 6_371_000.0;
 const FOOT: f64 = 0.3048;
 

@@ -13,7 +13,7 @@ use crate::state::Console;
 use crate::view::View;
 use crate::widgets::{badge, facts, hidden, listed, plain, said, text, time};
 
-/// Projects a page.
+/// How many projects are listed on one page.
 const PAGE: usize = 12;
 
 /// Items of a project that are listed.

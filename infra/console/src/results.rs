@@ -11,7 +11,7 @@ use crate::state::Console;
 use crate::view::View;
 use crate::widgets::{badge, hidden, listed, plain, size, text, time_of};
 
-/// Photos a page.
+/// How many photos are shown on one page.
 const PHOTOS: usize = 36;
 
 /// Other items a page.

@@ -22,7 +22,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 impl Console {
-    /// Everything below `/console`.
+    /// Routes of the page and of all that it fetches, below `/console`. They answer on this machine only.
     pub fn routes(self) -> Router {
         let console = Arc::new(self);
         Router::new()

@@ -27,7 +27,8 @@ pub struct View {
     /// Where our side's list goes on.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cursor: String,
-    /// Which exchanges.
+    /// Which exchanges are listed: `host` for Pruvan's calls of the host, `pruvan` for the host's of Pruvan,
+    /// `breaches` for those that break the specification; empty for all.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub wire: String,
 }
@@ -45,12 +46,12 @@ impl View {
         }
     }
 
-    /// The query alone.
+    /// The query of the page's URL, without its path; empty if nothing is chosen.
     pub fn query(&self) -> String {
         serde_urlencoded::to_string(self).unwrap_or_default()
     }
 
-    /// Another account.
+    /// The view of another account, with nothing chosen in it; which exchanges are listed stays.
     pub fn account(&self, account: &str) -> View {
         View { account: account.to_owned(), wire: self.wire.clone(), ..View::default() }
     }
@@ -81,7 +82,7 @@ impl View {
         View { page, ..self.clone() }
     }
 
-    /// Other exchanges.
+    /// The same view with other exchanges listed.
     pub fn wire(&self, wire: &str) -> View {
         View { wire: wire.to_owned(), ..self.clone() }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::signer::{SetupError, Signer};
 
-/// The client.
+/// A client of the host's API at one base URL.
 pub struct HostClient {
     base: Url,
     signer: Option<Signer>,
@@ -40,7 +40,8 @@ impl HostClient {
         self.call("GET", path, Vec::new()).await
     }
 
-    /// POSTs JSON, likewise.
+    /// POSTs JSON to a path, percent-encoded, below the base URL; anything but 200 is an error that says what the API
+    /// said.
     pub async fn post(&self, path: &str, body: Vec<u8>) -> Result<Value, CallError> {
         self.call("POST", path, body).await
     }
@@ -50,7 +51,7 @@ impl HostClient {
         self.signer.is_some()
     }
 
-    /// The base URL.
+    /// Base URL of the API, without a slash at its end.
     pub fn base(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }

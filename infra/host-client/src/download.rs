@@ -41,21 +41,21 @@ pub enum DownloadError {
     /// A file didn't come, or can't be written.
     #[error("{} could not be fetched: {reason}", file.display())]
     Fetch {
-        /// Where it belongs.
+        /// Path on this machine at which the file belongs.
         file: PathBuf,
         /// Why it isn't there.
         reason: String,
     },
 }
 
-/// What was done.
+/// How many files there are after a download, and how large they are.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Downloaded {
-    /// Files that came.
+    /// How many files were fetched by this download.
     pub fetched: usize,
     /// Files that were there already, whole.
     pub there: usize,
-    /// Their bytes, together.
+    /// Size of all these files in bytes, with those that were there already.
     pub bytes: u64,
 }
 

@@ -70,7 +70,7 @@ pub enum ImportError {
     /// What answers is another API.
     #[error("POST {path} answered {results} results for {orders} orders")]
     Results {
-        /// What was called.
+        /// Path of the call, below the base URL of the API.
         path: String,
         /// How many it gave.
         results: usize,
@@ -105,11 +105,11 @@ pub struct Imported {
 /// One order that wasn't taken.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refused {
-    /// Of the file.
+    /// Line of the file on which the order begins, from 1; `None` in a JSON array.
     pub line: Option<u64>,
     /// As far as it could be read.
     pub number: String,
-    /// One fault each.
+    /// Why the order was refused: a text for each fault in it.
     pub faults: Vec<String>,
 }
 

@@ -109,7 +109,7 @@ struct Output {
     value: String,
 }
 
-/// `<ErrorResponse>`.
+/// `<ErrorResponse>`: what CloudFormation answers to a call that it refuses.
 #[derive(Deserialize)]
 struct ErrorResponse {
     #[serde(rename = "Error")]

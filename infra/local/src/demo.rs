@@ -14,7 +14,7 @@ const PHOTO: &[u8] = include_bytes!("../../../tests/fixtures/photo.jpg");
 const REPORT: &[u8] = include_bytes!("../../../tests/fixtures/survey.pdf");
 const PHOTO_ID: &str = "a52eafbf-cfd2-45f6-8351-2cff2bec1d3b";
 
-/// What didn't hold.
+/// Why the demo ended before its last step.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The system didn't start.
@@ -23,7 +23,7 @@ pub enum DemoError {
     /// The simulator didn't start.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// A call failed.
+    /// A call that Pruvan made to a web service got no answer.
     #[error(transparent)]
     Call(#[from] CallError),
     /// The host's API could not be called.
@@ -40,7 +40,8 @@ struct Demo {
     step: usize,
 }
 
-/// Runs it.
+/// Runs the demo on a system of its own and prints each step. An error says what did not hold, or why a step could
+/// not be made.
 #[expect(clippy::too_many_lines, reason = "a story, told from beginning to end")]
 pub async fn run() -> Result<(), DemoError> {
     let system = System::start(Options::default()).await?;

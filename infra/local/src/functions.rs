@@ -16,7 +16,7 @@ pub type Done = Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>> +
 
 /// What a function answers.
 pub enum Reply {
-    /// Whole.
+    /// A whole reply, made before any of it is sent.
     Buffered(Response<Body>),
     /// While it is still being made.
     Streamed(Response<Streamed>),
@@ -28,9 +28,9 @@ pub type Scheduled = Arc<dyn Fn(Deadline) -> Done + Send + Sync>;
 /// What calls a function.
 #[derive(Clone)]
 pub enum Function {
-    /// API Gateway.
+    /// A function that API Gateway calls, with an HTTP request.
     Http(Arc<dyn Fn(Request) -> Answer + Send + Sync>),
-    /// A schedule.
+    /// A function that a schedule calls.
     Schedule(Scheduled),
 }
 

@@ -42,7 +42,8 @@ impl Gateway {
         Arc::new(Gateway { routes, apis })
     }
 
-    /// Answers one request.
+    /// Answers one request with what the route's function replies, or with an error of the gateway's own: if there is
+    /// no such route, the caller may not use it, something is too large, or the function fails or takes too long.
     pub async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();

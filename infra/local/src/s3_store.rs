@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
-/// The store.
+/// An S3 whose buckets and objects are files in one folder.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,

@@ -34,7 +34,7 @@ const SEED: u64 = 24;
 pub struct Size {
     /// Work orders, of all accounts together.
     pub orders: usize,
-    /// Photos, about.
+    /// How many photos to make of all these orders together; the sample comes close to it.
     pub photos: usize,
 }
 
@@ -71,13 +71,13 @@ pub struct Counts {
     pub orders: usize,
     /// Items published, of all kinds.
     pub items: usize,
-    /// Photos among them.
+    /// Photos among the items, without those of orders that the host doesn't know.
     pub photos: usize,
-    /// Surveys.
+    /// Answered surveys among the items.
     pub surveys: usize,
     /// Photos of orders that the host doesn't know.
     pub unmatched: usize,
-    /// Status reports.
+    /// Reports of how an order stands, which Pruvan sent to the host.
     pub reports: usize,
 }
 

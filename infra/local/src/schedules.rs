@@ -22,9 +22,8 @@ pub struct Schedules {
     minutes: AtomicU64,
 }
 
-/// One of them.
 pub struct Schedule {
-    /// The function.
+    /// The function that is called at each of its ticks.
     pub run: Scheduled,
     /// Time between two ticks.
     pub every: Duration,

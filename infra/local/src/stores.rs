@@ -26,7 +26,7 @@ pub const ACCESS_KEY: &str = "local";
 /// Its secret: nothing but this machine can reach the stores.
 pub const SECRET_KEY: &str = "localsecret";
 
-/// Both stores, running.
+/// DynamoDB and S3, both running inside this process.
 #[derive(Debug)]
 pub struct Stores {
     /// Base URL of DynamoDB.

@@ -35,7 +35,7 @@ pub struct Options {
     pub tick: Option<Duration>,
     /// The long waits are divided by this.
     pub time_scale: u32,
-    /// The time.
+    /// Tells the functions and the schedules what time it is.
     pub clock: Clock,
     /// Further environment variables of every function.
     pub environment: Vec<(String, String)>,
@@ -58,11 +58,11 @@ impl Default for Options {
     }
 }
 
-/// The system, running.
+/// A running system: the gateway with both APIs, the functions, their schedules, and the stores.
 pub struct System {
     /// Base URL of the gateway: both APIs.
     pub gateway_url: String,
-    /// The stores.
+    /// DynamoDB and S3, in which the functions keep their data.
     pub stores: Stores,
     /// The environment of the functions, with all tables and the bucket.
     pub settings: Settings,

@@ -11,13 +11,13 @@ pub const TEMPLATE: &str = include_str!("../../../template.yaml");
 /// The parts of it that run here.
 #[derive(Debug, Clone)]
 pub struct Template {
-    /// By logical id.
+    /// The Lambda functions, by logical id.
     pub functions: BTreeMap<String, Function>,
     /// By logical id, as `CreateTable` takes them.
     pub tables: BTreeMap<String, Table>,
     /// Logical ids of the buckets.
     pub buckets: Vec<String>,
-    /// By logical id.
+    /// The APIs of API Gateway, by logical id.
     pub apis: BTreeMap<String, Api>,
 }
 
@@ -30,12 +30,12 @@ pub struct Api {
     pub responses: BTreeMap<String, String>,
 }
 
-/// A Lambda function.
+/// A Lambda function, as far as it matters here.
 #[derive(Debug, Clone)]
 pub struct Function {
     /// The Cargo binary that is deployed.
     pub binary: String,
-    /// Time-out.
+    /// How long one call of it may take: 3 seconds unless the template says otherwise, as in AWS.
     pub timeout: Duration,
     /// Environment variables; a `!Ref` to a resource is its logical id, as in `sam local`.
     pub environment: BTreeMap<String, String>,
@@ -50,9 +50,9 @@ pub struct Function {
 pub struct Route {
     /// Logical id of the API.
     pub api: String,
-    /// In capitals.
+    /// HTTP method in capitals, such as `GET`.
     pub method: String,
-    /// Such as `/accounts/{username}`.
+    /// Path of the route, with its parameters in braces: such as `/accounts/{username}`.
     pub path: String,
 }
 
@@ -63,22 +63,22 @@ pub struct Table {
     pub attributes: BTreeMap<String, String>,
     /// Partition and sort key.
     pub key: Vec<String>,
-    /// Indexes.
+    /// The table's secondary indexes, the local ones first.
     pub indexes: Vec<Index>,
 }
 
-/// A secondary index.
+/// A secondary index of a DynamoDB table.
 #[derive(Debug, Clone)]
 pub struct Index {
-    /// Its name.
+    /// The name of the index, by which queries choose it.
     pub name: String,
-    /// Local or global.
+    /// True for a local index, which has the table's partition key; false for a global one, which has its own.
     pub local: bool,
     /// Partition and sort key.
     pub key: Vec<String>,
     /// `ALL`, `KEYS_ONLY` or `INCLUDE`.
     pub projection: String,
-    /// With `INCLUDE`.
+    /// Attributes that are copied into the index beside the keys, with `INCLUDE`; otherwise there are none.
     pub non_key_attributes: Vec<String>,
 }
 
@@ -88,7 +88,7 @@ pub struct Index {
 pub struct TemplateError(String);
 
 impl Template {
-    /// Reads a template.
+    /// Reads the YAML of a template. An error says what in it can't be read or isn't known here.
     pub fn parse(text: &str) -> Result<Template, TemplateError> {
         let root: Value = serde_yaml_ng::from_str(text).map_err(|error| TemplateError(error.to_string()))?;
         let parameters =

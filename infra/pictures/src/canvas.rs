@@ -6,7 +6,7 @@ use tiny_skia::{FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, P
 /// Red, green, blue, and how opaque.
 pub type Ink = [u8; 4];
 
-/// `0xRRGGBB`.
+/// An opaque colour from its hexadecimal form, `0xRRGGBB`.
 pub const fn ink(hex: u32) -> Ink {
     [(hex >> 16) as u8, (hex >> 8) as u8, hex as u8, 255]
 }
@@ -27,7 +27,6 @@ pub fn sheer([red, green, blue, _]: Ink, alpha: u8) -> Ink {
 pub struct Dice(u64);
 
 impl Dice {
-    /// For this seed.
     pub fn new(seed: u64) -> Dice {
         Dice(seed)
     }
@@ -51,7 +50,7 @@ impl Dice {
         self.next() % 100 < percent
     }
 
-    /// One of them.
+    /// One of these inks; black if there are none.
     pub fn pick(&mut self, of: &[Ink]) -> Ink {
         of.get((self.next() % of.len().max(1) as u64) as usize).copied().unwrap_or([0, 0, 0, 255])
     }
@@ -85,7 +84,7 @@ impl Canvas {
         self.view = Transform::identity();
     }
 
-    /// As JPEG.
+    /// The picture as a JPEG of this quality, from 1 to 100; no bytes at all if JPEG has no room for its size.
     pub fn jpeg(&self, quality: u8) -> Vec<u8> {
         let (width, height) = (self.pixmap.width(), self.pixmap.height());
         let mut out = Vec::with_capacity(64 * 1024);
@@ -105,7 +104,6 @@ impl Canvas {
         }
     }
 
-    /// A polygon.
     pub fn polygon(&mut self, points: &[(f32, f32)], ink: Ink) {
         self.polygons([points], ink);
     }
@@ -122,7 +120,6 @@ impl Canvas {
         self.fill(builder.finish(), &plain(ink));
     }
 
-    /// A rectangle.
     pub fn rect(&mut self, x: f32, y: f32, width: f32, height: f32, ink: Ink) {
         self.polygon(&[(x, y), (x + width, y), (x + width, y + height), (x, y + height)], ink);
     }
@@ -164,7 +161,6 @@ impl Canvas {
         self.fill(builder.finish(), &plain(ink));
     }
 
-    /// One ellipse.
     pub fn ellipse(&mut self, x: f32, y: f32, rx: f32, ry: f32, ink: Ink) {
         self.ellipses([(x, y, rx, ry)], ink);
     }

@@ -7,11 +7,11 @@ use crate::canvas::{Canvas, Dice, cut, hash, ink, shade, sheer, text_width};
 pub struct Record<'a> {
     /// The work order's number.
     pub number: &'a str,
-    /// Where it is.
+    /// The property's address in one line; the streets of the drawn map follow from it.
     pub address: &'a str,
     /// When it was published, as it is shown.
     pub taken: &'a str,
-    /// The tasks.
+    /// The tasks whose photos it certifies: one line of the table each, of which the first twelve are shown.
     pub tasks: &'a [Task<'a>],
     /// What tells two records of an order apart.
     pub seed: u64,
@@ -20,9 +20,9 @@ pub struct Record<'a> {
 /// One task, and how many of its photos are certified.
 #[derive(Debug, Clone, Copy)]
 pub struct Task<'a> {
-    /// The service's name.
+    /// Name of the service that the crew did, such as `Grass cut`.
     pub name: &'a str,
-    /// All photos.
+    /// How many photos of the task the record covers.
     pub photos: u32,
     /// Whose content is what the device took.
     pub authenticated: u32,

@@ -5,11 +5,11 @@ use pdf_writer::{Content, Finish as _, Name, Pdf, Rect, Ref, Str, TextStr};
 /// What is in the report.
 #[derive(Debug, Clone, Copy)]
 pub struct Report<'a> {
-    /// The survey's name.
+    /// The survey's name, which heads the first page and is the title of the PDF.
     pub title: &'a str,
     /// The work order's number.
     pub number: &'a str,
-    /// Where it is.
+    /// The property's address, in one line.
     pub address: &'a str,
     /// Who answered and when, as it is shown.
     pub by: &'a str,

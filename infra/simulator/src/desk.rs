@@ -25,7 +25,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// What Pruvan holds, and where it is kept.
 pub struct Desk {
-    /// What plays it.
+    /// The simulator that takes pushes and calls hosts in Pruvan's place.
     pub simulator: Simulator,
     accounts: Mutex<BTreeMap<String, Arc<Account>>>,
     folder: PathBuf,
@@ -36,7 +36,7 @@ pub struct Desk {
 
 /// A Pruvan account with an integration to a host.
 pub struct Account {
-    /// The integration.
+    /// The account's integration with a host, which makes Pruvan's calls.
     pub integration: Integration,
     folder: PathBuf,
     changes: Arc<AtomicU64>,
@@ -82,7 +82,7 @@ const VIDEO: u64 = 2_000_000;
 pub struct Told {
     /// Whether it went well.
     pub ok: bool,
-    /// One sentence.
+    /// What came of it, as a sentence for people.
     pub text: String,
     /// The exchange on the wire that it made.
     pub exchange: Option<u64>,
@@ -266,7 +266,7 @@ impl Account {
         self.inner().weather
     }
 
-    /// Sets the weather.
+    /// Chooses how Pruvan takes the pushes of this account from now on, and notes that for the page.
     pub fn set_weather(&self, weather: &'static Preset) {
         self.integration.settle(weather.weather());
         self.inner().weather = weather;
@@ -291,7 +291,7 @@ impl Account {
         made.file.as_ref().map(|hash| fs::read(self.folder.join(hash))).transpose()
     }
 
-    /// The Validate button.
+    /// Presses the Validate button, which hands the push key to the host, and notes for the page what came of it.
     pub async fn validate(&self) {
         match self.integration.validate().await {
             Ok(exchange) if exchange.reply()["validated"] == true => {

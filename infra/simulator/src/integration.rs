@@ -67,7 +67,8 @@ impl Integration {
         format!("{}/api/?apiKey={}", self.pruvan_url, self.secret)
     }
 
-    /// The Validate button.
+    /// Presses the Validate button, which hands the push key to the host. An error means that no answer came; whether
+    /// the host accepted is in the reply.
     pub async fn validate(&self) -> Result<Exchange, CallError> {
         self.call("validate", json!({ "pushkey": self.push_key() }), None).await
     }
@@ -96,7 +97,8 @@ impl Integration {
         self.held(|held| held.imported)
     }
 
-    /// Publishes an item.
+    /// Publishes an item, which is a call of `uploadPictures`: its fields, and its file as name and bytes. An error
+    /// means that no answer came; a refusal is in the reply.
     pub async fn publish(&self, fields: Value, file: Option<(&str, &[u8])>) -> Result<Exchange, CallError> {
         self.call("uploadPictures", fields, file).await
     }

@@ -23,7 +23,7 @@ pub struct Item {
     pub fields: Map<String, Value>,
     /// The file part's name.
     pub file_name: String,
-    /// Its content.
+    /// The bytes of the file; empty for an item without one.
     pub file: Vec<u8>,
 }
 
@@ -34,11 +34,11 @@ pub struct Job<'a> {
     pub project: &'a Map<String, Value>,
     /// Its number, without a client code.
     pub number: &'a str,
-    /// Pruvan's client code.
+    /// Pruvan's client code, which is sent as `clientCode`.
     pub client_code: &'a str,
-    /// The master user.
+    /// User name of the master user, which is sent as `createdBy`.
     pub username: &'a str,
-    /// The sub-user.
+    /// User name of the crew, a sub-user, which is sent as `createdBySubUser`.
     pub crew: &'a str,
     /// When the item is made.
     pub at: Timestamp,
@@ -47,7 +47,7 @@ pub struct Job<'a> {
 }
 
 impl Item {
-    /// `uuId` and `fileName`.
+    /// The item's `uuId` and `fileName`, by which a survey names it as one of its pictures.
     pub fn taken(&self) -> Taken {
         let field = |name: &str| self.fields.get(name).and_then(text).unwrap_or_default();
         Taken { uu_id: field("uuId"), file_name: field("fileName") }

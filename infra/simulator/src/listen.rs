@@ -9,7 +9,7 @@ pub enum ListenError {
     /// Another program has it.
     #[error("port {0} is in use: choose another with --port, or --port 0 for a free one")]
     InUse(u16),
-    /// Anything else.
+    /// The operating system refuses the port for another reason, such as a lack of rights.
     #[error("port {port} can't be listened on: {error}; choose another with --port")]
     Failed {
         /// The port that was asked for.

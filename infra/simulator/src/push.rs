@@ -20,11 +20,11 @@ use crate::wire::{Direction, Exchange, Sent, masked};
 const HELD: Duration = Duration::from_secs(300);
 
 /// What becomes of a call.
-enum Outcome {
+enum CallEnd {
     Answered(Response, u16, String),
-    /// The connection breaks.
+    /// The connection is cut, so that the caller gets no answer.
     Broken,
-    /// No answer comes.
+    /// The call is held without an answer until its caller gives up.
     Silent,
 }
 
@@ -67,17 +67,17 @@ async fn take(
     let outcome = answer_push(&state, &secret, request).await;
     exchange.took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
     match outcome {
-        Outcome::Answered(response, status, body) => {
+        CallEnd::Answered(response, status, body) => {
             (exchange.status, exchange.body) = (status, body);
             wire.put(exchange);
             response
         }
-        Outcome::Broken => {
+        CallEnd::Broken => {
             exchange.error = Some("the connection was cut before the answer".to_owned());
             wire.put(exchange);
             cut_off()
         }
-        Outcome::Silent => {
+        CallEnd::Silent => {
             exchange.error = Some("no answer is given".to_owned());
             wire.put(exchange);
             tokio::time::sleep(HELD).await;
@@ -112,7 +112,7 @@ fn call(state: &Mutex<state::State>, service: &str, secret: &str, at: i64) -> Ex
     }
 }
 
-async fn answer_push(state: &Mutex<state::State>, secret: &str, request: Value) -> Outcome {
+async fn answer_push(state: &Mutex<state::State>, secret: &str, request: Value) -> CallEnd {
     let (weather, reply) = {
         let mut pruvan = lock(state);
         let now = pruvan.now_ms();
@@ -128,11 +128,11 @@ async fn answer_push(state: &Mutex<state::State>, secret: &str, request: Value) 
         let weather = general.or_else(|| held.weather.pop_front()).unwrap_or_else(|| held.climate.clone());
         match weather {
             Weather::Answer(status, body) => return answered(status, body),
-            Weather::Silent => return Outcome::Silent,
+            Weather::Silent => return CallEnd::Silent,
             Weather::Later(wait) => {
                 let mut busy = answer(503, String::new());
                 busy.headers_mut().extend(wait.parse().ok().map(|wait| (header::RETRY_AFTER, wait)));
-                return Outcome::Answered(busy, 503, String::new());
+                return CallEnd::Answered(busy, 503, String::new());
             }
             _ => {}
         }
@@ -162,7 +162,7 @@ async fn answer_push(state: &Mutex<state::State>, secret: &str, request: Value) 
         }
         Weather::Held(released) => released.notified().await,
         Weather::Slow(wait) => tokio::time::sleep(wait).await,
-        Weather::Lost(_) => return Outcome::Broken,
+        Weather::Lost(_) => return CallEnd::Broken,
         _ => {}
     }
     answered(200, reply.to_string())
@@ -172,8 +172,8 @@ fn invalid_key() -> String {
     json!({ "response": false, "error": "invalid clientCode" }).to_string()
 }
 
-fn answered(status: u16, body: String) -> Outcome {
-    Outcome::Answered(answer(status, body.clone()), status, body)
+fn answered(status: u16, body: String) -> CallEnd {
+    CallEnd::Answered(answer(status, body.clone()), status, body)
 }
 
 /// An answer as Pruvan gives it: it says `text/html` of its JSON, too.

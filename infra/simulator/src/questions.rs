@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 /// A picture as a survey names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
-    /// Its `uuId`.
+    /// The picture's `uuId`, which the survey has in `picIds`.
     pub uu_id: String,
-    /// Its `fileName`.
+    /// The picture's `fileName`, which the survey has in `picFileNames`.
     pub file_name: String,
 }
 
@@ -18,7 +18,7 @@ pub struct Taken {
 pub struct Answer {
     /// The question's id in the template.
     pub id: &'static str,
-    /// Its text.
+    /// The question as the crew reads it.
     pub question: &'static str,
     /// Such as `yesNo`, `chooseOne`, `chooseMany`, `text`, `number`.
     pub answer_type: &'static str,
@@ -46,7 +46,7 @@ impl Answer {
         })
     }
 
-    /// For people.
+    /// The question and its answer as the PDF shows them: options by the text that the crew reads.
     pub fn shown(&self) -> Answered {
         let display = |answer: &String| {
             let option = self.options.iter().find(|(value, _)| value == answer);

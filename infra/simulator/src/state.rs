@@ -50,7 +50,7 @@ pub struct Connection {
     pub extension: String,
     /// The user name at the host.
     pub username: String,
-    /// The API key.
+    /// The account's API key at the host, as the user typed it; it is sent with every call of a web service.
     pub token: String,
     /// Pruvan's client code, which stands before the numbers that it shows.
     pub client_code: String,
@@ -58,7 +58,7 @@ pub struct Connection {
     pub(crate) secret: String,
 }
 
-/// One integration.
+/// What Pruvan holds for one integration, and how the pushes to come are answered.
 #[derive(Default)]
 pub(crate) struct Held {
     /// As it was set up, to import when a GET of the push key asks for it.

@@ -10,13 +10,13 @@ pub const MP4_HEAD: &[u8] = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom";
 /// What a video's link gives.
 #[derive(Debug, Clone)]
 pub enum VideoReply {
-    /// The video.
+    /// These bytes with status 200, as the whole video.
     Bytes(Vec<u8>),
     /// A video of so many bytes, made as it is sent.
     Made(u64),
     /// The beginning of a video, and then the connection breaks.
     Cut(Vec<u8>),
-    /// Another link.
+    /// Status 302, which redirects to this URL.
     Redirect(String),
     /// This status and a page.
     Status(u16),

@@ -25,7 +25,7 @@ const SECRET_FIELDS: [&str; 6] = ["password", "token", "pushkey", "apiKey", "lin
 /// Bytes of an argument that a shell can be given with certainty.
 const ARGUMENT: usize = 100_000;
 
-/// Who called whom.
+/// Which side made a call: Pruvan or the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Pruvan called a web service of the host.
@@ -43,15 +43,15 @@ pub struct Exchange {
     pub at: i64,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
-    /// Who called.
+    /// Which side made the call.
     pub direction: Direction,
     /// The user name at the host of the integration.
     pub username: String,
     /// The web service, or `push`, or `refresh` for a GET of the push key.
     pub service: String,
-    /// `POST` or `GET`.
+    /// HTTP method of the request: `POST` or `GET`.
     pub method: &'static str,
-    /// The URL called.
+    /// The URL that was called; the secret in a push key is masked.
     pub url: String,
     /// The request's `Content-Type`, without its boundary.
     pub content_type: String,
@@ -61,7 +61,7 @@ pub struct Exchange {
     pub file: Option<(String, usize)>,
     /// HTTP status; 0 if no answer came.
     pub status: u16,
-    /// The reply's `Content-Type`.
+    /// The reply's `Content-Type`; empty if it has none.
     pub reply_type: String,
     /// The body as it came.
     pub body: String,
@@ -79,7 +79,7 @@ pub(crate) struct Sent {
     pub url: SecretString,
     pub payload: SecretString,
     pub file: Option<Bytes>,
-    /// With its boundary.
+    /// Of a push, its `Content-Type` with the boundary, as it came.
     pub content_type: String,
     /// Of a push, as it came.
     pub body: Bytes,

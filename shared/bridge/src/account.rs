@@ -20,11 +20,11 @@ pub(crate) const ANNOUNCED_MS: i64 = 180_000;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
-    /// Trimmed, lower case.
+    /// The Pruvan user's name, trimmed and in lower case: the row's key.
     pub username: String,
     /// When it was made.
     pub made_at: i64,
-    /// By id.
+    /// The account's API keys by their ids, which are no secret.
     #[serde(default)]
     pub keys: BTreeMap<String, Key>,
     /// What the host set.
@@ -79,7 +79,7 @@ pub struct Account {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Key {
-    /// SHA-256, in hex.
+    /// The key's SHA-256, in lower-case hex.
     pub sha256: String,
     /// When it was made.
     pub made_at: i64,
@@ -206,7 +206,7 @@ pub enum PushKeyState {
     /// There is none: nobody has pressed Validate.
     #[default]
     None,
-    /// In use.
+    /// Pushes go to it.
     Live,
     /// Pruvan said that it is no good; the next validate brings a new one.
     Dead,

@@ -26,7 +26,7 @@ pub const MAX_KEYS: usize = 2;
 /// A key's use is noted at most this often, so that a busy account costs a write an hour and not one a photo.
 const NOTE_USE_EVERY: Duration = Duration::from_secs(3600);
 
-/// The table.
+/// Access to the table Accounts.
 #[derive(Debug, Clone)]
 pub struct Accounts {
     client: Client,
@@ -34,7 +34,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Named by `ACCOUNTS_TABLE`.
+    /// Of the table that the setting `ACCOUNTS_TABLE` names.
     pub fn new(dependencies: &Dependencies) -> Result<Accounts, SettingError> {
         Ok(Accounts {
             client: dependencies.dynamodb()?,

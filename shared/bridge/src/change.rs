@@ -36,7 +36,7 @@ pub enum BulkResult {
 /// One order of many.
 #[derive(Debug, Clone)]
 pub struct Given {
-    /// The order.
+    /// The order, checked.
     pub order: WorkOrder,
     /// How it goes out.
     pub instructions: Instructions,

@@ -24,7 +24,7 @@ pub const LINK_LIFETIME: Duration = Duration::from_secs(3600);
 /// What a file is, told from its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
-    /// Its media type.
+    /// The media type that the file is stored and served with.
     pub content_type: &'static str,
     /// Its extension, without a dot.
     pub extension: &'static str,
@@ -86,7 +86,7 @@ fn part(text: &str) -> String {
     }
 }
 
-/// The bucket.
+/// Access to the bucket of files.
 #[derive(Debug, Clone)]
 pub struct Files {
     client: Client,
@@ -94,7 +94,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Named by `FILES_BUCKET`.
+    /// Of the bucket that the setting `FILES_BUCKET` names.
     pub fn new(dependencies: &Dependencies) -> Result<Files, SettingError> {
         Ok(Files { client: dependencies.s3()?, bucket: dependencies.settings.get("FILES_BUCKET")?.to_owned() })
     }
@@ -119,7 +119,7 @@ impl Files {
         Ok(Parts { files: self.clone(), path, content_type, id, parts: Vec::new() })
     }
 
-    /// A file's bytes.
+    /// Reads a whole file into memory.
     pub async fn get(&self, path: &str) -> Result<Bytes, StoreError> {
         let reply = self.client.get_object().bucket(&self.bucket).key(path).send().await;
         let reply = reply.map_err(|error| call("GetObject", &error))?;
@@ -158,7 +158,7 @@ impl Parts {
         &self.path
     }
 
-    /// Its media type.
+    /// The media type that the file is stored and served with.
     pub fn content_type(&self) -> &'static str {
         self.content_type
     }

@@ -89,7 +89,7 @@ pub fn json_object(request: &Request) -> Result<Map<String, Value>, Problem> {
     }
 }
 
-/// A query parameter.
+/// A query parameter of the request, the first if it comes several times.
 pub fn query(request: &Request, name: &str) -> Option<String> {
     request.query_string_parameters_ref().and_then(|parameters| parameters.first(name)).map(str::to_owned)
 }

@@ -85,12 +85,12 @@ impl Problem {
         Problem { kind, title, status: status.as_u16(), detail: detail.into(), errors: Vec::new(), behind: None }
     }
 
-    /// 400.
+    /// The request can't be done as it is (400): what its sender has to change.
     pub fn bad_request(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 404.
+    /// What the path names isn't there (404).
     pub fn not_found(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, detail)
     }
@@ -123,7 +123,7 @@ impl Problem {
         &self.errors
     }
 
-    /// The reply.
+    /// The problem as `application/problem+json` (RFC 9457).
     pub fn response(&self) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         json(status, "application/problem+json", self)

@@ -18,7 +18,7 @@ impl Lines {
         Lines { namespace: namespace.to_owned(), write: Arc::new(write) }
     }
 
-    /// Nowhere.
+    /// Lines that go nowhere.
     pub fn none() -> Lines {
         Lines::new("", |_| ())
     }

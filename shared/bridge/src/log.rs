@@ -46,7 +46,7 @@ pub fn level(settings: &Settings) -> Option<LevelFilter> {
     LevelFilter::from_str(level).ok()
 }
 
-/// Begins to log.
+/// Makes this process log as Lambda's JSON format wants it.
 pub(crate) fn start(settings: &Settings) {
     let level = level(settings).unwrap_or(LevelFilter::INFO);
     // The list of spans has the id of the request.

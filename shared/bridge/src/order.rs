@@ -20,7 +20,7 @@ const REPORT_BYTES_KEPT: usize = 60_000;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
-    /// The number, unique in the account.
+    /// The order's number, unique in the account.
     pub work_order_number: String,
     /// The order as JSON, without directives.
     pub document: String,
@@ -69,22 +69,22 @@ pub struct Directive {
     pub before: Option<String>,
 }
 
-/// One status report.
+/// What one call of the status service said of an order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// When it came.
+    /// When it came, in milliseconds since 1970.
     pub at: i64,
-    /// Office status.
+    /// The office status (`status`), in the specification's spelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Field status.
+    /// The crew's status (`fieldStatus`), in the specification's spelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field_status: Option<String>,
     /// The host's own status, sent back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_status: Option<String>,
-    /// The day, `YYYY-MM-DD`.
+    /// The day that it is due, as `YYYY-MM-DD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_date: Option<String>,
     /// Fields that the specification doesn't name, as a JSON object.
@@ -219,13 +219,13 @@ impl Directive {
 /// What a pull needs of an order: enough to copy it out.
 #[derive(Debug, Clone)]
 pub struct Pulled {
-    /// The number.
+    /// The order's number, unique in the account.
     pub work_order_number: String,
     /// The order as JSON.
     pub document: String,
     /// When the host last changed it.
     pub changed_at: i64,
-    /// The row's revision.
+    /// The row's revision when it was read.
     pub revision: i64,
     /// Directives still to be told, as fields.
     open: String,

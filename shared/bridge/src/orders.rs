@@ -24,7 +24,7 @@ use crate::update::Update;
 /// changed.
 pub const SHARDS: u8 = 8;
 
-/// The table.
+/// Access to the table Orders.
 #[derive(Debug, Clone)]
 pub struct Orders {
     client: Client,
@@ -32,7 +32,7 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// Named by `ORDERS_TABLE`.
+    /// Of the table that the setting `ORDERS_TABLE` names.
     pub fn new(dependencies: &Dependencies) -> Result<Orders, SettingError> {
         Ok(Orders { client: dependencies.dynamodb()?, table: dependencies.settings.get("ORDERS_TABLE")?.to_owned() })
     }

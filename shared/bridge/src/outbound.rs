@@ -32,7 +32,7 @@ pub struct Outbound {
 /// Why a URL is not called. None of the messages repeats the URL, which is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Not a URL.
+    /// The text can't be read as a URL.
     #[error("it is not a URL")]
     NotAUrl,
     /// Neither https, nor allowed as http on this machine.
@@ -57,7 +57,7 @@ pub enum Refused {
 pub enum Called {
     /// There was a reply, of this status and body; `retry_after` in seconds, if it said so.
     Answered {
-        /// HTTP status.
+        /// The reply's HTTP status.
         status: u16,
         /// The body, cut at 64 KB.
         body: Vec<u8>,

@@ -29,7 +29,7 @@ pub struct Instructions {
 /// A change that is done.
 #[derive(Debug, Clone)]
 pub struct Changed {
-    /// What it did.
+    /// Whether the order was made, changed, or is as it was.
     pub effect: Effect,
     /// The order as it is now.
     pub order: Order,
@@ -42,7 +42,7 @@ pub(crate) struct Write {
     pub next: Order,
     /// The revision that it was made from.
     pub read: Option<i64>,
-    /// What it does.
+    /// Whether the order is new.
     pub effect: Effect,
     pub instructions: Instructions,
     /// What must go out before it, with the row of the queue that says so.

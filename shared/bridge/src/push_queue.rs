@@ -25,7 +25,7 @@ pub struct Backlog {
     pub parked: u64,
 }
 
-/// The table.
+/// Access to the table PushQueue.
 #[derive(Debug, Clone)]
 pub struct PushQueue {
     client: Client,
@@ -33,7 +33,7 @@ pub struct PushQueue {
 }
 
 impl PushQueue {
-    /// Named by `PUSH_QUEUE_TABLE`.
+    /// Of the table that the setting `PUSH_QUEUE_TABLE` names.
     pub fn new(dependencies: &Dependencies) -> Result<PushQueue, SettingError> {
         Ok(PushQueue {
             client: dependencies.dynamodb()?,

@@ -14,7 +14,7 @@ use crate::time::Random;
 pub struct ApiKey(SecretString);
 
 impl ApiKey {
-    /// Makes one.
+    /// Makes a new key of 256 random bits.
     pub fn generate(random: &Random) -> ApiKey {
         ApiKey(URL_SAFE_NO_PAD.encode(random.bytes::<32>()).into())
     }
@@ -51,7 +51,7 @@ impl KeyHash {
     }
 }
 
-/// Lower-case hex.
+/// These bytes in lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -15,7 +15,7 @@ pub enum SettingError {
     /// Set to something that can't be used.
     #[error("the environment variable {name} can't be used: {fault}")]
     Invalid {
-        /// Which.
+        /// The setting's name.
         name: &'static str,
         /// What it should be.
         fault: &'static str,
@@ -33,7 +33,7 @@ impl Settings {
         self.optional(name).ok_or(SettingError::Missing(name))
     }
 
-    /// All of them.
+    /// All settings, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }

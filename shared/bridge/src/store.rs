@@ -19,7 +19,7 @@ pub enum StoreError {
     /// A call failed after the SDK's own retries; it may have taken effect.
     #[error("{operation} failed: {reason}")]
     Call {
-        /// The AWS operation.
+        /// The AWS operation, and the table where that helps.
         operation: &'static str,
         /// The service's error code, or what kept the call from ending.
         reason: String,
@@ -27,7 +27,7 @@ pub enum StoreError {
     /// A row is not what this version of the code writes.
     #[error("a row of {table} can't be read: {fault}")]
     Row {
-        /// Which table.
+        /// The table's name in the template.
         table: &'static str,
         /// The field, and what is wrong with it.
         fault: String,
@@ -136,12 +136,12 @@ pub fn unreadable(table: &'static str, error: &dyn std::fmt::Display) -> StoreEr
     StoreError::Row { table, fault: unquoted.to_owned() }
 }
 
-/// A string attribute.
+/// A text as an attribute of DynamoDB's type S.
 pub fn s(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-/// A number attribute.
+/// A number as an attribute of DynamoDB's type N.
 pub fn n(number: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }

@@ -35,7 +35,7 @@ struct Part {
 #[error("the reply broke off before its end")]
 pub struct BrokenOff;
 
-/// Writes the parts.
+/// The end into which a handler writes the reply's parts.
 #[derive(Debug)]
 pub struct Writer(mpsc::Sender<Part>);
 
@@ -49,7 +49,7 @@ impl Writer {
         self.0.send(Part { bytes: bytes.into(), last: false }).await.map_err(|_| NobodyReads)
     }
 
-    /// The last part.
+    /// Writes the last part, which may be empty.
     pub async fn end(self, bytes: impl Into<Bytes>) -> Result<(), NobodyReads> {
         self.0.send(Part { bytes: bytes.into(), last: true }).await.map_err(|_| NobodyReads)
     }

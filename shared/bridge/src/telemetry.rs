@@ -22,7 +22,7 @@ pub struct Telemetry {
 /// How a request or tick ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// As it should.
+    /// It did what was asked.
     Ok,
     /// What was asked for can't be done: whoever asked has to change something.
     BadRequest,
@@ -56,15 +56,15 @@ impl Outcome {
 /// What a metric counts in, in CloudWatch's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Things.
+    /// Things that are counted.
     Count,
-    /// Bytes.
+    /// Sizes, in bytes.
     Bytes,
-    /// Thousandths of a second.
+    /// Times, in milliseconds.
     Milliseconds,
-    /// Seconds.
+    /// Times, in seconds.
     Seconds,
-    /// CloudWatch knows no hours, say.
+    /// A unit that CloudWatch has no name for, such as hours.
     None,
 }
 
@@ -106,7 +106,7 @@ impl Telemetry {
     }
 }
 
-/// Characters.
+/// A longer text is cut to so many characters.
 const MAX_TEXT: usize = 200;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Tells the time.
+/// Tells the time; tests set it.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The system's.
+    /// The clock of the machine.
     pub fn system() -> Clock {
         Clock::new(Timestamp::now)
     }
@@ -26,7 +26,7 @@ impl Clock {
     }
 }
 
-/// Makes random bytes.
+/// Makes random bytes; tests choose them.
 #[derive(Clone)]
 pub struct Random(Arc<Fill>);
 
@@ -47,7 +47,7 @@ impl Random {
         Random(Arc::new(fill))
     }
 
-    /// `N` random bytes.
+    /// Makes `N` bytes that can't be guessed.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.0(&mut bytes);
@@ -63,7 +63,7 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// As they are.
+    /// Waits that are not shortened.
     pub const REAL: Waits = Waits { divisor: 1 };
 
     /// `divisor` times as fast, at least once.

@@ -55,7 +55,7 @@ impl Transactions {
         Ok(Transactions { client: dependencies.dynamodb()? })
     }
 
-    /// By this client.
+    /// By the client of the table that alone is written to.
     pub(crate) fn with(client: &Client) -> Transactions {
         Transactions { client: client.clone() }
     }
@@ -159,7 +159,7 @@ impl Transactions {
 /// Why an action kept its transaction from being written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reason {
-    /// It didn't.
+    /// It did not keep it.
     None,
     /// Its condition doesn't hold.
     Unmet,

@@ -20,13 +20,13 @@ pub use item::{CHANGING_FIELDS, TO_FETCH, UploadRow, Video, VideoState, fingerpr
 /// What a write met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// It is done.
+    /// The row is written.
     Done,
     /// Others wrote the row since it was read: read it again.
     Overtaken,
 }
 
-/// The table.
+/// Access to the table Uploads.
 #[derive(Debug, Clone)]
 pub struct Uploads {
     client: Client,
@@ -34,7 +34,7 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    /// Named by `UPLOADS_TABLE`.
+    /// Of the table that the setting `UPLOADS_TABLE` names.
     pub fn new(dependencies: &Dependencies) -> Result<Uploads, SettingError> {
         Ok(Uploads { client: dependencies.dynamodb()?, table: dependencies.settings.get("UPLOADS_TABLE")?.to_owned() })
     }
@@ -256,7 +256,7 @@ impl Uploads {
 /// Nobody wrote the row since it was read.
 const UNCHANGED: &str = "revision = :read";
 
-/// What [`Uploads::amend`] writes.
+/// The attributes that [`Uploads::amend`] writes.
 const AMENDED: [&str; 7] = ["sentAt", "assigned", "order", "unmatched", "video", "videoQueue", "videoDue"];
 
 fn written(done: bool) -> Written {

@@ -44,7 +44,7 @@ impl Refusal {
         Refusal(Cow::Borrowed(why))
     }
 
-    /// The words.
+    /// What Pruvan's user reads.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -134,7 +134,7 @@ fn parse_text(text: &str) -> Option<WrittenDate> {
     })
 }
 
-/// `YYYYMMDD`.
+/// A day that is written as the number `YYYYMMDD`.
 fn compact_day(number: i64) -> Option<Date> {
     let year = i16::try_from(number / 10_000).ok().filter(|year| YEARS.contains(year))?;
     Date::new(year, i8::try_from(number / 100 % 100).ok()?, i8::try_from(number % 100).ok()?).ok()

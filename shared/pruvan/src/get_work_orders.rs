@@ -15,13 +15,13 @@ pub const MAX_WORK_ORDERS: usize = 5000;
 /// `{"username", "password", "token", "timestamp"}`.
 #[derive(Debug)]
 pub struct GetWorkOrdersRequest {
-    /// Who asks.
+    /// Which user asks, and how that is proved.
     pub credentials: Credentials,
     /// What is asked for.
     pub mode: Mode,
 }
 
-/// *getWorkOrders Modes*.
+/// Which orders Pruvan asks for (*getWorkOrders Modes*).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Full refresh (`timestamp` null): all current work orders.
@@ -66,7 +66,7 @@ impl WorkOrdersReply {
         self.count += 1;
     }
 
-    /// Orders so far.
+    /// How many orders have been written so far.
     pub fn len(&self) -> usize {
         self.count
     }

@@ -37,7 +37,7 @@ pub enum Holds {
     Word(&'static [&'static str]),
     /// A text, a number, or true or false.
     Scalar,
-    /// Also a list.
+    /// A text, or a list of texts.
     List,
 }
 

@@ -37,7 +37,7 @@ impl PushRequest {
         self.count += 1;
     }
 
-    /// Orders so far.
+    /// How many orders have been written so far.
     pub fn len(&self) -> usize {
         self.count
     }
@@ -68,7 +68,7 @@ pub enum PushReply {
         created: u64,
         /// Orders that were known.
         updated: u64,
-        /// Orders deleted.
+        /// How many orders Pruvan deleted.
         deleted: u64,
         /// Orders that were refused, each with its reason; the others were taken.
         errors: Vec<PushError>,
@@ -92,7 +92,7 @@ pub enum PushReply {
 pub struct PushError {
     /// The host's number, without a client code.
     pub work_order_number: String,
-    /// Pruvan's words.
+    /// Why Pruvan refused it, in its own words.
     pub error: String,
 }
 

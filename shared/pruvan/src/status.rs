@@ -58,7 +58,7 @@ statuses! {
         Rush = "rush",
         /// Denied by quality assurance.
         Rework = "rework" | "re-work",
-        /// Canceled.
+        /// The order has been canceled; it is over.
         Canceled = "canceled" | "cancelled",
         /// Completed in the field, ready for quality assurance.
         Complete = "complete" | "completed",
@@ -66,7 +66,7 @@ statuses! {
         Invoiced = "invoiced",
         /// Submitted to the client for quality assurance.
         Submitted = "submitted",
-        /// Closed.
+        /// The order has been closed; it is over.
         Closed = "closed",
         /// Integrations set this to delete the order.
         Deleted = "deleted",
@@ -83,7 +83,7 @@ impl OfficeStatus {
 statuses! {
     /// *Pruvan Field Status Values*: where the order stands on the device. Only Pruvan Mobile sets it.
     FieldStatus {
-        /// Not viewed.
+        /// A new order that was not viewed yet.
         New = "new",
         /// The order was updated.
         Updated = "updated",
@@ -104,7 +104,7 @@ statuses! {
 /// "dueDate"}]}`.
 #[derive(Debug)]
 pub struct StatusRequest {
-    /// Who reports.
+    /// Which user reports, and how that is proved.
     pub credentials: Credentials,
     /// One entry an order, in the order of the payload.
     pub work_orders: Vec<StatusEntry>,
@@ -119,7 +119,7 @@ pub struct StatusEntry {
     pub client_status: Option<String>,
     /// Office status: in the specification's spelling if it is a known one, else as it came.
     pub status: Option<String>,
-    /// Field status, likewise.
+    /// The field status that the crew set, likewise.
     pub field_status: Option<String>,
     /// Due date. Its day in UTC is what Pruvan shows. `None` too if it can't be read; it is then in `other`.
     pub due_date: Option<WrittenDate>,
@@ -212,7 +212,7 @@ impl StatusError {
         StatusError { work_order_number: ascii(work_order_number).into_owned(), error: ascii(error).into_owned() }
     }
 
-    /// The message.
+    /// Why the report of this order was not taken.
     pub fn error(&self) -> &str {
         &self.error
     }

@@ -11,11 +11,11 @@ pub struct Survey {
     pub survey_id: Option<String>,
     /// `meta->parentId`: the parent work order's id in Pruvan.
     pub parent_id: Option<String>,
-    /// `meta->surveyTemplateId`.
+    /// The template that was filled in (`meta->surveyTemplateId`), if it can be read.
     pub template: Option<SurveyTemplate>,
     /// One for each question answered, in the survey's order.
     pub answers: Vec<Answer>,
-    /// The whole survey.
+    /// The whole survey as it came, parsed.
     pub json: Value,
 }
 
@@ -24,7 +24,7 @@ pub struct Survey {
 pub struct Answer {
     /// The question's id, as defined in the template.
     pub id: Option<String>,
-    /// The question's text.
+    /// The question as the crew read it.
     pub question: Option<String>,
     /// The answers given; several for a multiple choice.
     pub answer: Vec<String>,
@@ -38,7 +38,7 @@ pub struct Answer {
     pub pic_file_names: Vec<String>,
 }
 
-/// One allowed answer.
+/// One of the answers that a question allows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnswerOption {
     /// As it stands in `answer`.

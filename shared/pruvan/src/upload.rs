@@ -25,12 +25,12 @@ pub enum FileType {
     CheckIn,
     /// Any file; PDF only at the time of writing.
     File,
-    /// As it came.
+    /// A type that the specification doesn't name, in the spelling in which it came.
     Other(String),
 }
 
 impl FileType {
-    /// Reads any spelling.
+    /// Reads a type in any spelling of its case and hyphens.
     pub fn parse(text: &str) -> FileType {
         match text.trim().to_ascii_lowercase().as_str() {
             "picture" => FileType::Picture,
@@ -42,7 +42,7 @@ impl FileType {
         }
     }
 
-    /// The specification's spelling.
+    /// The type as the specification spells it; an unknown one as it came.
     pub fn as_str(&self) -> &str {
         match self {
             FileType::Picture => "picture",
@@ -129,7 +129,7 @@ upload_fields! {
     key3 = "key3",
     /// The task's name as the user sees it.
     key4 = "key4",
-    /// Unused.
+    /// A key that the specification calls unused.
     key5 = "key5",
     /// The file's extension, with or without a dot.
     file_ext = "fileExt",
@@ -143,9 +143,9 @@ upload_fields! {
     notes = "notes",
     /// Radius of uncertainty in metres.
     gps_accuracy = "gpsAccuracy",
-    /// Degrees.
+    /// Where it was taken: degrees of latitude.
     gps_latitude = "gpsLatitude",
-    /// Degrees.
+    /// Where it was taken: degrees of longitude.
     gps_longitude = "gpsLongitude",
     /// UNIX time by the GPS receiver; see [`Upload::taken_at`].
     gps_timestamp = "gpsTimestamp",
@@ -171,13 +171,13 @@ upload_fields! {
     status = "status",
     /// Version of the mobile app.
     uploader_version = "uploaderVersion",
-    /// Upload batch.
+    /// The batch of uploads in which the app sent it.
     batch_id = "batchId",
     /// The day of work, without a zone.
     work_day = "workDay",
     /// The project's client code.
     client_code = "clientCode",
-    /// The master user.
+    /// The master user of the account that published it.
     created_by = "createdBy",
     /// The subuser that took the item.
     created_by_sub_user = "createdBySubUser",
@@ -192,9 +192,9 @@ upload_fields! {
 /// A whole uploadPictures payload.
 #[derive(Debug)]
 pub struct UploadRequest {
-    /// Who publishes.
+    /// Which user publishes it, and how that is proved.
     pub credentials: Credentials,
-    /// What.
+    /// The item's own fields.
     pub upload: Upload,
 }
 
@@ -266,7 +266,7 @@ pub struct UploadReply {
 }
 
 impl UploadReply {
-    /// It is stored.
+    /// The reply that acknowledges an item: it is stored for good.
     pub fn stored() -> UploadReply {
         UploadReply { status: true, error: None }
     }

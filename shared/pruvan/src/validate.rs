@@ -12,7 +12,7 @@ use crate::lenient::text_field;
 /// push key.
 #[derive(Debug)]
 pub struct ValidateRequest {
-    /// Who asks.
+    /// Which user asks, and how that is proved.
     pub credentials: Credentials,
     /// The pre-authenticated URL for pushes to this user's Pruvan account; whoever knows it can change their orders.
     pub push_key: Option<SecretString>,

@@ -83,7 +83,7 @@ impl WorkOrder {
         order
     }
 
-    /// `workOrderNumber`.
+    /// The order's `workOrderNumber`, which is unique in the account.
     pub fn number(&self) -> &str {
         &self.number
     }

@@ -16,7 +16,7 @@ pub const NO_ORDER: &str = "conformance-no-such-order";
 /// Whose credentials are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
-    /// The right ones.
+    /// The user name and the API key that the options give.
     Right,
     /// The right user, with another key.
     WrongKey,
@@ -37,12 +37,11 @@ pub enum Spelling {
     Urlencoded,
 }
 
-/// One call.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub service: Service,
     pub who: Who,
-    /// Beside the credentials.
+    /// What the payload has beside the credentials: a JSON object.
     pub fields: Value,
     /// What it is about, and those of the fields that are worth telling.
     pub about: String,
@@ -147,13 +146,13 @@ impl Call {
     }
 }
 
-/// What came back.
+/// The reply to a call, with what is needed to tell of both.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub service: Service,
     /// What was sent, in few words.
     pub sent: String,
-    /// Without secrets.
+    /// The reply, with `***` in place of each secret.
     pub reply: Reply,
     /// The JSON in it; null if there is none.
     pub json: Value,

@@ -8,7 +8,7 @@ use super::suite::Suite;
 use super::{pull, status, upload};
 use crate::report::Outcome;
 
-/// The rows.
+/// Makes these checks and adds their rows to the report.
 pub async fn checks(suite: &mut Suite) {
     for (check, spelling, payload_type) in [
         ("Content-Type: Mulipart/Form-Data, as documented", Spelling::AsSpecified, None),

@@ -47,7 +47,7 @@ impl Push {
     }
 }
 
-/// The server.
+/// A server that takes pushes and remembers them; it ends when this is dropped.
 pub struct Receiver {
     base: String,
     secret: String,
@@ -90,7 +90,7 @@ impl Receiver {
         Ok(Receiver { base, secret, bait, shared, server })
     }
 
-    /// A secret URL.
+    /// The push key that is handed over: a URL with a secret in its query.
     pub fn push_key(&self) -> String {
         format!("{}/api/?apiKey={}", self.base, self.secret)
     }

@@ -37,7 +37,7 @@ pub struct Marks {
     pub restless: bool,
 }
 
-/// A run.
+/// One run of the conformance checks: its settings, what it has learnt so far, and its report.
 pub struct Suite {
     pub options: Options,
     pub url: Url,

@@ -72,7 +72,7 @@ fn survey() -> Value {
     })
 }
 
-/// The rows.
+/// Makes these checks and adds their rows to the report; without an order they are skipped.
 pub async fn checks(suite: &mut Suite) {
     if suite.target().is_none() {
         for (section, check) in [(UPLOAD, "uploads"), (FIELDS, "kinds of uploads")] {

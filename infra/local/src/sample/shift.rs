@@ -15,13 +15,13 @@ const PIXELS: (u32, u32) = (640, 480);
 pub struct Work {
     /// The order as Pruvan holds it.
     pub project: Map<String, Value>,
-    /// Its number.
+    /// The work order's number, without a client code.
     pub number: String,
-    /// Pruvan's client code.
+    /// Pruvan's client code, which is sent with each item.
     pub client_code: String,
-    /// The master user.
+    /// User name of the master user, which is sent with each item.
     pub username: String,
-    /// Who did it.
+    /// User name of the crew that did the work.
     pub crew: String,
     /// When it was begun.
     pub began: Timestamp,
@@ -38,11 +38,11 @@ pub struct Work {
 pub enum Step {
     /// The crew is there.
     CheckIn,
-    /// The n-th photo.
+    /// The n-th photo of the order, counted from 0.
     Photo(usize),
     /// The survey of this service.
     Survey(usize),
-    /// The video.
+    /// A still of the video, with the link to it.
     Video,
     /// A PDF: the bid.
     File,
@@ -51,7 +51,7 @@ pub enum Step {
 }
 
 impl Work {
-    /// Its items.
+    /// What the crew makes of this order, in the order in which it does.
     pub fn steps(&self) -> Vec<Step> {
         let mut lots = Lots::new(self.seed);
         let mut steps = Vec::new();

@@ -12,24 +12,23 @@ use simulator::questions::INSPECTION;
 pub struct Lots(u64);
 
 impl Lots {
-    /// For this seed.
     pub fn new(seed: u64) -> Lots {
         Lots(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bf0_3635)
     }
 
-    /// The next number.
+    /// The next pseudo-random number, out of all that have 64 bits.
     pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed ^ (mixed >> 31)
     }
 
-    /// Below `end`.
+    /// A number from 0 up to but not including `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.draw() >> 33).unwrap_or(0) % end.max(1)
     }
 
-    /// One of them.
+    /// One of these values, of which there must be at least one.
     pub fn of<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
@@ -45,11 +44,11 @@ impl Lots {
 pub struct Client {
     /// What its numbers begin with.
     pub prefix: &'static str,
-    /// Its first number.
+    /// The number of its first order, which stands behind the prefix; those of the others follow it.
     pub first: usize,
     /// Whether the host says itself who does what, and how urgent it is.
     pub directs: bool,
-    /// The crews.
+    /// User names of the crews that its orders can be assigned to; `~all~` stands for all of them.
     pub crews: &'static [&'static str],
 }
 

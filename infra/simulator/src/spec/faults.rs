@@ -14,7 +14,7 @@ pub struct Breach {
     pub what: String,
 }
 
-/// *Testing*, *General*.
+/// The heading *General* under *Testing*: what holds of all replies and pushes, such as being JSON in ASCII.
 pub const GENERAL: &str = "General";
 /// Where the specification shows an exchange in Postman.
 pub const URL_FORMAT: &str = "URL format";

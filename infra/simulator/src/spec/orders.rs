@@ -14,7 +14,7 @@ const FIELDS: &str = "Available workOrder Object Fields";
 const SERVICE: &str = "Available workOrder service Object Fields";
 const DATES: &str = "Date Fields";
 
-/// *Limits*.
+/// The most work orders that one reply may have, by *Limits* of the specification.
 const MOST: usize = 5000;
 
 /// Orders in a reply of `getWorkOrders`: each whole.

@@ -17,7 +17,7 @@ pub(super) enum Column {
     ServiceOption(String),
     /// In our own lists: when the order was deleted.
     Deleted,
-    /// Nowhere.
+    /// Its values are passed over.
     Ignored,
 }
 

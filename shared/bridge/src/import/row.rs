@@ -48,7 +48,7 @@ pub enum ReadError {
     /// Its first row can't be read.
     #[error("is not valid CSV: {0}")]
     Csv(csv::Error),
-    /// More than [`Choices::most`].
+    /// There are more orders than [`Choices::most`].
     #[error("has more than {0} orders: send at most {0} at a time")]
     TooMany(usize),
     /// So many columns make no table of orders.

@@ -76,7 +76,7 @@ impl Place {
         format!("{}|{}|{change}|{number}", self.shard, u8::from(self.ended))
     }
 
-    /// What [`Place::to_text`] wrote.
+    /// Reads what [`Place::to_text`] wrote; `None` if it is anything else.
     pub fn parse(text: &str) -> Option<Place> {
         let mut parts = text.splitn(4, '|');
         let (shard, ended, change, number) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

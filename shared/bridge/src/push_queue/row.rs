@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 use crate::store::sortable;
 use crate::time::display;
 
-/// What goes first.
+/// Which of the orders that are due go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
     /// Rushes, cancellations, deletions and forced updates, and what the host asks for by name.
     Urgent,
-    /// All else.
+    /// All others, in the order in which they were changed.
     Normal,
 }
 
@@ -115,7 +115,7 @@ pub enum Sent {
     },
     /// What had to go first has gone; the order as it is goes next.
     FirstPart {
-        /// The time.
+        /// The time, in milliseconds since 1970: it is due at once.
         now: i64,
         /// The services that go first have not gone yet.
         keep_services: bool,
@@ -126,13 +126,13 @@ pub enum Sent {
         /// When the earlier one can do no more.
         until: i64,
     },
-    /// Pruvan refused it.
+    /// Pruvan refused it: it goes again later, or is parked.
     Refused {
-        /// Why.
+        /// Pruvan's reason, as the host may see it.
         error: String,
         /// When to try again; it is parked without.
         retry_at: Option<i64>,
-        /// The time.
+        /// The time, in milliseconds since 1970: it is due at once.
         now: i64,
     },
     /// The order has changed since; that it was forced goes out once only.

@@ -14,7 +14,7 @@ use crate::time::ms;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadRow {
-    /// Whose.
+    /// The account that published it.
     pub username: String,
     /// The item's UUID, or what stands in for it: see [`item_id`]. Of an earlier version: see
     /// [`UploadRow::version_of`].
@@ -114,7 +114,7 @@ pub struct Video {
     pub uri: String,
     /// When the link ends.
     pub until: i64,
-    /// How it stands.
+    /// Whether it is still to be fetched.
     pub state: VideoState,
     /// Times that were tried.
     #[serde(default)]
@@ -131,7 +131,7 @@ pub struct Video {
     /// Its SHA-256, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Its bytes.
+    /// The size of the fetched file, in bytes; 0 until then.
     #[serde(default)]
     pub size: u64,
     /// Told from its first bytes.
@@ -143,9 +143,9 @@ pub struct Video {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VideoState {
-    /// To be fetched.
+    /// It is still to be fetched from Pruvan's link.
     Pending,
-    /// In S3.
+    /// It was fetched and is in S3.
     Stored,
     /// Its link ended before it could be fetched: it must be published again.
     Expired,

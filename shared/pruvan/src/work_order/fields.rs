@@ -8,7 +8,7 @@ use Updatable::{ByIntegration, No, Yes};
 pub enum Updatable {
     /// Only the value of the creation counts.
     No,
-    /// Always.
+    /// Every order or service has it.
     Yes,
     /// `Y*`: internal integrations directly, external ones through `auto_admin`; see [`crate::integration`].
     ByIntegration,
@@ -27,7 +27,7 @@ pub enum Kind {
     Status,
     /// The date that becomes noon UTC.
     DueDate,
-    /// Any other date.
+    /// A date that is sent as it was meant, with its time.
     Date,
     /// Degrees, at most so many north or south, east or west.
     Degrees(f64),
@@ -52,7 +52,7 @@ pub struct Field {
     pub updatable: Updatable,
     /// What Pruvan takes when it is left out on creation, if the specification says so.
     pub default: Option<&'static str>,
-    /// What it holds.
+    /// What its value is checked as.
     pub kind: Kind,
 }
 

@@ -10,7 +10,7 @@ use crate::integration::IntegrationType;
 pub struct NotUpdated {
     /// JSON pointer (RFC 6901) to the field in the order, such as `/services/0/instructions`.
     pub field: String,
-    /// Why it won't.
+    /// Why Pruvan doesn't take the value over.
     pub why: WhyNotUpdated,
 }
 
