@@ -763,7 +763,7 @@ async fn a_key_is_dead_only_if_pruvan_said_so_after_it_came() {
     let now = harness.now() * 1000;
     let (account, lease) = accounts.lease("vendor1", &[1; 16], now).await.unwrap().unwrap();
     vendor.validate().await.unwrap();
-    assert!(!accounts.bury_push_key(&account, &lease).await.unwrap());
+    assert!(!accounts.mark_push_key_dead(&account, &lease).await.unwrap());
     assert_eq!(harness.host("GET", "/accounts/vendor1", None).await.1["pushKey"]["state"], "live");
     harness.advance(100);
     let mut dependencies = harness.dependencies();

@@ -1,7 +1,7 @@
 //! Rows as the host sees them: times in RFC 3339, and never a key.
 
 use bridge::accounts::{Account, AccountSettings, PushKeyState};
-use bridge::push_queue::Waiting;
+use bridge::push_queue::QueueRow;
 use bridge::time::display;
 use serde_json::{Map, Value, json};
 
@@ -36,7 +36,7 @@ pub fn backoff(account: &Account, now: i64) -> Option<Value> {
     rests.then(|| json!({ "failures": account.failures, "until": display(account.backoff_until) }))
 }
 
-pub fn waiting(row: &Waiting, now: i64) -> Value {
+pub fn waiting(row: &QueueRow, now: i64) -> Value {
     let mut shown = row.shown(now);
     shown.insert("workOrderNumber".to_owned(), Value::from(row.work_order_number.as_str()));
     shown.insert("ageSeconds".to_owned(), Value::from((now - row.queued_at).max(0) / 1000));

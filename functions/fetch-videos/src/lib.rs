@@ -33,10 +33,11 @@ const BATCH: i32 = 50;
 /// S3 takes no part below 5 MB but the last.
 const PART: usize = 8 * 1024 * 1024;
 
-/// What an attempt leaves for its end, and an invocation must have to begin another.
+/// Kept free at the end of an invocation, to write what an attempt came to. An attempt begins only if more than this
+/// is left besides.
 const RESERVE: Duration = Duration::from_secs(30);
 
-/// Until the next attempt, after the first, second ... one; then the last for ever.
+/// The waits after the first attempt, the second and so on; after those, the last of them each time.
 const RETRIES: [Duration; 4] =
     [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(15 * 60), Duration::from_secs(60 * 60)];
 
@@ -196,7 +197,7 @@ async fn fetch(
     Ok(Some(Attempt { state: outcome, left_ms }))
 }
 
-/// Streams a video to S3; `parts` is there as soon as anything of it is.
+/// Streams a video to S3. `parts` is set once the upload has begun, so that the caller can abandon it.
 async fn stream(
     state: &FetchVideos,
     row: &UploadRow,

@@ -28,7 +28,7 @@ const MOST: usize = 5_000;
 /// Of those 6 MB, what may go into warnings and faults: each result has its counts all the same.
 const DETAILS: usize = 2_500_000;
 
-/// `POST`: whole orders. The request can be repeated: what is there already is unchanged.
+/// `POST`: whole orders. The request can be repeated: what is there already is unchanged, unless it is forced.
 pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let began = state.clock.now_ms();

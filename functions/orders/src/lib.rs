@@ -5,8 +5,8 @@
 //! PATCH  /accounts/{username}/orders/{workOrderNumber}           some fields of it (JSON merge patch, RFC 7386)
 //! POST   /accounts/{username}/orders                             many whole work orders: JSON, NDJSON or CSV
 //! GET    /accounts/{username}/orders                             filtered; GET .../{workOrderNumber}
-//! DELETE /accounts/{username}/orders/{workOrderNumber}           deleted in Pruvan too
-//! POST   /accounts/{username}/orders/{workOrderNumber}/push      sent again, whatever Pruvan has
+//! DELETE /accounts/{username}/orders/{workOrderNumber}           here, and Pruvan is asked to
+//! POST   /accounts/{username}/orders/{workOrderNumber}/push      sent again, with the directives still to be told
 //! GET    /accounts/{username}/orders/{workOrderNumber}/uploads   with links that work for an hour
 //! GET    /accounts/{username}/orders/{workOrderNumber}/answers   GET .../manifest
 //! GET    /accounts/{username}/uploads/{uuId}                     one item, with its earlier versions

@@ -3,7 +3,7 @@
 use bridge::StoreError;
 use bridge::accounts::Account;
 use bridge::orders::{Order, Report};
-use bridge::push_queue::Waiting;
+use bridge::push_queue::QueueRow;
 use bridge::time::display;
 use serde_json::{Map, Value, json};
 
@@ -20,7 +20,7 @@ pub fn summary(order: &Order, given: &Map<String, Value>) -> Value {
 }
 
 /// An order with all that is known of it.
-pub fn whole(account: &Account, order: &Order, waiting: Option<&Waiting>, now: i64) -> Result<Value, StoreError> {
+pub fn whole(account: &Account, order: &Order, waiting: Option<&QueueRow>, now: i64) -> Result<Value, StoreError> {
     let outgoing = order.outgoing(account);
     let directives = order.directives.iter().map(|(name, directive)| {
         let told = !outgoing.0.contains_key(name);

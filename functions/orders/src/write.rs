@@ -16,7 +16,7 @@ use crate::api::{OrdersApi, no_such_order, number};
 use crate::condition::{Condition, with_etag};
 use crate::show;
 
-/// `PUT`: the whole order. Fields that are left out are taken back.
+/// `PUT`: the whole order. Fields that are left out are removed here; Pruvan keeps what it has of them, which is told.
 pub async fn put(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = addressed(request)?;
@@ -103,7 +103,7 @@ pub async fn delete(state: &OrdersApi, request: &Request) -> Result<Response<Bod
     Ok(no_content())
 }
 
-/// `POST …/push`: the order goes out next, whatever Pruvan has of it.
+/// `POST …/push`: the order goes out next, with the directives that are still to be told.
 pub async fn push(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = number(request)?;

@@ -4,7 +4,7 @@ use bridge::StoreError;
 use bridge::accounts::{Account, Lease};
 use bridge::orders::Order;
 use bridge::outbound::{Called, post_form};
-use bridge::push_queue::Waiting;
+use bridge::push_queue::QueueRow;
 use pruvan::push::{FORM_FIELD, PushRequest};
 use pruvan::work_order::{delete_request, without_services};
 
@@ -15,26 +15,26 @@ use crate::reply::{Carried, Fault, Reply};
 /// An order as it was read, and the queue row that asked for it.
 #[derive(Debug, Clone)]
 pub struct QueuedOrder {
-    pub row: Waiting,
+    pub row: QueueRow,
     pub order: Order,
 }
 
 impl QueuedOrder {
-    /// Whether something must go before the order as it is. What is deleted needs nothing made anew.
-    pub fn in_two_parts(&self, account: &Account) -> bool {
-        let before = &self.row.before;
+    /// Whether another push must go before the order as it is. What is deleted needs nothing made anew.
+    pub fn needs_first_push(&self, account: &Account) -> bool {
+        let before = &self.row.first_push;
         self.deletes_first(account)
             || (!before.without.is_empty()
-                && before.before_for == account.push_key_serial
+                && before.for_push_key == account.push_key_serial
                 && self.order.deleted_at.is_none())
     }
 
     /// Whether the order goes first as deleted. Once a pull has told the new one, crews may have worked on it, and
     /// nothing is deleted.
     pub fn deletes_first(&self, account: &Account) -> bool {
-        let before = &self.row.before;
+        let before = &self.row.first_push;
         before.delete_first
-            && before.before_for == account.push_key_serial
+            && before.for_push_key == account.push_key_serial
             && self.order.deleted_at.is_none()
             && !account.has_pulled(self.order.made_at)
     }
@@ -44,8 +44,8 @@ impl QueuedOrder {
         if self.deletes_first(account) {
             return (delete_request(&self.order.work_order_number), String::new());
         }
-        let document = match self.in_two_parts(account) {
-            true => without_services(&self.order.document, &self.row.before.without),
+        let document = match self.needs_first_push(account) {
+            true => without_services(&self.order.document, &self.row.first_push.without),
             false => self.order.document.clone(),
         };
         (document, self.order.fragment(account))
@@ -70,12 +70,13 @@ impl QueuedOrder {
 
 /// How a call went.
 #[derive(Debug)]
-pub enum Made {
-    /// The call was made, and came to this.
-    Yes(Reply),
+pub enum CallResult {
+    /// It has ended, or could not be begun, and came to this.
+    Ended(Reply),
     /// Another has the lease, or there is another push key: nothing was sent, and nothing may be written.
     NotHeld,
-    /// The lease was about to end when the orders had been counted: nothing was sent.
+    /// The lease was about to end when the orders had been counted: nothing was sent, and they are counted again when
+    /// they go.
     TooLate,
 }
 
@@ -86,24 +87,24 @@ pub async fn make(
     account: &mut Account,
     lease: &mut Lease,
     batch: &[QueuedOrder],
-) -> Result<(Made, i64, i64), StoreError> {
+) -> Result<(CallResult, i64, i64), StoreError> {
     let at = state.clock.now_ms();
     // The list of hosts may have been changed since the key came; it may be mended again, so the key isn't dead by
     // that.
     let url = account.push_key.as_ref().and_then(|key| state.outbound.check(key, &state.push_hosts).ok());
     let Some(url) = url else {
         let why = "the push key's host is not on the list of allowed hosts (PushHosts)";
-        return Ok((Made::Yes(Reply::Failed { why, retry_after: None, fault: Fault::NotReached }), at, 0));
+        return Ok((CallResult::Ended(Reply::Failed { why, retry_after: None, fault: Fault::NotReached }), at, 0));
     };
     hourly_limit::count(&mut account.pushed, batch.len(), at, state.waits);
     let told = || batch.iter().map(QueuedOrder::told);
     account.in_flight.begin(account.push_key_serial, at, told());
-    if !state.accounts.charge(account, lease, at).await? {
-        return Ok((Made::NotHeld, at, 0));
+    if !state.accounts.announce_call(account, lease, at).await? {
+        return Ok((CallResult::NotHeld, at, 0));
     }
     if !lease.carries_a_call(state.clock.now_ms()) {
         account.in_flight.cancel(at);
-        return Ok((Made::TooLate, at, 0));
+        return Ok((CallResult::TooLate, at, 0));
     }
     let mut request = PushRequest::default();
     for item in batch {
@@ -111,12 +112,13 @@ pub async fn make(
         request.push(&document, &directives, item.row.forced.is_some());
     }
     let called = post_form(&state.client, url, FORM_FIELD, &request.finish()).await;
-    let in_doubt = !matches!(called, Called::NotSent);
+    // Also after an error reply Pruvan may have taken some of the orders.
+    let was_sent = !matches!(called, Called::NotSent);
     let reply = Reply::of(called);
     match &reply {
         Reply::Looked(_) => account.in_flight.end(at, told()),
-        Reply::Failed { .. } if in_doubt => {}
+        Reply::Failed { .. } if was_sent => {}
         Reply::BadKey | Reply::Failed { .. } => account.in_flight.cancel(at),
     }
-    Ok((Made::Yes(reply), at, state.clock.now_ms() - at))
+    Ok((CallResult::Ended(reply), at, state.clock.now_ms() - at))
 }

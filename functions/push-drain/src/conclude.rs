@@ -1,10 +1,10 @@
-//! What is written after a call, and only while the lease holds: an order's directives that were told and its row that
-//! is done with go together, so that a crash can't leave a directive that Pruvan has to be told again later.
+//! What is written after a call, and only while the lease holds. An order's directives (fields that Pruvan is told once
+//! only) are closed in the transaction that removes its row from the queue, so that a crash can't leave one of the two.
 
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease};
 use bridge::orders::Order;
-use bridge::push_queue::{Sent, Waiting};
+use bridge::push_queue::{QueueRow, RowOutcome};
 use bridge::store::TRIES;
 use bridge::transaction::{Group, MOST_ACTIONS, Written};
 
@@ -16,25 +16,26 @@ pub const ORDERS: usize = MOST_ACTIONS - 1;
 /// What is to be written of one order.
 #[derive(Debug)]
 pub struct Conclusion {
-    pub row: Waiting,
+    pub row: QueueRow,
     /// The order whose directives have been told.
     pub told: Option<Order>,
-    pub how: Sent,
+    pub how: RowOutcome,
 }
 
 /// A conclusion that is not written yet.
-struct Open {
-    row: Waiting,
+struct Unwritten {
+    row: QueueRow,
     /// What becomes of the row; nothing more, if a change of the order has taken it over.
-    how: Option<Sent>,
+    how: Option<RowOutcome>,
     /// The order as it was sent.
     told: Option<Order>,
     /// The order as it is now, if that is another.
     now: Option<Order>,
 }
 
-/// Writes all conclusions; false if the lease is lost, and then no more is written. They count as of `read_at`, when
-/// the account was read: what a push key that came since was told is another matter.
+/// Writes all conclusions; false if the lease is lost, and then no more is written. Directives are closed as of
+/// `read_at`, when the account was read, and for the push key that it had then: an integration with a newer key was not
+/// told them.
 pub async fn write(
     state: &PushDrain,
     account: &Account,
@@ -42,9 +43,9 @@ pub async fn write(
     read_at: i64,
     conclusions: Vec<Conclusion>,
 ) -> Result<bool, StoreError> {
-    let guard = state.accounts.while_held(lease)?;
-    let opened = |Conclusion { row, told, how }| Open { row, how: Some(how), told, now: None };
-    let mut open: Vec<Open> = conclusions.into_iter().map(opened).collect();
+    let guard = state.accounts.lease_check(lease)?;
+    let opened = |Conclusion { row, told, how }| Unwritten { row, how: Some(how), told, now: None };
+    let mut open: Vec<Unwritten> = conclusions.into_iter().map(opened).collect();
     for _ in 0..TRIES {
         let groups = open.iter().map(|open| group(state, account, read_at, open));
         let groups = groups.collect::<Result<Vec<Group>, StoreError>>()?;
@@ -72,7 +73,7 @@ pub async fn write(
         let told = left.iter().filter_map(|open| open.told.as_ref());
         let numbers: Vec<String> = told.map(|order| order.work_order_number.clone()).collect();
         for order in state.orders.get_all(&account.username, &numbers).await? {
-            let of = |open: &&mut Open| open.row.work_order_number == order.work_order_number;
+            let of = |open: &&mut Unwritten| open.row.work_order_number == order.work_order_number;
             if let Some(open) = left.iter_mut().find(of) {
                 open.now = Some(order);
             }
@@ -83,51 +84,51 @@ pub async fn write(
 }
 
 /// The writes of one order: its row of the queue first, if there is anything to do to it.
-fn group(state: &PushDrain, account: &Account, read_at: i64, open: &Open) -> Result<Group, StoreError> {
-    let Open { row, how, told, now } = open;
+fn group(state: &PushDrain, account: &Account, read_at: i64, open: &Unwritten) -> Result<Group, StoreError> {
+    let Unwritten { row, how, told, now } = open;
     let mut actions = Vec::with_capacity(2);
     if let Some(how) = how {
         actions.push(state.queue.settle(&account.username, row, how)?);
     }
     if let Some(told) = told {
-        actions.extend(state.orders.settling(account, told, now.as_ref().unwrap_or(told), read_at)?);
+        actions.extend(state.orders.closing(account, told, now.as_ref().unwrap_or(told), read_at)?);
     }
     Ok(Group { actions, bytes: told.as_ref().map_or(0, Order::bytes) })
 }
 
 /// What is left to write when others changed the rows of these actions meanwhile. An order whose row changed goes again
-/// as it is now; but what was forced has been.
-fn after(open: Open, unmet: &[usize]) -> Open {
+/// as it is now; if it went out as forced, that is noted, so that it isn't forced twice.
+fn after(open: Unwritten, unmet: &[usize]) -> Unwritten {
     if !unmet.contains(&0) {
         return open;
     }
     let Some(how) = &open.how else { return open };
-    let forced = *how == Sent::Taken && open.row.forced.is_some();
-    Open { how: forced.then_some(Sent::ForceTaken), ..open }
+    let forced = *how == RowOutcome::Taken && open.row.forced.is_some();
+    Unwritten { how: forced.then_some(RowOutcome::ForceTaken), ..open }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn open(how: Option<Sent>, forced: Option<i64>) -> Open {
-        Open { row: Waiting { forced, ..Waiting::default() }, how, told: Some(Order::default()), now: None }
+    fn open(how: Option<RowOutcome>, forced: Option<i64>) -> Unwritten {
+        Unwritten { row: QueueRow { forced, ..QueueRow::default() }, how, told: Some(Order::default()), now: None }
     }
 
     #[test]
     fn an_order_that_changed_meanwhile_keeps_its_row_and_goes_again() {
-        assert_eq!(after(open(Some(Sent::Taken), None), &[0]).how, None);
-        assert_eq!(after(open(Some(Sent::ForceTaken), Some(3)), &[0]).how, None);
+        assert_eq!(after(open(Some(RowOutcome::Taken), None), &[0]).how, None);
+        assert_eq!(after(open(Some(RowOutcome::ForceTaken), Some(3)), &[0]).how, None);
     }
 
     #[test]
     fn what_was_forced_goes_out_forced_once_only() {
-        assert_eq!(after(open(Some(Sent::Taken), Some(3)), &[0]).how, Some(Sent::ForceTaken));
+        assert_eq!(after(open(Some(RowOutcome::Taken), Some(3)), &[0]).how, Some(RowOutcome::ForceTaken));
     }
 
     #[test]
     fn a_report_that_came_meanwhile_leaves_the_row_to_be_settled() {
-        assert_eq!(after(open(Some(Sent::Taken), None), &[1]).how, Some(Sent::Taken));
+        assert_eq!(after(open(Some(RowOutcome::Taken), None), &[1]).how, Some(RowOutcome::Taken));
         assert_eq!(after(open(None, None), &[0]).how, None, "only the directives are left");
     }
 }

@@ -32,7 +32,8 @@ use turn::Turn;
 const COUNTING: Duration = Duration::from_secs(10);
 
 /// Serves all accounts that have work, several at once and each a turn at a time, until it is done or the time is up.
-/// One account's failure is logged and keeps no other waiting; the next tick is the retry.
+/// One account's failure is logged and keeps no other waiting; its lease runs out within
+/// 90 seconds, and the next tick after that tries again.
 pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Error> {
     let mut record = state.telemetry.tick(&deadline.request_id);
     let tick = Tick {

@@ -51,7 +51,7 @@ impl Reply {
         let failed = |why, retry_after, fault| Reply::Failed { why, retry_after, fault };
         let (status, body, retry_after) = match called {
             Called::NotSent => return failed("there was no connection", None, Fault::NotReached),
-            Called::InDoubt => return failed("there was no reply in time", None, Fault::Unknown),
+            Called::NoReply => return failed("there was no reply in time", None, Fault::Unknown),
             Called::Answered { status, body, retry_after } => (status, body, retry_after),
         };
         match (status, PushReply::parse(&body)) {
@@ -93,7 +93,7 @@ impl Carried<'_> {
         !self.is_deleted && !self.deletes_first
     }
 
-    /// What was to be deleted and is refused isn't there, or stays.
+    /// A deletion is refused where Pruvan has no such order, or will not delete it.
     fn refused(&self, reason: String) -> Verdict {
         if self.deletes_first { Verdict::NothingToDelete } else { Verdict::Refused(reason) }
     }
@@ -106,7 +106,7 @@ pub enum Verdict {
     Taken,
     /// Pruvan refused it, in these words.
     Refused(String),
-    /// The deletion that was to go before it is done with; the order as it is goes next in any case.
+    /// The deletion that went first was refused; the order as it is goes next in any case.
     NothingToDelete,
     /// It can't be told whether Pruvan took it: it goes again.
     Again,

@@ -8,7 +8,8 @@ use bridge::time::Waits;
 const OF_ORDER: [Duration; 8] =
     [minutes(1), minutes(5), minutes(15), minutes(60), minutes(180), minutes(360), minutes(720), minutes(1440)];
 
-/// Failures of the account (time-outs, 5xx, maintenance) hold it back for so long at first, doubled each time.
+/// Failures of the account (no connection, no reply in time, maintenance, any HTTP status that is no success) hold it
+/// back for so long at first, doubled each time. A failure ends the turn, so the wait decides which tick comes next.
 const FIRST_OF_ACCOUNT: Duration = Duration::from_secs(5);
 
 /// And at most for so long.
@@ -25,7 +26,7 @@ pub fn wait_of_order(attempts: u32) -> Option<Duration> {
 }
 
 /// Milliseconds before the next call for an account whose last `failures` calls failed; Pruvan may have asked for a
-/// pause of `retry_after` seconds, and is then not called before it is over.
+/// pause of `retry_after` seconds, which is kept, up to five minutes.
 pub fn wait_of_account(failures: u32, retry_after: Option<u64>, jitter: Jitter) -> i64 {
     let wait = match retry_after {
         Some(seconds) => {

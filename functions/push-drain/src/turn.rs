@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease, NextWakeUp, PushKeyState};
 use bridge::lease::ONE_CALL;
-use bridge::push_queue::{Sent, Waiting};
+use bridge::push_queue::{QueueRow, RowOutcome};
 
 use crate::batch::{self, MAX_BATCH, MAX_BATCH_BYTES};
-use crate::call::{self, Made, QueuedOrder};
+use crate::call::{self, CallResult, QueuedOrder};
 use crate::conclude::{self, Conclusion};
 use crate::drain::{PushDrain, Tick};
 use crate::hourly_limit;
@@ -51,7 +51,7 @@ pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> 
         account,
         lease,
         began: now,
-        waiting: VecDeque::new(),
+        due_rows: VecDeque::new(),
         all_read: false,
         went_through: false,
     };
@@ -64,7 +64,7 @@ pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> 
         PushKeyState::Live => service.run().await?,
         PushKeyState::Dead => End::Until(NextWakeUp::KeyDead),
         PushKeyState::Refused => End::Until(NextWakeUp::KeyRefused),
-        PushKeyState::None => End::Until(NextWakeUp::NothingWaits),
+        PushKeyState::None => End::Until(NextWakeUp::NoKey),
     };
     let Service { account, lease, .. } = service;
     let now = state.clock.now_ms();
@@ -72,7 +72,7 @@ pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> 
         End::NotHeld => Ok(Turn::Over),
         End::Until(next) => state.accounts.release(&account, &lease, now, next).await.map(|()| Turn::Over),
         End::OthersFirst => {
-            state.accounts.release(&account, &lease, now, NextWakeUp::AtOnce).await.map(|()| Turn::More)
+            state.accounts.release(&account, &lease, now, NextWakeUp::StayAwake).await.map(|()| Turn::More)
         }
     }
 }
@@ -91,8 +91,8 @@ struct Service<'a> {
     lease: Lease,
     began: i64,
     /// Rows that were due when they were looked up.
-    waiting: VecDeque<Waiting>,
-    /// Whether `waiting` was all there was.
+    due_rows: VecDeque<QueueRow>,
+    /// Whether these were all that were due then.
     all_read: bool,
     /// Whether anything went through in this turn.
     went_through: bool,
@@ -103,7 +103,7 @@ impl Service<'_> {
         loop {
             let now = self.state.clock.now_ms();
             if !self.tick.has(ONE_CALL) {
-                return Ok(End::Until(NextWakeUp::AtOnce));
+                return Ok(End::Until(NextWakeUp::StayAwake));
             }
             if now - self.began >= TURN_MS {
                 return Ok(End::OthersFirst);
@@ -134,9 +134,9 @@ impl Service<'_> {
     async fn pick(&mut self, most: usize, now: i64) -> Result<Picked, StoreError> {
         let username = &self.account.username;
         let carried = if self.account.pulled_for == self.account.push_key_serial { self.account.pulled_at } else { 0 };
-        while self.waiting.is_empty() {
+        while self.due_rows.is_empty() {
             if self.all_read && !self.account.may_sleep(now) {
-                return Ok(Picked::Nothing(NextWakeUp::AtOnce));
+                return Ok(Picked::Nothing(NextWakeUp::StayAwake));
             }
             if self.all_read {
                 let (next, parked) = self.state.queue.next(username).await?;
@@ -147,11 +147,11 @@ impl Service<'_> {
                     Some(_) => {}
                 }
             }
-            self.waiting = self.state.queue.due(username, now, carried, LOOK_AHEAD).await?.into();
-            self.all_read = self.waiting.len() < LOOK_AHEAD;
+            self.due_rows = self.state.queue.due(username, now, carried, LOOK_AHEAD).await?.into();
+            self.all_read = self.due_rows.len() < LOOK_AHEAD;
         }
         let rows = batch::pick(
-            &mut self.waiting,
+            &mut self.due_rows,
             |row| &row.work_order_number,
             &self.account.bisection,
             most,
@@ -161,8 +161,8 @@ impl Service<'_> {
     }
 
     /// Reads the orders of the rows as they are now. A row without an order has nothing to tell, and goes; one with a
-    /// part that must go first waits until no earlier push can come after that. `None` if the lease is lost.
-    async fn read(&mut self, rows: Vec<Waiting>) -> Result<Option<Vec<QueuedOrder>>, StoreError> {
+    /// part that must go first waits until no earlier push can still take effect after it. `None` if the lease is lost.
+    async fn read(&mut self, rows: Vec<QueueRow>) -> Result<Option<Vec<QueuedOrder>>, StoreError> {
         // Large orders fill a call long before all of them are read.
         let (mut rows, mut orders, mut bytes) = (rows, HashMap::new(), 0);
         let mut read = 0;
@@ -176,19 +176,19 @@ impl Service<'_> {
             read = next;
         }
         for row in rows.split_off(read).into_iter().rev() {
-            self.waiting.push_front(row);
+            self.due_rows.push_front(row);
         }
         let now = self.state.clock.now_ms();
         let (mut items, mut conclusions) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
             let Some(order) = orders.remove(&row.work_order_number) else {
-                conclusions.push(Conclusion { row, told: None, how: Sent::Taken });
+                conclusions.push(Conclusion { row, told: None, how: RowOutcome::Taken });
                 continue;
             };
             let item = QueuedOrder { row, order };
             match self.account.in_flight.in_doubt_until(item.number(), now) {
-                Some(until) if item.in_two_parts(&self.account) => {
-                    conclusions.push(Conclusion { row: item.row, told: None, how: Sent::Postponed { until } });
+                Some(until) if item.needs_first_push(&self.account) => {
+                    conclusions.push(Conclusion { row: item.row, told: None, how: RowOutcome::Postponed { until } });
                 }
                 _ => items.push(item),
             }
@@ -202,7 +202,7 @@ impl Service<'_> {
         let size = |item: &QueuedOrder| item.order.document.len() + item.order.fragment(&self.account).len();
         let fitting = batch::fitting(batch.iter().map(size)).min(batch.len());
         for item in batch.split_off(fitting).into_iter().rev() {
-            self.waiting.push_front(item.row);
+            self.due_rows.push_front(item.row);
         }
         batch
     }
@@ -212,9 +212,9 @@ impl Service<'_> {
         let (orders, attempt) = (batch.len(), self.account.failures + 1);
         let (made, at, duration_ms) = call::make(self.state, &mut self.account, &mut self.lease, &batch).await?;
         let reply = match made {
-            Made::Yes(reply) => reply,
-            Made::NotHeld => return Ok(Some(End::NotHeld)),
-            Made::TooLate => {
+            CallResult::Ended(reply) => reply,
+            CallResult::NotHeld => return Ok(Some(End::NotHeld)),
+            CallResult::TooLate => {
                 self.wait_on(batch);
                 return Ok(None);
             }
@@ -226,9 +226,9 @@ impl Service<'_> {
                 (if counts.accepted == orders { "taken" } else { "looked at" }, (!held).then_some(End::NotHeld))
             }
             Reply::BadKey => {
-                // What was said of a key before a validate says nothing of it after that.
-                let buried = self.state.accounts.bury_push_key(&self.account, &self.lease).await?;
-                let next = if buried { NextWakeUp::KeyDead } else { NextWakeUp::AtOnce };
+                // A validate that came meanwhile has brought the key anew: Pruvan's word is of the time before.
+                let buried = self.state.accounts.mark_push_key_dead(&self.account, &self.lease).await?;
+                let next = if buried { NextWakeUp::KeyDead } else { NextWakeUp::StayAwake };
                 ("the push key is dead", Some(End::Until(next)))
             }
             Reply::Failed { why, retry_after, fault } => {
@@ -286,25 +286,29 @@ impl Service<'_> {
         self.went_through |= counts.accepted > 0;
         self.wait_on(again);
         // What comes after a first part is due at once.
-        self.all_read &= !conclusions.iter().any(|conclusion| matches!(conclusion.how, Sent::FirstPart { .. }));
+        self.all_read &= !conclusions.iter().any(|conclusion| matches!(conclusion.how, RowOutcome::FirstPart { .. }));
         self.conclude(conclusions).await
     }
 
-    /// What was to be deleted isn't there, or stays: the order as it is goes next in any case.
+    /// Either Pruvan has no such order, or it will not delete it: the order as it is goes next in any case.
     fn nothing_to_delete(&self, QueuedOrder { row, .. }: QueuedOrder) -> Conclusion {
         tracing::warn!(account = %self.account.username, order = %row.work_order_number, "push.delete_first_refused");
-        Conclusion { row, told: None, how: Sent::FirstPart { now: self.state.clock.now_ms(), keep_services: true } }
+        Conclusion {
+            row,
+            told: None,
+            how: RowOutcome::FirstPart { now: self.state.clock.now_ms(), services_still_to_remove: true },
+        }
     }
 
     /// Pruvan has this one, by a call that began at `at`.
     fn taken(&self, order: QueuedOrder, at: i64) -> Conclusion {
         let doubt = self.account.in_flight.in_doubt_until(order.number(), at);
         let how = match doubt {
-            _ if order.in_two_parts(&self.account) => {
-                Sent::FirstPart { now: self.state.clock.now_ms(), keep_services: false }
+            _ if order.needs_first_push(&self.account) => {
+                RowOutcome::FirstPart { now: self.state.clock.now_ms(), services_still_to_remove: false }
             }
-            Some(again_at) => Sent::TakenInDoubt { again_at },
-            None => Sent::Taken,
+            Some(again_at) => RowOutcome::TakenInDoubt { again_at },
+            None => RowOutcome::Taken,
         };
         // What an earlier push may still undo is to be told once more.
         let told = doubt.is_none() && !order.deletes_first(&self.account);
@@ -319,11 +323,11 @@ impl Service<'_> {
             account = %self.account.username, order = %row.work_order_number, %error, attempts = row.attempts + 1,
             parked = retry_at.is_none(), "push.refused"
         );
-        Conclusion { row, told: None, how: Sent::Refused { error, retry_at, now } }
+        Conclusion { row, told: None, how: RowOutcome::Refused { error, retry_at, now } }
     }
 
-    /// A failure of the account uses up no order's attempts, but for one that fails alone again and again while others
-    /// go through.
+    /// After a call that failed as a whole. It uses up no order's attempts, but for an order in quarantine that fails
+    /// alone after another has gone through in this turn: that one is refused. The next batch is half as large.
     async fn failed(
         &mut self,
         batch: Vec<QueuedOrder>,
@@ -359,7 +363,7 @@ impl Service<'_> {
 
     fn wait_on(&mut self, items: Vec<QueuedOrder>) {
         for item in items.into_iter().rev() {
-            self.waiting.push_front(item.row);
+            self.due_rows.push_front(item.row);
         }
     }
 
@@ -369,7 +373,7 @@ impl Service<'_> {
 }
 
 enum Picked {
-    Rows(Vec<Waiting>),
+    Rows(Vec<QueueRow>),
     /// No row is due; and when the account is to be looked at again.
     Nothing(NextWakeUp),
 }

@@ -24,7 +24,7 @@ pub struct PublishedItem<'a> {
     /// Tells versions apart: see [`fingerprint`].
     pub fingerprint: String,
     upload: &'a Upload,
-    /// The survey as it came, character by character.
+    /// The survey's JSON as text, out of up to two layers of JSON text; keys and numbers as they came.
     survey: Option<String>,
     file: Option<File>,
 }
@@ -150,9 +150,9 @@ impl PublishedItem<'_> {
     /// video, which is nobody's business.
     fn fields(&self) -> String {
         let mut fields = self.upload.fields.clone();
-        // What can't be read as a survey stays where it was.
-        if let Some(odd) = fields.remove("survey").filter(|_| self.survey.is_none()) {
-            fields.insert("survey".to_owned(), odd);
+        // One that says nothing stays where it was.
+        if self.survey.is_some() {
+            fields.remove("survey");
         }
         fields.remove("videoUri");
         Value::Object(fields).to_string()

@@ -71,8 +71,8 @@ async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -
     record.order(request.upload.work_order_number().unwrap_or_default());
     record.note("fileType", request.upload.file_type.as_str());
     let bytes = form.file.as_ref().map_or(0, Bytes::len);
-    // A survey's answers, in whatever form, are worth keeping without its PDF; nothing else is anything without its
-    // file.
+    // A survey's answers are worth keeping without its PDF, whatever the fileType says; nothing else is anything
+    // without its file.
     if form.file.is_none() && request.upload.fields.get("survey").is_none_or(is_nothing) {
         return Err(Refusal::bad_request(record, NO_FILE));
     }
@@ -94,8 +94,8 @@ async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -
     Ok(())
 }
 
-/// Stores an item: its file first, then its row. `true` is told only when both are there. Gives the row that it has,
-/// and what was done.
+/// Stores an item: its file first, then its row. `true` is told only when both are there. Gives the row
+/// that this upload makes, which may differ from what is stored, and what was done.
 async fn store(
     state: &UploadPictures,
     account: &Account,

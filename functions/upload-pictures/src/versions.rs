@@ -2,7 +2,7 @@
 
 use bridge::uploads::{UploadRow, Video};
 
-/// How an item comes that isn't a repeat of what is there.
+/// How an upload that differs from the item's current version relates to it.
 #[derive(Debug, PartialEq)]
 pub enum Arrival<'a> {
     /// There is no item of this id yet.
@@ -13,7 +13,7 @@ pub enum Arrival<'a> {
     Late(&'a UploadRow),
 }
 
-/// How an item that Pruvan sent at `sent_at` (`timestamp`, in milliseconds since 1970) comes to what is there.
+/// How an upload that Pruvan sent at `sent_at` (`timestamp`, in milliseconds since 1970) relates to what is there.
 pub fn arrival(known: Option<&UploadRow>, sent_at: Option<i64>) -> Arrival<'_> {
     match known {
         None => Arrival::First,
@@ -22,8 +22,9 @@ pub fn arrival(known: Option<&UploadRow>, sent_at: Option<i64>) -> Arrival<'_> {
     }
 }
 
-/// The row after the same was published once more. It is noted when that was, so that what was sent between the two
-/// doesn't replace it; a newer link to the video starts the fetch anew.
+/// The row after the same was published once more. One that was sent before what is there changes nothing. Any other
+/// notes when it was sent, so that what was sent between the two doesn't replace it; and another link to the video
+/// starts the fetch anew.
 pub fn repeated(known: &UploadRow, sent_at: Option<i64>, video_uri: Option<String>, now: i64) -> UploadRow {
     let mut next = known.clone();
     if sent_at.zip(known.sent_at).is_some_and(|(sent, known)| sent < known) {
@@ -38,12 +39,15 @@ pub fn repeated(known: &UploadRow, sent_at: Option<i64>, video_uri: Option<Strin
     next
 }
 
-/// The row of a new version over the one there is: what the host did to the item stays, and so does a video that was
-/// fetched.
+/// The row of a new version over the one there is. The host's assignment stays while Pruvan sends the same order's
+/// number; with another number Pruvan has moved the item itself. A version without a link, or with the same one, takes
+/// over the video and its place in the queue; one with another link begins without a file.
 pub fn newer(known: &UploadRow, mut next: UploadRow) -> UploadRow {
     next.version = known.versions + 1;
     next.versions = next.version;
     next.revision = known.revision + 1;
+    // One that doesn't say when it was sent is the newest all the same, and what was sent before it stays older.
+    next.sent_at = next.sent_at.or(known.sent_at);
     // Pruvan still has it under the order that the host took it away from.
     if next.work_order_number == known.work_order_number && known.assigned.is_some() {
         next.assigned = known.assigned.clone();
@@ -98,6 +102,8 @@ mod tests {
         assert_eq!(arrival(Some(&known), None), Arrival::Newer(&known), "it doesn't say when");
         let silent = row(None);
         assert_eq!(arrival(Some(&silent), Some(1)), Arrival::Newer(&silent));
+        let after_it = newer(&known, silent);
+        assert_eq!(arrival(Some(&after_it), Some(NOW - 1)), Arrival::Late(&after_it), "still older than the first");
     }
 
     #[test]

@@ -108,8 +108,8 @@ pub(crate) fn work_partition(username: &str) -> i64 {
 /// When the drain looks at an account again, as a turn leaves it. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextWakeUp {
-    /// At once: there is more to do.
-    AtOnce,
+    /// There may be more to do: the account stays in the index, and the next tick looks at it.
+    StayAwake,
     /// At this time: nothing is due before.
     At(i64),
     /// At `until`, after so many failures of the account in a row.
@@ -121,6 +121,8 @@ pub enum NextWakeUp {
     },
     /// When an order changes: nothing waits.
     NothingWaits,
+    /// When the first validate brings a push key; what waits stays in the queue until then.
+    NoKey,
     /// When an order changes or the host asks for another try: all that waits is parked.
     AllParked,
     /// When a validate brings another push key: this one is dead.
@@ -134,7 +136,7 @@ pub enum NextWakeUp {
 pub(crate) struct Sleep {
     /// Partition and time under which the index has it then; in none of them without.
     pub entry: Option<(i64, i64)>,
-    /// It sleeps only if it was last woken before this time.
+    /// It sleeps only if `wakeAt` (when it was last woken, or was due) is before this time.
     pub if_woken_before: i64,
 }
 
@@ -142,11 +144,11 @@ impl Account {
     /// How the account goes to sleep until its next wake-up; `None` if it stays awake.
     pub(crate) fn sleep(&self, next: NextWakeUp, now: i64) -> Option<Sleep> {
         let entry = match next {
-            NextWakeUp::AtOnce => return None,
+            NextWakeUp::StayAwake => return None,
             NextWakeUp::At(at) | NextWakeUp::AfterFailures { until: at, .. } => {
                 Some((work_partition(&self.username), at))
             }
-            NextWakeUp::NothingWaits => None,
+            NextWakeUp::NothingWaits | NextWakeUp::NoKey => None,
             NextWakeUp::AllParked => Some((PARKED, now)),
             NextWakeUp::KeyDead => Some((DEAD, now)),
             NextWakeUp::KeyRefused => Some((REFUSED, now)),
@@ -159,7 +161,8 @@ impl Account {
         self.may_sleep(now).then_some(Sleep { entry, if_woken_before: now - ANNOUNCED_MS })
     }
 
-    /// Whether an empty queue means that there is nothing to do: not while work that was announced may yet be written.
+    /// Whether an empty queue means that there is nothing to do: not within three minutes after the account was woken,
+    /// or after the time for which it slept, since work that was announced may yet be written.
     pub fn may_sleep(&self, now: i64) -> bool {
         self.wake_at < now - ANNOUNCED_MS
     }
@@ -244,7 +247,7 @@ mod tests {
             assert_eq!(woken(ANNOUNCED_MS).sleep(next, NOW), None);
             assert!(woken(ANNOUNCED_MS + 1).sleep(next, NOW).is_some());
         }
-        assert_eq!(woken(ANNOUNCED_MS + 1).sleep(NextWakeUp::AtOnce, NOW), None, "there is more to do");
+        assert_eq!(woken(ANNOUNCED_MS + 1).sleep(NextWakeUp::StayAwake, NOW), None, "there is more to do");
     }
 
     #[test]

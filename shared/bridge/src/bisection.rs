@@ -1,7 +1,7 @@
 //! The search for the one order that spoils a batch: Pruvan refuses or fails a whole push, and names no order.
 //!
 //! After a batch that failed as a whole, smaller ones go, until the order at fault stands alone. How far the search has
-//! come is kept in the account's row, so that a limit or a crash doesn't make it start over.
+//! come is kept in the account's row when a turn ends, so that the hourly limit doesn't make it start over.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +14,10 @@ const MOST_IN_QUARANTINE: usize = 20;
 pub struct Bisection {
     /// At most so many orders a batch; 0 while nothing is searched for.
     #[serde(rename = "size")]
-    batch: usize,
-    /// Orders of the failed batch that have not gone through since.
+    max_batch: usize,
+    /// How many orders must still be done with before the search ends; any order counts.
     #[serde(rename = "left")]
-    suspects: usize,
+    left_to_clear: usize,
     /// Pruvan counted fewer orders than it was sent and named none: each goes singly, and then counts as taken.
     #[serde(rename = "secondLook")]
     singly: bool,
@@ -30,17 +30,17 @@ pub struct Bisection {
 impl Bisection {
     /// How many orders the next batch may have, of `most`; one at least.
     pub fn limit(&self, most: usize) -> usize {
-        if self.batch == 0 { most.max(1) } else { most.min(self.batch).max(1) }
+        if self.max_batch == 0 { most.max(1) } else { most.min(self.max_batch).max(1) }
     }
 
     /// A batch of so many orders failed as a whole: half of it goes next.
     pub fn halve(&mut self, orders: usize) {
-        (self.batch, self.suspects, self.singly) = ((orders / 2).max(1), orders, false);
+        (self.max_batch, self.left_to_clear, self.singly) = ((orders / 2).max(1), orders, false);
     }
 
     /// Pruvan counted fewer of these orders than it was sent: each goes once more, by itself.
     pub fn send_singly(&mut self, orders: usize) {
-        (self.batch, self.suspects, self.singly) = (1, orders, true);
+        (self.max_batch, self.left_to_clear, self.singly) = (1, orders, true);
     }
 
     /// Whether orders go singly since Pruvan counted fewer than it was sent.
@@ -53,20 +53,21 @@ impl Bisection {
         self.end();
     }
 
-    /// These orders are done with: they went through, or were refused by name. The search ends with the last suspect.
+    /// These orders are done with: they went through, or were refused by name. The search ends when as many are done with as
+    /// the failed batch had.
     pub fn clear<'a>(&mut self, numbers: impl IntoIterator<Item = &'a str>) {
         for number in numbers {
-            self.suspects = self.suspects.saturating_sub(1);
+            self.left_to_clear = self.left_to_clear.saturating_sub(1);
             self.quarantine.retain(|held| held != number);
         }
-        if self.suspects == 0 {
+        if self.left_to_clear == 0 {
             self.end();
         }
     }
 
     /// The search is over. Orders in quarantine stay there: their turn still comes.
     fn end(&mut self) {
-        (self.batch, self.suspects, self.singly) = (0, 0, false);
+        (self.max_batch, self.left_to_clear, self.singly) = (0, 0, false);
     }
 
     /// An order failed alone, and Pruvan said nothing of it: it may be its fault, or the account's.

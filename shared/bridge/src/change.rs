@@ -1,4 +1,4 @@
-//! What the host writes: an order and its push change together, in one transaction or not at all. One by one, or many
+//! What the host writes: an order and its row of the push queue, in one transaction or not at all. One by one, or many
 //! at once.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use crate::order::{Intent, Order};
 use crate::orders::Orders;
 pub use crate::plan::{Changed, Instructions};
 use crate::plan::{Write, deletion, live, needs_row, next, plan, unchanged, urgency, with_kept_services};
-use crate::push_queue::{PushQueue, Waiting};
+use crate::push_queue::{PushQueue, QueueRow};
 use crate::settings::SettingError;
 use crate::store::{StoreError, TRIES};
 use crate::time::Clock;
@@ -45,10 +45,10 @@ pub struct Given {
 /// Orders read at a time; they are written in transactions of half as many.
 const CHUNK: usize = 100;
 
-/// A call of the API ends after 29 seconds, and one of DynamoDB's may take twelve.
+/// What is still running then is given up, so that the reply leaves before the gateway's 29 seconds are over.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(25);
 
-/// Such chunks at a time.
+/// Chunks that are worked on at a time.
 const CHUNKS_AT_ONCE: usize = 4;
 
 /// Writes what the host gives: orders, and with each of them the row of the push queue by which Pruvan gets it.
@@ -75,7 +75,8 @@ impl Changes {
     ///
     /// `make` gets the row as it is (`None` if there is none, or it was deleted) and returns the order as it shall be.
     /// It may be called again if others change the row meanwhile, so that nobody's change is lost. A survey that
-    /// changes under the same service name is refused, unless the host says to replace it.
+    /// changes under the same service name is refused, unless the host says to replace it and a service is left
+    /// meanwhile.
     pub async fn change<E: From<StoreError> + From<Vec<Remark>>>(
         &self,
         account: &Account,
@@ -102,7 +103,7 @@ impl Changes {
                 self.accounts.wake(&account.username, now).await?;
                 awake = true;
             }
-            let actions = self.write_with_push(&account.username, &write)?;
+            let actions = self.write_and_enqueue(&account.username, &write)?;
             if self.transactions.write_one(actions.to_vec()).await? {
                 return Ok(write.done());
             }
@@ -110,8 +111,8 @@ impl Changes {
         Err(StoreError::Contended("the order").into())
     }
 
-    /// Writes many whole orders, no number twice, each as [`Changes::change`] does: what keeps one of them from being
-    /// written keeps back no other. None is begun once `out_of_time`, and what has not ended some seconds later is
+    /// Writes many whole orders, no number twice, each as [`Changes::change`] does: a condition, a conflict
+    /// or a row that is too large holds back no other order; a call that fails, those that it carried. None is begun once `out_of_time`, and what has not ended some seconds later is
     /// given up. The results are in the orders' order.
     ///
     /// A change counts from when it is written, by `clock`, and not from when the call began: pulls that were answered
@@ -225,7 +226,7 @@ impl Changes {
             }
         }
         let rows = self.queue.get_all(username, &rows).await?;
-        let mut rows: HashMap<String, Waiting> =
+        let mut rows: HashMap<String, QueueRow> =
             rows.into_iter().map(|row| (row.work_order_number.clone(), row)).collect();
         let mut writes = Vec::with_capacity(nexts.len());
         for (index, known, next) in nexts {
@@ -249,7 +250,7 @@ impl Changes {
     ) {
         let (mut groups, mut of_groups) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
         for (index, write) in writes {
-            match self.write_with_push(username, &write) {
+            match self.write_and_enqueue(username, &write) {
                 Ok(actions) => {
                     groups.push(Group { actions: actions.to_vec(), bytes: write.next.bytes() });
                     of_groups.push((index, Some(write)));
@@ -291,7 +292,7 @@ impl Changes {
                 self.accounts.wake(&account.username, now).await?;
                 awake = true;
             }
-            let actions = self.write_with_push(&account.username, &write)?;
+            let actions = self.write_and_enqueue(&account.username, &write)?;
             if self.transactions.write_one(actions.to_vec()).await? {
                 return Ok(true);
             }
@@ -300,11 +301,11 @@ impl Changes {
     }
 
     /// The order's row and its row of the queue: both are written, or neither.
-    fn write_with_push(&self, username: &str, write: &Write) -> Result<[Action; 2], StoreError> {
-        let Write { next, read, first, instructions: Instructions { force, .. }, .. } = write;
+    fn write_and_enqueue(&self, username: &str, write: &Write) -> Result<[Action; 2], StoreError> {
+        let Write { next, read, preparation, instructions: Instructions { force, .. }, .. } = write;
         let urgency = urgency(next, *force);
-        let first = first.as_ref().map(|(before, row)| (before, row.as_ref()));
+        let preparation = preparation.as_ref().map(|(before, row)| (before, row.as_ref()));
         let order = self.orders.host_update(username, next, *read)?;
-        Ok([order, self.queue.enqueue(username, next, urgency, *force, first)?])
+        Ok([order, self.queue.enqueue(username, next, urgency, *force, preparation)?])
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lease::DOUBT;
+use crate::lease::IN_DOUBT_FOR;
 use crate::secrets::sha256_hex;
 use crate::store::sortable;
 use crate::time::ms;
@@ -51,7 +51,7 @@ impl InFlight {
         self.calls.remove(&sortable(at));
         let orders: BTreeMap<String, i64> = orders.map(|(number, revision)| (hash(number), revision)).collect();
         self.calls.retain(|began, call| {
-            let over = began.parse().is_ok_and(|began: i64| began + ms(DOUBT) <= at);
+            let over = began.parse().is_ok_and(|began: i64| began + ms(IN_DOUBT_FOR) <= at);
             *call = members(call)
                 .filter_map(|(hash, revision)| match orders.get(hash) {
                     None => Some(entry(hash, revision)),
@@ -69,7 +69,7 @@ impl InFlight {
         let calls = self.calls.iter().filter(|(_, call)| members(call).any(|(member, _)| member == hash));
         calls
             .filter_map(|(began, _)| began.parse().ok())
-            .map(|began: i64| began + ms(DOUBT))
+            .map(|began: i64| began + ms(IN_DOUBT_FOR))
             .filter(|until| *until > now)
             .max()
     }
@@ -105,17 +105,17 @@ mod tests {
     fn what_a_lost_call_carried_is_in_doubt_until_it_can_do_no_more() {
         let mut in_flight = InFlight::default();
         in_flight.begin(1, 1000, [("1", 3), ("2", 7)].into_iter());
-        assert_eq!(in_flight.in_doubt_until("1", 2000), Some(1000 + ms(DOUBT)));
+        assert_eq!(in_flight.in_doubt_until("1", 2000), Some(1000 + ms(IN_DOUBT_FOR)));
         assert!(in_flight.may_have_told(1, "2", 7) && !in_flight.may_have_told(1, "2", 8));
         assert!(!in_flight.may_have_told(2, "2", 7), "another integration");
         // A later call ends well: the doubt stays, and what was told since is known.
         in_flight.begin(1, 5000, [("1", 4)].into_iter());
         in_flight.end(5000, [("1", 4)].into_iter());
         assert!(in_flight.may_have_told(1, "1", 4) && !in_flight.may_have_told(1, "1", 5));
-        assert_eq!(in_flight.in_doubt_until("1", 6000), Some(1000 + ms(DOUBT)));
+        assert_eq!(in_flight.in_doubt_until("1", 6000), Some(1000 + ms(IN_DOUBT_FOR)));
         // One that begins after the doubt ends it.
-        in_flight.begin(1, 1000 + ms(DOUBT), [("1", 4)].into_iter());
-        in_flight.end(1000 + ms(DOUBT), [("1", 4)].into_iter());
+        in_flight.begin(1, 1000 + ms(IN_DOUBT_FOR), [("1", 4)].into_iter());
+        in_flight.end(1000 + ms(IN_DOUBT_FOR), [("1", 4)].into_iter());
         assert_eq!((in_flight.in_doubt_until("1", 0), in_flight.may_have_told(1, "1", 1)), (None, false));
         assert!(in_flight.may_have_told(1, "2", 7));
         // With another key all is new.

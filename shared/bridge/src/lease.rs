@@ -12,14 +12,14 @@ pub const ONE_CALL: Duration = Duration::from_secs(45);
 /// How long a lease holds. It outlives the call, since a POST in flight can't be recalled.
 pub(crate) const LEASE: Duration = Duration::from_secs(90);
 
-/// How long after its beginning a call whose end isn't known may still take effect: its own time, two minutes on the
-/// way, and two that the clocks of two invocations may be apart.
-pub(crate) const DOUBT: Duration = Duration::from_secs(CALL_DEADLINE.as_secs() + 120 + 120);
+/// How long after its beginning a call whose end isn't known may still take effect, 270 seconds: its own 30, two minutes
+/// on the way, and two that the clocks of two invocations may be apart.
+pub(crate) const IN_DOUBT_FOR: Duration = Duration::from_secs(CALL_DEADLINE.as_secs() + 120 + 120);
 
 const _: () = {
     assert!(CALL_DEADLINE.as_secs() < ONE_CALL.as_secs(), "what is left of a lease carries a call and its writes");
     assert!(ONE_CALL.as_secs() < LEASE.as_secs(), "a lease that has just begun carries a call");
-    assert!(LEASE.as_secs() < DOUBT.as_secs(), "who takes over a lease finds the last call in doubt");
+    assert!(LEASE.as_secs() < IN_DOUBT_FOR.as_secs(), "who takes over a lease finds the last call in doubt");
 };
 
 /// A claim on an account's push queue.

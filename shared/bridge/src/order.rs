@@ -24,7 +24,7 @@ pub struct Order {
     pub work_order_number: String,
     /// The order as JSON, without directives.
     pub document: String,
-    /// All directives that the host ever set and didn't take back.
+    /// The directives of the host's latest version of the order.
     #[serde(default)]
     pub directives: BTreeMap<String, Directive>,
     /// Grows with every write to the row.
@@ -35,7 +35,7 @@ pub struct Order {
     pub changed_at: i64,
     /// When it was made.
     pub made_at: i64,
-    /// When the host ended it, if it did.
+    /// When the host gave it a status that ends it (closed, canceled, deleted); what Pruvan reports doesn't.
     #[serde(default)]
     pub ended_at: Option<i64>,
     /// When the host deleted it, if it did.
@@ -56,9 +56,10 @@ pub struct Directive {
     /// The row's revision with which it was set.
     #[serde(default)]
     pub revision: i64,
-    /// Still to be told.
+    /// False once Pruvan was told it, or has reported something newer. Whether it goes out is another question, which
+    /// [`Order::outgoing`] answers: a new push key makes closed ones go out again.
     pub open: bool,
-    /// When it was closed: told, or overtaken.
+    /// When it was closed.
     #[serde(default)]
     pub closed_at: i64,
     /// For which push key it was closed ([`Account::push_key_serial`]): an integration made anew was told nothing.
@@ -119,7 +120,7 @@ pub enum Intent<'a> {
 pub enum Effect {
     /// The order is new, or was deleted before.
     Created,
-    /// It differs from what was there.
+    /// It was written: it differs from what was there, or was forced.
     Changed,
     /// It doesn't; nothing was written and nothing will be pushed.
     Unchanged,
@@ -142,7 +143,7 @@ impl Order {
         self.document.len() + self.reports.iter().map(size).sum::<usize>() + 1000
     }
 
-    /// The order as the host gave it: the document with all of the host's directives in it.
+    /// The order as it is kept: the document, which is ASCII and checked, with all of the host's directives in it.
     pub fn as_given(&self) -> Result<Map<String, Value>, StoreError> {
         let fault = |error: serde_json::Error| unreadable("Orders", &error);
         let mut map: Map<String, Value> = serde_json::from_str(&self.document).map_err(fault)?;

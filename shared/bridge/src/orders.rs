@@ -56,28 +56,28 @@ impl Orders {
     }
 
     /// Marks as told what went out of the order as it was when it was sent, for a transaction; `None` if there is
-    /// nothing to mark. `now` is the order as it is: what was set anew since it was sent is not told yet.
-    pub fn settling(
+    /// nothing to mark. `current` is the order as it is: what was set anew since it was sent is not told yet.
+    pub fn closing(
         &self,
         account: &Account,
         sent: &Order,
-        now: &Order,
+        current: &Order,
         read_at: i64,
     ) -> Result<Option<Action>, StoreError> {
-        let (told, mut next) = (sent.outgoing(account), now.clone());
+        let (told, mut next) = (sent.outgoing(account), current.clone());
         next.close(account, read_at, |name, directive| {
             told.0.contains_key(name)
                 && sent.directives.get(name).is_some_and(|sent| directive.revision <= sent.revision)
         });
-        if next.directives == now.directives {
+        if next.directives == current.directives {
             return Ok(None);
         }
         next.revision += 1;
-        self.update(&account.username, &next, Some(now.revision))?.action().map(Some)
+        self.update(&account.username, &next, Some(current.revision))?.action().map(Some)
     }
 
-    /// Adds what Pruvan reported. The order doesn't count as changed by it (no echo), and directives that Pruvan may
-    /// have got before it reported are never sent again (no regress). False if there is no such order.
+    /// Adds what Pruvan reported. The order doesn't count as changed by it, so nothing is pushed back. It closes each
+    /// directive that Pruvan may have been told, whatever it reports, and each other one of which it reports news. False if there is no such order.
     pub async fn report(&self, account: &Account, number: &str, report: &Report) -> Result<bool, StoreError> {
         for _ in 0..TRIES {
             let Some(mut order) = self.get(&account.username, number).await? else { return Ok(false) };
@@ -129,7 +129,7 @@ impl Orders {
         let update = Update::new(&self.table, key(username, &order.work_order_number))
             .set("directives", directives)
             .set("open", s(fragment(true)))
-            .set("wishes", s(fragment(false)))
+            .set("wishes", s(fragment(false))) // all of them
             .set("settledFor", n(order.settled_for()))
             .set("revision", n(order.revision));
         Ok(match read {

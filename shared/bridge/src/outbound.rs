@@ -67,7 +67,7 @@ pub enum Called {
     /// No connection was made, so nothing was sent.
     NotSent,
     /// Sent, and no whole reply came: it may have taken effect.
-    InDoubt,
+    NoReply,
 }
 
 impl Outbound {
@@ -176,7 +176,7 @@ pub async fn post_form(client: &Client, url: Url, field: &str, value: &str) -> C
     let mut reply = match client.post(url).form(&[(field, value)]).send().await {
         Ok(reply) => reply,
         Err(error) if error.is_connect() => return Called::NotSent,
-        Err(_) => return Called::InDoubt,
+        Err(_) => return Called::NoReply,
     };
     let status = reply.status().as_u16();
     let retry_after =
@@ -186,7 +186,7 @@ pub async fn post_form(client: &Client, url: Url, field: &str, value: &str) -> C
         match reply.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_REPLY => body.extend_from_slice(&chunk),
             Ok(Some(_)) | Ok(None) => return Called::Answered { status, body, retry_after },
-            Err(_) => return Called::InDoubt,
+            Err(_) => return Called::NoReply,
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::accounts::Account;
 use crate::order::{Effect, Intent, Order, directives};
-use crate::push_queue::{Before, Urgency, Waiting};
+use crate::push_queue::{FirstPush, QueueRow, Urgency};
 use crate::store::{StoreError, unreadable};
 
 /// How the host wants a change to go out.
@@ -45,8 +45,9 @@ pub(crate) struct Write {
     /// Whether the order is new.
     pub effect: Effect,
     pub instructions: Instructions,
-    /// What must go out before it, with the row of the queue that says so.
-    pub first: Option<(Before, Option<Waiting>)>,
+    /// What the row of the queue must note for it, with the row that this was made from: what goes out first, or which
+    /// services were left out before Pruvan knew.
+    pub preparation: Option<(FirstPush, Option<QueueRow>)>,
     /// What Pruvan won't take over of it.
     pub remarks: Vec<Remark>,
 }
@@ -123,7 +124,7 @@ pub(crate) fn next(
 /// Whether the order's row of the queue decides what must go first.
 pub(crate) fn needs_row(known: Option<&Order>, next: &Order) -> Result<bool, StoreError> {
     match known {
-        Some(known) => Ok(known.deleted_at.is_some() || services(known)? != services(next)?),
+        Some(known) => Ok(known.deleted_at.is_some() || survey_by_service(known)? != survey_by_service(next)?),
         None => Ok(false),
     }
 }
@@ -134,7 +135,7 @@ pub(crate) fn plan(
     account: &Account,
     known: Option<&Order>,
     next: Order,
-    row: Option<Waiting>,
+    row: Option<QueueRow>,
     intent: Intent<'_>,
     instructions: Instructions,
 ) -> Result<Result<Write, Vec<Remark>>, StoreError> {
@@ -153,7 +154,7 @@ pub(crate) fn plan(
         None => Vec::new(),
     };
     let effect = if live(known).is_some() { Effect::Changed } else { Effect::Created };
-    Ok(Ok(Write { next, read: known.map(|order| order.revision), effect, instructions, first, remarks }))
+    Ok(Ok(Write { next, read: known.map(|order| order.revision), effect, instructions, preparation: first, remarks }))
 }
 
 /// What Pruvan won't take over, of an order that it has.
@@ -161,7 +162,7 @@ fn remarks(
     account: &Account,
     live: &Order,
     next: &Order,
-    first: &Option<(Before, Option<Waiting>)>,
+    first: &Option<(FirstPush, Option<QueueRow>)>,
     intent: Intent<'_>,
     force: bool,
 ) -> Result<Vec<Remark>, StoreError> {
@@ -170,11 +171,11 @@ fn remarks(
     let anew = |service: &str| first.as_ref().is_some_and(|(before, _)| before.without.contains(service));
     let set = if let Intent::Set(fields) = intent { fields } else { &[] };
     let found = not_updated(&was, &is, settings.integration, settings.auto_admin, force, set, anew);
-    Ok(found.into_iter().map(|NotUpdated { field, why }| Remark { field, detail: told(why) }).collect())
+    Ok(found.into_iter().map(|NotUpdated { field, why }| Remark { field, detail: explanation(why) }).collect())
 }
 
 /// Why Pruvan won't take a value over, in the words of the host's API.
-fn told(why: WhyNotUpdated) -> String {
+fn explanation(why: WhyNotUpdated) -> String {
     match why {
         WhyNotUpdated::OnlyByAutoAdmin => {
             "is not taken from an external integration without its option auto_admin once Pruvan has the order: set autoAdmin in this account if it is on in Pruvan, or override with \"force\": true".to_owned()
@@ -183,26 +184,28 @@ fn told(why: WhyNotUpdated) -> String {
     }
 }
 
-/// What must go out before `next`, where it can't be told that Pruvan knows of what lies between: an order that was
-/// deleted, or services that were left out. With it, the row of the queue that says so.
+/// What must go out before `next`: a deletion, or the order without services whose survey changes, where Pruvan may
+/// still have them otherwise. With it, the row of the queue from which that was decided.
 fn what_goes_first(
     account: &Account,
     known: &Order,
     next: &Order,
-    row: Option<Waiting>,
-) -> Result<Option<(Before, Option<Waiting>)>, StoreError> {
-    let (was, is) = (services(known)?, services(next)?);
-    // Pruvan knows what a pull told, and else what the queue has no row for any more. What it knows must not be sent
-    // again: crews may have worked on what came since.
-    let unknown = row.as_ref().filter(|_| !account.has_pulled(known.changed_at));
-    let mut before = Before { before_for: account.push_key_serial, ..Before::default() };
-    if let Some(row) = row.as_ref().filter(|row| row.before.before_for == account.push_key_serial) {
-        before.without.extend(row.before.without.iter().filter(|name| is.contains_key(*name)).cloned());
+    row: Option<QueueRow>,
+) -> Result<Option<(FirstPush, Option<QueueRow>)>, StoreError> {
+    let (was, is) = (survey_by_service(known)?, survey_by_service(next)?);
+    // Pruvan knows the state before this one if a pull has told it, or if the queue has no row of the order. Then a
+    // service that was left out, or a deletion, has reached Pruvan and must not be sent again: crews may have worked on
+    // what came since.
+    let row_if_unsent = row.as_ref().filter(|_| !account.has_pulled(known.changed_at));
+    let mut before = FirstPush { for_push_key: account.push_key_serial, ..FirstPush::default() };
+    if let Some(row) = row.as_ref().filter(|row| row.first_push.for_push_key == account.push_key_serial) {
+        before.without.extend(row.first_push.without.iter().filter(|name| is.contains_key(*name)).cloned());
     }
     if known.deleted_at.is_some() {
-        // Where the crews are a vendor's, a deletion deletes nothing.
+        // Where the crews are a vendor's, a deletion deletes nothing: services with another survey are made anew one by
+        // one. So they are, too, if Pruvan refuses the deletion.
         let may_delete = account.settings.integration.may_set("status", account.settings.auto_admin);
-        if may_delete && unknown.is_none() {
+        if may_delete && row_if_unsent.is_none() {
             return Ok(None);
         }
         let changed = |name: &&String| was.get(*name).is_some_and(|survey| Some(survey) != is.get(*name));
@@ -210,14 +213,14 @@ fn what_goes_first(
         before.without.extend(is.keys().filter(changed).cloned());
         return Ok(before.is_needed().then_some((before, row)));
     }
-    before.shed = unknown.map(|row| row.before.shed.clone()).unwrap_or_default();
+    before.removed_unsent = row_if_unsent.map(|row| row.first_push.removed_unsent.clone()).unwrap_or_default();
     for (name, survey) in &is {
-        let in_pruvan = was.get(name).cloned().or_else(|| before.shed.remove(name));
+        let in_pruvan = was.get(name).cloned().or_else(|| before.removed_unsent.remove(name));
         if in_pruvan.is_some_and(|known| known != *survey) {
             before.without.insert(name.clone());
         }
     }
-    before.shed.extend(was.into_iter().filter(|(name, _)| !is.contains_key(name)));
+    before.removed_unsent.extend(was.into_iter().filter(|(name, _)| !is.contains_key(name)));
     Ok(Some((before, row)))
 }
 
@@ -236,7 +239,7 @@ pub(crate) fn deletion(known: &Order, now: i64) -> Result<Write, StoreError> {
     next.ended_at = Some(now);
     next.deleted_at = Some(now);
     let (read, instructions) = (Some(known.revision), Instructions::default());
-    Ok(Write { next, read, effect: Effect::Changed, instructions, first: None, remarks: Vec::new() })
+    Ok(Write { next, read, effect: Effect::Changed, instructions, preparation: None, remarks: Vec::new() })
 }
 
 /// Whether it goes before all that waits: rushes, cancellations, deletions and what is forced.
@@ -252,20 +255,21 @@ fn fields(document: &str) -> Result<Map<String, Value>, StoreError> {
     serde_json::from_str(document).map_err(|error| unreadable("Orders", &error))
 }
 
-fn services(order: &Order) -> Result<BTreeMap<String, String>, StoreError> {
+fn survey_by_service(order: &Order) -> Result<BTreeMap<String, String>, StoreError> {
     Ok(surveys(&fields(&order.document)?))
 }
 
 /// Why `next` can't be sent: a survey that changes under the same name though nobody said to replace it, or no service
-/// that would be left meanwhile.
+/// that would be left meanwhile. A service that the host had left out needs no permission: its answers were given up
+/// then.
 fn survey_faults(
     live: Option<&Order>,
     next: &Order,
-    before: &Before,
+    before: &FirstPush,
     replace_survey: bool,
 ) -> Result<Vec<Remark>, StoreError> {
-    let was = live.map(services).transpose()?.unwrap_or_default();
-    let is = services(next)?;
+    let was = live.map(survey_by_service).transpose()?.unwrap_or_default();
+    let is = survey_by_service(next)?;
     let names: Vec<&String> = is.keys().collect();
     let mut faults = Vec::new();
     let changed = |name: &&String| was.get(*name).is_some_and(|survey| Some(survey) != is.get(*name));

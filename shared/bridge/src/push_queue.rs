@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::Client;
 use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, failed, row, s};
-pub use row::{Before, Sent, Urgency, Waiting};
+pub use row::{FirstPush, QueueRow, RowOutcome, Urgency};
 use row::{NORMAL, PARKED, URGENT, due};
 
 /// What an account has waiting.
@@ -43,7 +43,7 @@ impl PushQueue {
 
     /// What is due at `now`: urgent ones first, and last those that a pull had carried by `carried`. At most `limit`,
     /// and each once, also if it changes its place meanwhile.
-    pub async fn due(&self, username: &str, now: i64, carried: i64, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+    pub async fn due(&self, username: &str, now: i64, carried: i64, limit: usize) -> Result<Vec<QueueRow>, StoreError> {
         let carried = carried.min(now);
         let mut rows = self.range(username, due(URGENT, 0), due(URGENT, now), limit).await?;
         for (from, to) in [(carried + 1, now), (0, carried)] {
@@ -64,11 +64,11 @@ impl PushQueue {
     pub async fn next(&self, username: &str) -> Result<(Option<i64>, bool), StoreError> {
         let first = |class| self.range(username, due(class, 0), due(class, i64::MAX), 1);
         let (urgent, normal, parked) = futures_util::try_join!(first(URGENT), first(NORMAL), first(PARKED))?;
-        Ok((urgent.iter().chain(&normal).filter_map(Waiting::due_at).min(), !parked.is_empty()))
+        Ok((urgent.iter().chain(&normal).filter_map(QueueRow::due_at).min(), !parked.is_empty()))
     }
 
     /// Parked orders, at most `limit`.
-    pub async fn parked(&self, username: &str, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+    pub async fn parked(&self, username: &str, limit: usize) -> Result<Vec<QueueRow>, StoreError> {
         self.range(username, due(PARKED, 0), due(PARKED, i64::MAX), limit).await
     }
 
@@ -100,7 +100,7 @@ impl PushQueue {
         Ok(backlog)
     }
 
-    async fn range(&self, username: &str, from: String, to: String, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+    async fn range(&self, username: &str, from: String, to: String, limit: usize) -> Result<Vec<QueueRow>, StoreError> {
         let reply = self
             .client
             .query()
@@ -123,7 +123,7 @@ impl PushQueue {
         &self,
         username: &str,
         after: Option<&str>,
-    ) -> Result<(Vec<Waiting>, Option<String>), StoreError> {
+    ) -> Result<(Vec<QueueRow>, Option<String>), StoreError> {
         let reply = self
             .client
             .query()
@@ -142,7 +142,7 @@ impl PushQueue {
     }
 
     /// The row of one order.
-    pub async fn get(&self, username: &str, number: &str) -> Result<Option<Waiting>, StoreError> {
+    pub async fn get(&self, username: &str, number: &str) -> Result<Option<QueueRow>, StoreError> {
         let reply =
             self.client.get_item().table_name(&self.table).set_key(Some(key(username, number))).consistent_read(true);
         let reply = reply.send().await.map_err(failed("GetItem on PushQueue"))?;
@@ -150,7 +150,7 @@ impl PushQueue {
     }
 
     /// The rows of these orders that there are.
-    pub async fn get_all(&self, username: &str, numbers: &[String]) -> Result<Vec<Waiting>, StoreError> {
+    pub async fn get_all(&self, username: &str, numbers: &[String]) -> Result<Vec<QueueRow>, StoreError> {
         let keys = numbers.iter().map(|number| key(username, number)).collect();
         let items = batch_get(&self.client, &self.table, keys).await?;
         items.into_iter().map(|item| row("PushQueue", item)).collect()

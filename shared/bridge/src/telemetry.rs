@@ -28,7 +28,7 @@ pub enum Outcome {
     BadRequest,
     /// The credentials are wrong.
     Denied,
-    /// By a fault of ours or of what we stand on. It is so as well if nothing else was said: after a panic, say.
+    /// By a fault of ours or of a store. Also where nothing else was said, as after a panic.
     Failed,
 }
 
@@ -115,8 +115,8 @@ enum Kind {
     Tick,
 }
 
-/// A line that is still being gathered. It is written when it goes, however that comes about, so that no path is
-/// without one.
+/// A line that is still being gathered. It is written when it is dropped, after a panic too, so that no path is without
+/// one.
 pub struct Record {
     telemetry: Telemetry,
     kind: Kind,

@@ -73,8 +73,8 @@ impl Transactions {
         result
     }
 
-    /// Writes many groups and tells `ended` what became of each, by its index: what keeps one from being written keeps
-    /// back no other. Groups of which nothing is told when this ends were not attempted, since `out_of_time` had become
+    /// Writes many groups and tells `ended` what became of each, by its index: a condition, a conflict or
+    /// a row that is too large holds back no other group; a call that fails, those that it carried. Groups of which nothing is told when this ends were not attempted, since `out_of_time` had become
     /// true.
     ///
     /// `guard` stands first in each transaction, such as a look at a lease. If its condition doesn't hold, no more is

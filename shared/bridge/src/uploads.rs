@@ -53,7 +53,7 @@ impl Uploads {
         items.into_iter().map(|item| row("Uploads", item)).collect()
     }
 
-    /// Earlier versions of an item, newest first.
+    /// Versions of an item that are not the current one, those first that arrived last.
     pub async fn versions(&self, username: &str, uu_id: &str) -> Result<Vec<UploadRow>, StoreError> {
         let query = self.client.query().table_name(&self.table).consistent_read(true).scan_index_forward(false);
         let mut items = query
@@ -110,14 +110,15 @@ impl Uploads {
         self.transact(vec![update.action()?, TransactWriteItem::builder().put(built(late)?).build()]).await
     }
 
-    /// Writes the parts of `known` that change without a new version: when it was sent, whose it is, its video.
-    pub async fn amend(&self, known: &UploadRow) -> Result<Written, StoreError> {
-        let mut item: Item = serde_dynamo::to_item(known).map_err(|error| unreadable("Uploads", &error))?;
-        let mut update = self.update(known).set("revision", n(known.revision + 1));
+    /// Writes the parts of `next` that change without a new version: when it was sent, the order that it is assigned to,
+    /// its video. `next.revision` is still the one that was read.
+    pub async fn amend(&self, next: &UploadRow) -> Result<Written, StoreError> {
+        let mut item: Item = serde_dynamo::to_item(next).map_err(|error| unreadable("Uploads", &error))?;
+        let mut update = self.update(next).set("revision", n(next.revision + 1));
         for name in AMENDED {
             update = update.set_or_remove(name, item.remove(name));
         }
-        self.write(update.only_if(UNCHANGED, [(":read", n(known.revision))])).await
+        self.write(update.only_if(UNCHANGED, [(":read", n(next.revision))])).await
     }
 
     /// A page of the items of an order, newest first, and where to go on.

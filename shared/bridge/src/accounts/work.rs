@@ -109,7 +109,7 @@ impl Accounts {
 
     /// Counts a push against the hourly limit before it is made, and makes the lease last its whole time again; false
     /// if the lease is lost, or a validate brought another push key.
-    pub async fn charge(&self, account: &Account, lease: &mut Lease, now: i64) -> Result<bool, StoreError> {
+    pub async fn announce_call(&self, account: &Account, lease: &mut Lease, now: i64) -> Result<bool, StoreError> {
         let until = now + ms(LEASE);
         let values = [(":owner", s(&lease.owner)), (":serial", n(account.push_key_serial))];
         let update = self
@@ -126,7 +126,7 @@ impl Accounts {
     }
 
     /// For a transaction that is to be written only while the lease holds.
-    pub fn while_held(&self, lease: &Lease) -> Result<Action, StoreError> {
+    pub fn lease_check(&self, lease: &Lease) -> Result<Action, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
             .key("username", s(&lease.username))
@@ -177,7 +177,7 @@ impl Accounts {
 
     /// Marks the push key dead; false if a validate came since the account was read, also of the same key, or other
     /// work.
-    pub async fn bury_push_key(&self, account: &Account, lease: &Lease) -> Result<bool, StoreError> {
+    pub async fn mark_push_key_dead(&self, account: &Account, lease: &Lease) -> Result<bool, StoreError> {
         let values =
             [(":owner", s(&lease.owner)), (":serial", n(account.push_key_serial)), (":wakes", n(account.wakes))];
         let undisturbed = "leaseOwner = :owner AND pushKeySerial = :serial AND wakes = :wakes";

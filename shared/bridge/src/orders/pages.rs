@@ -1,4 +1,4 @@
-//! Many orders, page by page: all of an account, those that were changed since some time, or just their number.
+//! Many orders, page by page: all of an account, those that were changed since some time, or how many there are.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::Select;

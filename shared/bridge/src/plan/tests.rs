@@ -34,17 +34,17 @@ fn first() -> Order {
 }
 
 /// The row that says that Pruvan doesn't have the order as it is.
-fn queued(before: Before) -> Option<Waiting> {
-    Some(Waiting { work_order_number: "1001".to_owned(), before, ..Waiting::default() })
+fn queued(before: FirstPush) -> Option<QueueRow> {
+    Some(QueueRow { work_order_number: "1001".to_owned(), first_push: before, ..QueueRow::default() })
 }
 
-fn planned(known: &Order, next: &Order, row: Option<Waiting>, replace: bool) -> Result<Write, Vec<Remark>> {
+fn planned(known: &Order, next: &Order, row: Option<QueueRow>, replace: bool) -> Result<Write, Vec<Remark>> {
     let instructions = Instructions { replace_survey: replace, ..Instructions::default() };
     plan(&internal(), Some(known), next.clone(), row, Intent::State, instructions).unwrap()
 }
 
 fn without(write: &Write) -> Vec<&str> {
-    let first = write.first.as_ref();
+    let first = write.preparation.as_ref();
     first.map(|(before, _)| before.without.iter().map(String::as_str).collect()).unwrap_or_default()
 }
 
@@ -118,9 +118,9 @@ fn a_service_that_left_and_comes_back_with_another_survey_before_pruvan_knew_goe
     let lock = json!([{ "serviceName": "Lock change" }]);
     let known = first();
     let left = made(Some(&known), json!({ "status": "assigned", "services": lock }), NOW + 1).unwrap();
-    let write = planned(&known, &left, queued(Before::default()), false).ok().unwrap();
-    let (before, _) = write.first.clone().unwrap();
-    assert_eq!(before.shed.get("Grass cut").map(String::as_str), Some("master::lawn-v1"));
+    let write = planned(&known, &left, queued(FirstPush::default()), false).ok().unwrap();
+    let (before, _) = write.preparation.clone().unwrap();
+    assert_eq!(before.removed_unsent.get("Grass cut").map(String::as_str), Some("master::lawn-v1"));
     let services =
         json!([{ "serviceName": "Grass cut", "survey": "master::lawn-v2" }, { "serviceName": "Lock change" }]);
     let back = made(Some(&left), json!({ "status": "assigned", "services": services }), NOW + 2).unwrap();
@@ -134,18 +134,19 @@ fn an_order_deleted_and_made_anew_before_pruvan_knew_is_deleted_there_first_wher
     let deleted = deletion(&first(), NOW + 1).unwrap().next;
     let again = made(Some(&deleted), json!({}), NOW + 2).unwrap();
     let first_of = |account: &Account, row| what_goes_first(account, &deleted, &again, row).unwrap();
-    let (before, _) = first_of(&internal(), queued(Before::default())).unwrap();
+    let (before, _) = first_of(&internal(), queued(FirstPush::default())).unwrap();
     assert!(before.delete_first);
     assert!(first_of(&internal(), None).is_none(), "Pruvan knows of the deletion");
     let external = account(json!({ "integration": "external" }));
-    assert!(first_of(&external, queued(Before::default())).is_none(), "a deletion deletes nothing there");
+    assert!(first_of(&external, queued(FirstPush::default())).is_none(), "a deletion deletes nothing there");
 }
 
 #[test]
 fn what_is_found_for_an_earlier_push_key_does_not_count() {
     let known = first();
     let next = made(Some(&known), json!({ "status": "assigned", "city": "Hutto" }), NOW + 1).unwrap();
-    let of = |serial| Before { before_for: serial, without: ["Grass cut".to_owned()].into(), ..Before::default() };
+    let of =
+        |serial| FirstPush { for_push_key: serial, without: ["Grass cut".to_owned()].into(), ..FirstPush::default() };
     let first_of = |serial| what_goes_first(&internal(), &known, &next, queued(of(serial))).unwrap().unwrap().0;
     assert_eq!(first_of(1).without.len(), 1);
     assert!(first_of(0).without.is_empty());

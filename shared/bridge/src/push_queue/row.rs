@@ -20,7 +20,7 @@ pub enum Urgency {
 /// A row of the PushQueue table: an order that Pruvan doesn't have as it is now.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Waiting {
+pub struct QueueRow {
     /// Of the order that waits.
     pub work_order_number: String,
     /// The order's revision when it was last changed: a row is removed only by who sent this one or a later one.
@@ -40,7 +40,7 @@ pub struct Waiting {
     pub forced: Option<i64>,
     /// What must go out before the order as it is.
     #[serde(flatten)]
-    pub before: Before,
+    pub first_push: FirstPush,
 }
 
 /// What must go out before an order as it is (*Available workOrder service Object Fields*): Pruvan changes no survey
@@ -48,20 +48,22 @@ pub struct Waiting {
 /// first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Before {
+pub struct FirstPush {
     /// The whole order is deleted first: it was deleted and made anew before Pruvan knew.
     pub delete_first: bool,
-    /// It goes without these services first.
+    /// It goes once without these services first, so that Pruvan deletes them.
     pub without: BTreeSet<String>,
     /// For which push key this was found ([`crate::accounts::Account::push_key_serial`]): an integration made anew has
     /// nothing to delete.
-    pub before_for: i64,
-    /// Services that were left out before Pruvan knew, each with its survey: one that comes back with another survey
-    /// must be deleted first.
-    pub shed: BTreeMap<String, String>,
+    #[serde(rename = "beforeFor")]
+    pub for_push_key: i64,
+    /// Services that the host left out in a change that was not pushed yet, each with its survey: Pruvan still has them,
+    /// and one that comes back with another survey must be deleted there first.
+    #[serde(rename = "shed")]
+    pub removed_unsent: BTreeMap<String, String>,
 }
 
-impl Before {
+impl FirstPush {
     /// Whether another push must go first.
     pub fn is_needed(&self) -> bool {
         self.delete_first || !self.without.is_empty()
@@ -72,7 +74,7 @@ pub(super) const URGENT: char = '0';
 pub(super) const NORMAL: char = '1';
 pub(super) const PARKED: char = '2';
 
-impl Waiting {
+impl QueueRow {
     /// When it is due, in milliseconds since 1970; `None` once it is parked.
     pub fn due_at(&self) -> Option<i64> {
         if self.due.starts_with(PARKED) { None } else { self.due.split('#').nth(1)?.parse().ok() }
@@ -105,7 +107,7 @@ impl Waiting {
 
 /// What became of an order that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
+pub enum RowOutcome {
     /// Pruvan has it: the row goes.
     Taken,
     /// Pruvan has it, but an earlier push of it may still take effect: it goes once more at `again_at`.
@@ -117,8 +119,8 @@ pub enum Sent {
     FirstPart {
         /// The time, in milliseconds since 1970: it is due at once.
         now: i64,
-        /// The services that go first have not gone yet.
-        keep_services: bool,
+        /// The push without the services in [`FirstPush::without`] is still to come.
+        services_still_to_remove: bool,
     },
     /// It was not sent, since an earlier push of it may still take effect, and what goes first must not come before
     /// that.
@@ -126,13 +128,13 @@ pub enum Sent {
         /// When the earlier one can do no more.
         until: i64,
     },
-    /// Pruvan refused it: it goes again later, or is parked.
+    /// Pruvan refused it: it is sent again later, or is parked.
     Refused {
         /// Pruvan's reason, as the host may see it.
         error: String,
         /// When to try again; it is parked without.
         retry_at: Option<i64>,
-        /// The time, in milliseconds since 1970: it is due at once.
+        /// The time, in milliseconds since 1970: parked rows are sorted by it.
         now: i64,
     },
     /// The order has changed since; that it was forced goes out once only.

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 
-use super::row::{Before, NORMAL, PARKED, Sent, URGENT, Urgency, Waiting, class, due};
+use super::row::{FirstPush, NORMAL, PARKED, QueueRow, RowOutcome, URGENT, Urgency, class, due};
 use super::{PushQueue, key};
 use crate::order::Order;
 use crate::store::{StoreError, TRIES, n, s};
@@ -27,7 +27,7 @@ impl PushQueue {
         next: &Order,
         urgency: Urgency,
         force: bool,
-        before: Option<(&Before, Option<&Waiting>)>,
+        before: Option<(&FirstPush, Option<&QueueRow>)>,
     ) -> Result<Action, StoreError> {
         let (version, now) = (n(next.version), next.changed_at);
         let mut update = self
@@ -44,12 +44,12 @@ impl PushQueue {
                 update = update.set("deleteFirst", AttributeValue::Bool(true));
             }
             if before.is_needed() {
-                update = update.set("beforeFor", n(before.before_for));
+                update = update.set("beforeFor", n(before.for_push_key));
             }
-            let shed = before.shed.iter().map(|(name, survey)| (name.clone(), s(survey))).collect();
+            let removed = before.removed_unsent.iter().map(|(name, survey)| (name.clone(), s(survey))).collect();
             let without = before.without.iter().cloned().collect();
             update = update
-                .set_or_remove("shed", (!before.shed.is_empty()).then_some(AttributeValue::M(shed)))
+                .set_or_remove("shed", (!before.removed_unsent.is_empty()).then_some(AttributeValue::M(removed)))
                 .set_or_remove("without", (!before.without.is_empty()).then_some(AttributeValue::Ss(without)));
             update = match row {
                 Some(row) => update.only_if(UNCHANGED, [(":read", n(row.version))]),
@@ -103,38 +103,38 @@ impl PushQueue {
         self.write(update.only_if(QUEUED, [])).await
     }
 
-    /// What becomes of a row that was sent, for a transaction; but for [`Sent::FirstPart`], only if the order hasn't
+    /// What becomes of a row that was sent, for a transaction; but for [`RowOutcome::FirstPart`], only if the order hasn't
     /// changed since.
-    pub fn settle(&self, username: &str, sent: &Waiting, how: &Sent) -> Result<Action, StoreError> {
+    pub fn settle(&self, username: &str, sent: &QueueRow, how: &RowOutcome) -> Result<Action, StoreError> {
         let read = [(":read", n(sent.version))];
         let update = self.update(username, &sent.work_order_number);
         let due_at = |at| s(due(sent.class(), at));
         let update = match how {
-            Sent::Taken => return self.delete_unchanged(username, sent),
-            Sent::TakenInDoubt { again_at } => {
+            RowOutcome::Taken => return self.delete_unchanged(username, sent),
+            RowOutcome::TakenInDoubt { again_at } => {
                 update.set("due", due_at(*again_at)).remove(["attempts", "lastError"]).only_if(UNCHANGED, read)
             }
-            Sent::FirstPart { now, keep_services } => {
+            RowOutcome::FirstPart { now, services_still_to_remove } => {
                 let update = update.set("due", due_at(*now)).remove(["deleteFirst"]).only_if(QUEUED, []);
-                match *keep_services || sent.before.without.is_empty() {
+                match *services_still_to_remove || sent.first_push.without.is_empty() {
                     true => update,
-                    false => update.delete_from("without", sent.before.without.iter().cloned().collect()),
+                    false => update.delete_from("without", sent.first_push.without.iter().cloned().collect()),
                 }
             }
-            Sent::Postponed { until } => update.set("due", due_at(*until)).only_if(UNCHANGED, read),
-            Sent::Refused { error, retry_at, now } => update
+            RowOutcome::Postponed { until } => update.set("due", due_at(*until)).only_if(UNCHANGED, read),
+            RowOutcome::Refused { error, retry_at, now } => update
                 .set("attempts", n(sent.attempts + 1))
                 .set("lastError", s(error))
                 .set("due", retry_at.map_or_else(|| s(due(PARKED, *now)), due_at))
                 .only_if(UNCHANGED, read),
-            Sent::ForceTaken => {
+            RowOutcome::ForceTaken => {
                 update.remove(["forced"]).only_if("forced = :forced", [(":forced", n(sent.forced.unwrap_or(0)))])
             }
         };
         update.action()
     }
 
-    fn delete_unchanged(&self, username: &str, sent: &Waiting) -> Result<Action, StoreError> {
+    fn delete_unchanged(&self, username: &str, sent: &QueueRow) -> Result<Action, StoreError> {
         let delete = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(key(username, &sent.work_order_number)))

@@ -27,7 +27,7 @@ pub struct UploadRow {
     /// Key of the index `by-order`: `username#workOrderNumber`. User names hold no `#`. Missing from earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// Sort key of the indexes: when the item came, then what. Missing from earlier versions.
+    /// Sort key of the indexes: when the current version came, then the item's id. Missing from earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<String>,
     /// Key of the index `unmatched`, the user's name: no such order was known when it came. A hint: the order may have
@@ -36,12 +36,14 @@ pub struct UploadRow {
     pub unmatched: Option<String>,
     /// When this version came.
     pub received_at: i64,
-    /// When Pruvan sent it (`timestamp`): an older one never replaces a newer one.
+    /// When Pruvan sent it, or the version before if it doesn't say (`timestamp`): an older one never replaces a newer
+    /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<i64>,
-    /// Counts the versions of the item, from 1.
+    /// Counts the versions of the item as they arrive, from 1: one that came late has a higher number than the current
+    /// one.
     pub version: u32,
-    /// How many versions there are.
+    /// How many versions had arrived when this row was written.
     pub versions: u32,
     /// In rows of earlier versions: the item's `uuId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,9 +77,9 @@ pub struct UploadRow {
     pub sha256: Option<String>,
     /// Bytes of the file.
     pub size: u64,
-    /// Told from the bytes.
+    /// Told from the bytes; `application/json` of answers that came without a file.
     pub content_type: String,
-    /// What `fileType` or `fileExt` say otherwise.
+    /// What `fileType` or `fileExt` say of the file that its bytes don't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<String>,
     /// `fileType` in the specification's spelling, an unknown one as it came.
@@ -122,10 +124,10 @@ pub struct Video {
     /// Why it isn't there yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Who is fetching it now: a claim ends with [`UploadRow::video_due`].
+    /// A random token of the attempt that is fetching it: the claim ends with [`UploadRow::video_due`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<String>,
-    /// Where in S3 it is, when it was fetched.
+    /// Where in S3 the file of the last link is that was fetched, which may not be this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Its SHA-256, in hex.
@@ -143,7 +145,8 @@ pub struct Video {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VideoState {
-    /// It is still to be fetched from Pruvan's link.
+    /// It is still to be fetched from Pruvan's link. In an earlier version it says nothing: only the current row's video
+    /// is fetched.
     Pending,
     /// It was fetched and is in S3.
     Stored,
@@ -165,7 +168,8 @@ impl Video {
         Video { path, sha256, size, content_type, ..self }
     }
 
-    /// A link that came at `received_at`; `sent_at` counts if it is plausible.
+    /// A link that came at `received_at`. It ends 24 hours after `sent_at`; or after it came, if `sent_at` is missing,
+    /// later than that, or more than 24 hours before.
     pub fn new(uri: String, sent_at: Option<i64>, received_at: i64) -> Video {
         let lifetime = ms(VIDEO_LINK_LIFETIME);
         let sent = sent_at.filter(|sent| (received_at - lifetime..received_at).contains(sent)).unwrap_or(received_at);
@@ -198,7 +202,7 @@ pub fn fingerprint(upload: &Upload, sha256: Option<&str>) -> String {
     sha256_hex(format!("{}\n{}", sha256.unwrap_or_default(), lasting(&upload.fields)).as_bytes())
 }
 
-/// No path can name these: to go into a folder and out of it is what they say there.
+/// In a path these say "here" and "one up", so that no path can name an item that is called so.
 fn is_a_step(uu_id: &str) -> bool {
     matches!(uu_id, "." | "..")
 }
@@ -245,7 +249,7 @@ pub fn received(received_at: i64, uu_id: &str) -> String {
     format!("{}#{uu_id}", sortable(received_at))
 }
 
-/// The index's partition key.
+/// The partition key of the index `by-order`. No number holds `::`, so it stands for none.
 pub fn order_key(username: &str, number: &str) -> String {
     format!("{username}#{}", if number.is_empty() { "::" } else { number })
 }
