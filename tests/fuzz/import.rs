@@ -1,6 +1,6 @@
 //! Files of work orders: `shared/bridge/src/import.rs`. An input is a line with the format, and the file.
 
-use bridge::import::{Choices as Chosen, FORMULAS, Format, read};
+use bridge::import::{Choices as Chosen, Format, protected, read, text_of};
 use pruvan::lenient::text_field;
 use serde_json::{Map, Value, json};
 
@@ -36,10 +36,10 @@ fn chosen() -> Chosen {
 
 fn cell(text: &str, separator: char) -> String {
     // As lists of ours are written for spreadsheets.
-    let text = if text.starts_with(FORMULAS) { format!("'{text}") } else { text.to_owned() };
+    let text = protected(text);
     match text.contains([separator, '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text,
+        false => text.into_owned(),
     }
 }
 
@@ -80,7 +80,14 @@ fn make(choices: &mut Choices) -> (Vec<u8>, Whole) {
     let mut orders = Vec::new();
     for index in 0..choices.below(6) {
         let mut order = Map::new();
-        let number = format!("{}{index}", choices.word());
+        // Some are what a spreadsheet would take for something else.
+        let number = match choices.below(6) {
+            0 => format!("00{index}"),
+            1 => format!("1-{index}2"),
+            2 => format!("{index}.5E+11"),
+            3 => format!("12345678901234567{index}"),
+            _ => format!("{}{index}", choices.word()),
+        };
         order.insert("workOrderNumber".to_owned(), json!(number));
         let mut cells = Vec::new();
         for (name, _) in &columns {
@@ -110,7 +117,12 @@ fn make(choices: &mut Choices) -> (Vec<u8>, Whole) {
             }
             // The order's own fields once; its number with each service.
             let of_order = if row == 0 { cells.clone() } else { vec![String::new(); columns.len()] };
-            let row = [number.clone(), service, required.to_owned()].into_iter().chain(of_order);
+            let number = match choices.below(3) {
+                0 if !number.contains('"') => format!("\"=\"\"{number}\"\"\""),
+                _ => cell(&number, separator),
+            };
+            let beyond = vec![String::new(); choices.below(3)];
+            let row = [number, service, required.to_owned()].into_iter().chain(of_order).chain(beyond);
             lines.push(row.collect::<Vec<_>>().join(&separator.to_string()));
         }
         if services.is_empty() {
@@ -120,7 +132,12 @@ fn make(choices: &mut Choices) -> (Vec<u8>, Whole) {
         orders.push(Value::Object(order));
     }
     let open = choices.once_in(12) && !orders.is_empty();
-    let mut csv = format!("{}{}{end}", choices.one(&["", "\u{feff}"]), lines.join(end));
+    let title = match choices.below(4) {
+        0 => format!("sep={separator}{end}"),
+        1 => format!("Orders of May{end}{end}"),
+        _ => String::new(),
+    };
+    let mut csv = format!("{}{title}{}{end}", choices.one(&["", "\u{feff}"]), lines.join(end));
     if open {
         csv.push_str(&format!("Z{separator}\"Mow{end}Y{separator}Rake{end}"));
     }
@@ -131,7 +148,9 @@ fn make(choices: &mut Choices) -> (Vec<u8>, Whole) {
     };
     let input = format!("{name}\n{text}").into_bytes();
     let check = move || {
-        let read = read(Format::named(name), &text, &chosen());
+        let utf_16: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(text_of(&utf_16).ok().as_deref(), Some(text.trim_start_matches('\u{feff}')));
+        let read = read(Format::of(name, &text), &text, &chosen());
         let Ok(mut rows) = read else { panic!("a whole file is refused: {read:?}") };
         if open && name == "csv" {
             let last = rows.pop().map(|row| row.order);
@@ -148,7 +167,8 @@ fn make(choices: &mut Choices) -> (Vec<u8>, Whole) {
 fn any(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (name, file) = text.split_once('\n').unwrap_or(("csv", &text));
-    let format = Format::named(name);
+    let format = Format::of(name, file);
+    let _ = text_of(input);
     let chosen = chosen();
     let rows = match read(format, file, &chosen) {
         Ok(rows) => rows,

@@ -31,9 +31,9 @@ pub const ORDER: Target = Target {
 fn fit(choices: &mut Choices, kind: Kind) -> Option<(Value, Value)> {
     let same = |value: Value| Some((value.clone(), value));
     match kind {
-        Kind::Text(_) => same(json!(choices.plain(60))),
-        // Without a tag it stays as it is.
-        Kind::Html(_) => same(json!(choices.plain(60).replace('<', "("))),
+        Kind::Text(_) | Kind::Line(_) | Kind::User => same(json!(choices.plain(60))),
+        // Without these signs it stays as it is.
+        Kind::Html(_) => same(json!(choices.plain(60).replace(['<', '>', '&'], "("))),
         Kind::Status => Some((json!("Cancelled"), json!("canceled"))),
         Kind::DueDate => Some((json!("5/25/2026"), json!("2026-05-25 1200 +0"))),
         Kind::Date => Some((json!("2026-05-25T08:00:00-06:00"), json!("2026-05-25 1400 +0"))),
@@ -62,6 +62,11 @@ fn make(choices: &mut Choices) -> (Vec<u8>, Whole) {
     order.insert("workOrderNumber".to_owned(), json!(number));
     sent.insert("workOrderNumber".to_owned(), json!(number));
     put(choices, &WORK_ORDER_FIELDS, &mut order, &mut sent);
+    // A place has both degrees, and isn't in the sea.
+    let degrees = ["gpsLatitude", "gpsLongitude"].map(|name| sent.get(name).and_then(Value::as_f64));
+    if degrees.iter().any(Option::is_none) || degrees == [Some(0.0), Some(0.0)] {
+        sent.retain(|name, _| !name.starts_with("gps"));
+    }
     let (mut services, mut services_sent) = (Vec::new(), Vec::new());
     for index in 0..=choices.below(3) {
         let (mut service, mut goes) = (Map::new(), Map::new());

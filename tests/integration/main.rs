@@ -33,6 +33,7 @@ mod runbook;
 mod sample;
 mod secrets;
 mod spec_examples;
+mod spreadsheets;
 mod streaming;
 mod template;
 mod upload_faults;

@@ -128,7 +128,7 @@ fn the_examples_are_good_orders() {
                 Value::String(text) => text.clone(),
                 value => serde_json::to_string(value).unwrap(),
             };
-            let format = bridge::import::Format::named(kind.as_str().unwrap());
+            let format = bridge::import::Format::of(kind.as_str().unwrap(), &text);
             let rows = bridge::import::read(format, &text, &bridge::import::Choices::default()).unwrap();
             for row in rows {
                 let order = row.order.unwrap_or_else(|fault| panic!("{name:?}: {fault}"));

@@ -58,7 +58,12 @@ async fn an_older_version_never_replaces_a_newer_one_and_all_are_kept() {
 #[tokio::test]
 async fn the_latest_survey_says_where_a_picture_belongs_whichever_came_first() {
     let (harness, vendor) = start().await;
-    let question = |id: &str, pictures: Value| json!({ "id": id, "question": id, "answer": ["blue"], "answerType": "chooseOne", "picIds": pictures });
+    let question = |id: &str, pictures: Value| {
+        json!({
+            "id": id, "question": id, "answer": ["blue"], "answerType": "chooseOne", "picIds": pictures,
+            "answerOptions": [{ "answer": "blue", "display": "Blue" }, { "answer": "red", "display": "Red" }],
+        })
+    };
     // The survey before its pictures, one of which came long ago for another order.
     publish(&vendor, "old", "2", json!({}), PHOTO).await;
     let answers = json!([question("color", json!(["p1", "old", "never"])), question("roof", json!([]))]);
@@ -74,7 +79,7 @@ async fn the_latest_survey_says_where_a_picture_belongs_whichever_came_first() {
         let bytes = harness.client.get(picture["link"].as_str().unwrap()).send().await.unwrap().bytes().await.unwrap();
         assert!(bytes == PHOTO);
     }
-    assert_eq!(pictures[2], json!({ "uuId": "never", "workOrderNumber": null, "link": null }));
+    assert_eq!(pictures[2], json!({ "uuId": "never", "workOrderNumber": null, "fileName": null, "link": null }));
     let place = async || {
         let uploads = get(&harness, "orders/1/uploads?fileType=Picture").await;
         assert_eq!(uploads["uploads"].as_array().unwrap().len(), 1);
@@ -91,10 +96,11 @@ async fn the_latest_survey_says_where_a_picture_belongs_whichever_came_first() {
         harness.client.get(format!("{}/accounts/vendor1/orders/1/answers?format=csv", harness.system.gateway_url));
     let csv = reply.send().await.unwrap().text().await.unwrap();
     assert!(csv.starts_with(
-        "workOrderNumber,service,survey,template,received,questionId,question,answer,answerType,pictures\n"
+        "\u{feff}workOrderNumber,service,survey,template,received,questionId,question,answer,answerText,answerType,pictures,pictureNames\n"
     ));
     assert!(
-        csv.contains(",roof,roof,blue,chooseOne,p1\n") && csv.contains(",blue,chooseOne,p1; old; never\n"),
+        csv.contains(",roof,roof,blue,Blue,chooseOne,p1,")
+            && csv.contains(",blue,Blue,chooseOne,p1; old; never,1415913831993.jpg; 1415913831993.jpg; never\n"),
         "{csv}"
     );
 }

@@ -145,7 +145,7 @@ fn settings(known: Option<&AccountSettings>, given: Map<String, Value>) -> Resul
                 "pushLimitPerHour" => "must be a whole number from 1 to 1000000".to_owned(),
                 _ => format!("is not a setting of an account: use {}", FIELDS.join(", ")),
             };
-            errors.push(Remark { field: format!("/{name}"), detail });
+            errors.push(Remark::new(format!("/{name}"), detail));
         }
     }
     if errors.is_empty() { Ok(settings) } else { Err(errors) }

@@ -63,16 +63,40 @@ pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>
 }
 
 fn table(number: &str, rows: &[Value]) -> Table {
-    const COLUMNS: [&str; 9] =
-        ["service", "survey", "template", "received", "questionId", "question", "answer", "answerType", "pictures"];
+    const COLUMNS: [&str; 11] = [
+        "service",
+        "survey",
+        "template",
+        "received",
+        "questionId",
+        "question",
+        "answer",
+        "answerText",
+        "answerType",
+        "pictures",
+        "pictureNames",
+    ];
     let mut table = Table::new(["workOrderNumber"].into_iter().chain(COLUMNS).map(str::to_owned));
     for row in rows {
-        let cell = |name: &&str| match &row[*name] {
-            Value::Array(items) => {
-                let text = |item: &Value| item.as_str().or(item["uuId"].as_str()).unwrap_or_default().to_owned();
-                items.iter().map(text).collect::<Vec<String>>().join("; ")
-            }
-            value => value.as_str().unwrap_or_default().to_owned(),
+        let list = |name: &str, text: &dyn Fn(&Value) -> String| {
+            row[name].as_array().into_iter().flatten().map(text).collect::<Vec<String>>().join("; ")
+        };
+        let plain = |item: &Value| item.as_str().unwrap_or_default().to_owned();
+        // What the crew read, beside the code that stands for it.
+        let display = |code: &Value| {
+            let mut options = row["answerOptions"].as_array().into_iter().flatten();
+            let option = options.find(|option| option["answer"] == *code);
+            option.and_then(|option| option["display"].as_str()).map_or_else(|| plain(code), str::to_owned)
+        };
+        let cell = |name: &&str| match *name {
+            "answer" => list("answer", &plain),
+            "answerText" => list("answer", &display),
+            "pictures" => list("pictures", &|picture| plain(&picture["uuId"])),
+            "pictureNames" => list("pictures", &|picture| {
+                // By its id where it has no name, so that each stands at its place.
+                picture["fileName"].as_str().map_or_else(|| plain(&picture["uuId"]), str::to_owned)
+            }),
+            name => plain(&row[name]),
         };
         table.row([number.to_owned()].into_iter().chain(COLUMNS.iter().map(cell)));
     }
@@ -94,6 +118,7 @@ async fn show(
         shown.push(json!({
             "uuId": id,
             "workOrderNumber": picture.map(|row| row.number()),
+            "fileName": picture.and_then(|row| row.file_name.as_deref()),
             "link": link(files, picture.and_then(|row| row.path.as_deref()), name).await?,
         }));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bridge::change::{BulkResult, Given};
 use bridge::host;
 use bridge::http::{Problem, to_host};
-use bridge::import::{self, Choices, Format, Row};
+use bridge::import::{self, Choices, DateOrder, Format, ReadError, Row};
 use bridge::orders::Effect;
 use bridge::telemetry::Notes;
 use bridge::time::ms;
@@ -56,7 +56,7 @@ pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>
                 Some(BulkResult::Done(changed)) => {
                     if service_put_in && changed.effect == Effect::Created {
                         let detail = "names no service: one was put in, since an order can't be without any".to_owned();
-                        warnings.push(Remark { field: "/services".to_owned(), detail });
+                        warnings.push(Remark::new("/services", detail));
                     }
                     let result = write::result(&changed, warnings);
                     (result["result"].as_str().unwrap_or_default().to_owned(), result)
@@ -90,13 +90,14 @@ pub async fn post(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     Ok(response)
 }
 
-/// The rows of the body, in the format that its type names.
+/// The rows of the body, in the format that its type names, or else its first sign.
 fn rows(request: &Request) -> Result<Vec<Row>, Problem> {
-    let header =
-        |name| request.headers().get(name).and_then(|value: &lambda_http::http::HeaderValue| value.to_str().ok());
-    let format = Format::named(header(CONTENT_TYPE).unwrap_or_default());
-    let body: &[u8] = request.body().as_ref();
-    let text = std::str::from_utf8(body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let problem = |fault: ReadError| {
+        let what = if fault.goes_on() { "the body " } else { "" };
+        Problem::bad_request(format!("{what}{fault}"))
+    };
+    let text = import::text_of(request.body().as_ref()).map_err(problem)?;
     if text.trim().is_empty() {
         return Err(Problem::bad_request("the request has no body: send work orders as JSON, NDJSON or CSV"));
     }
@@ -107,10 +108,12 @@ fn rows(request: &Request) -> Result<Vec<Row>, Problem> {
     if let Some(service) = host::query(request, "service").filter(|service| !service.trim().is_empty()) {
         choices.service = service;
     }
-    import::read(format, text, &choices).map_err(|fault| {
-        let what = if fault.goes_on() { "the body " } else { "" };
-        Problem::bad_request(format!("{what}{fault}"))
-    })
+    if let Some(dates) = host::query(request, "dates") {
+        let order = DateOrder::parse(&dates);
+        choices.dates =
+            Some(order.ok_or_else(|| Problem::bad_request("dates must be mdy or dmy: which part comes first"))?);
+    }
+    import::read(Format::of(content_type, &text), &text, &choices).map_err(problem)
 }
 
 fn check(
@@ -120,7 +123,7 @@ fn check(
     row: Row,
     numbers: &mut BTreeSet<String>,
 ) -> Result<(Given, Vec<Remark>), Problem> {
-    let mut body = row.order.map_err(|fault| Problem::fields(vec![Remark { field: String::new(), detail: fault }]))?;
+    let mut body = row.order.map_err(|fault| Problem::fields(vec![Remark::new("", fault)]))?;
     if let Some(fault) = number_fault(number) {
         return Err(write::number_problem(fault));
     }
@@ -129,7 +132,8 @@ fn check(
     }
     let mut instructions = write::take_instructions(&mut body)?;
     instructions.keep_services |= row.service_put_in;
-    let (order, warnings) = write::checked(state, settings, number, body)?;
+    let (order, mut warnings) = write::checked(state, settings, number, body)?;
+    warnings.splice(0..0, row.warnings);
     Ok((Given { order, instructions }, warnings))
 }
 

@@ -2,6 +2,7 @@
 
 use bridge::host;
 use bridge::http::{Problem, to_host};
+use bridge::import::number_check;
 use bridge::orders::Order;
 use bridge::orders::pages::Place;
 use bridge::time::display;
@@ -154,8 +155,16 @@ fn table(orders: &[(Order, Map<String, Value>)]) -> Table {
         name @ "serviceName" => name.to_owned(),
         name => format!("service.{name}"),
     });
-    let ours =
-        ["changed", "ended", "deleted", "reported.at", "reported.status", "reported.fieldStatus", "reported.dueDate"];
+    let ours = [
+        "numberCheck",
+        "changed",
+        "ended",
+        "deleted",
+        "reported.at",
+        "reported.status",
+        "reported.fieldStatus",
+        "reported.dueDate",
+    ];
     let mut table = Table::new(own.chain(service).chain(ours.map(str::to_owned)));
     for (order, given) in orders {
         let reported = order.reported();
@@ -169,6 +178,7 @@ fn table(orders: &[(Order, Map<String, Value>)]) -> Table {
             let of_service = SERVICE_FIELDS.iter().map(|field| service.get(field.name));
             let cell = |value: Option<&Value>| value.and_then(lenient::text).unwrap_or_default();
             let ours = [
+                Some(number_check(&order.work_order_number)),
                 Some(display(order.changed_at)),
                 order.ended_at.map(display),
                 order.deleted_at.map(display),

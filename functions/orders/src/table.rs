@@ -2,6 +2,7 @@
 
 use bridge::host;
 use bridge::http::{Problem, with_body};
+use bridge::import::protected;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 
@@ -34,18 +35,15 @@ impl Table {
         Table(vec![columns.collect()])
     }
 
-    /// Adds a row. What a spreadsheet would take for a formula, stays text.
+    /// Adds a row. What a spreadsheet would make something else of stays text.
     pub fn row(&mut self, cells: impl Iterator<Item = String>) {
-        let text = |text: String| match text.starts_with(bridge::import::FORMULAS) && text.parse::<f64>().is_err() {
-            true => format!("'{text}"),
-            false => text,
-        };
-        self.0.push(cells.map(text).collect());
+        self.0.push(cells.map(|cell| protected(&cell).into_owned()).collect());
     }
 
     /// The reply; where the list goes on stands in the header `X-Next-Cursor`.
     pub fn reply(&self, next: Option<&str>) -> Result<Response<Body>, Problem> {
-        let mut csv = csv::Writer::from_writer(Vec::new());
+        // Without the mark, Excel takes UTF-8 for its own code page.
+        let mut csv = csv::Writer::from_writer("\u{feff}".as_bytes().to_vec());
         for row in &self.0 {
             csv.write_record(row)
                 .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the list could not be written as CSV"))?;

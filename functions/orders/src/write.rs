@@ -4,6 +4,7 @@ use bridge::accounts::AccountSettings;
 use bridge::change::{Changed, Instructions};
 use bridge::host;
 use bridge::http::{Problem, no_content, to_host};
+use bridge::import::put_zeros_back;
 use bridge::orders::{Effect, Intent, Order};
 use bridge::time::display;
 use lambda_http::http::StatusCode;
@@ -43,7 +44,10 @@ pub fn checked(
 ) -> Result<(WorkOrder, Vec<Remark>), Vec<Remark>> {
     map_status(settings, &mut body);
     default_photo_size(state, &mut body);
-    WorkOrder::parse(number, body)
+    let zeros = put_zeros_back(&mut body, false);
+    let (order, mut warnings) = WorkOrder::parse(number, body)?;
+    warnings.splice(0..0, zeros);
+    Ok((order, warnings))
 }
 
 /// The deployment's `photo_size`, for an order that gives none: photos above Lambda's limit don't arrive.
@@ -78,7 +82,9 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
         let mut body = known.ok_or_else(|| no_such_order(&number))?.as_given()?;
         merge_patch(&mut body, patch.clone());
         default_photo_size(state, &mut body);
-        let (order, remarks) = WorkOrder::parse(&number, body).map_err(Problem::fields)?;
+        let zeros = put_zeros_back(&mut body, false);
+        let (order, mut remarks) = WorkOrder::parse(&number, body).map_err(Problem::fields)?;
+        remarks.splice(0..0, zeros);
         if let Ok(mut warnings) = warnings.lock() {
             *warnings = remarks;
         }
@@ -125,7 +131,7 @@ fn addressed(request: &Request) -> Result<String, Problem> {
 }
 
 pub fn number_problem(fault: &str) -> Problem {
-    Problem::fields(vec![Remark { field: "/workOrderNumber".to_owned(), detail: fault.to_owned() }])
+    Problem::fields(vec![Remark::new("/workOrderNumber", fault)])
 }
 
 /// `force`, `replaceSurvey` and `keepServices` are instructions for the change and no fields of the order.
@@ -135,7 +141,7 @@ pub fn take_instructions(body: &mut Map<String, Value>) -> Result<Instructions, 
         None | Some(Value::Null) => false,
         Some(Value::Bool(flag)) => flag,
         Some(_) => {
-            faults.push(Remark { field: format!("/{name}"), detail: "must be true or false".to_owned() });
+            faults.push(Remark::new(format!("/{name}"), "must be true or false"));
             false
         }
     };

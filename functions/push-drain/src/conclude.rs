@@ -6,7 +6,7 @@ use bridge::accounts::{Account, Lease};
 use bridge::orders::Order;
 use bridge::push_queue::{QueueRow, RowOutcome};
 use bridge::store::TRIES;
-use bridge::transaction::{Group, MOST_ACTIONS, Written};
+use bridge::transaction::{Action, Group, MOST_ACTIONS, Writes, Written};
 
 use crate::drain::PushDrain;
 
@@ -47,22 +47,17 @@ pub async fn write(
     let opened = |Conclusion { row, told, how }| Unwritten { row, how: Some(how), told, now: None };
     let mut open: Vec<Unwritten> = conclusions.into_iter().map(opened).collect();
     for _ in 0..TRIES {
-        let groups = open.iter().map(|open| group(state, account, read_at, open));
-        let groups = groups.collect::<Result<Vec<Group>, StoreError>>()?;
-        let (mut overtaken, mut failed) = (vec![None; open.len()], None);
-        let ended = |index: usize, written| match written {
-            Written::Done => {}
-            Written::Unmet(actions) => overtaken[index] = Some(actions),
-            Written::Failed(error) => failed = failed.take().or(Some(error)),
-        };
-        if !state.transactions.write(Some(&guard), groups, &|| false, ended).await {
+        let groups = open.iter().map(|open| group(account, open)).collect();
+        let overtaken = vec![None; open.len()];
+        let mut writes = Conclusions { state, account, read_at, open, overtaken, failed: None };
+        if !state.transactions.write(Some(&guard), groups, &mut writes, &|| false).await {
             return Ok(false);
         }
-        if let Some(error) = failed {
+        if let Some(error) = writes.failed {
             return Err(error);
         }
         let mut left = Vec::new();
-        for (open, actions) in open.into_iter().zip(overtaken) {
+        for (open, actions) in writes.open.into_iter().zip(writes.overtaken) {
             left.extend(actions.map(|actions| after(open, &actions)));
         }
         // Who has neither a row to see to nor directives to close is done with.
@@ -83,17 +78,49 @@ pub async fn write(
     Err(StoreError::Contended("an order that was pushed"))
 }
 
-/// The writes of one order: its row of the queue first, if there is anything to do to it.
-fn group(state: &PushDrain, account: &Account, read_at: i64, open: &Unwritten) -> Result<Group, StoreError> {
-    let Unwritten { row, how, told, now } = open;
-    let mut actions = Vec::with_capacity(2);
-    if let Some(how) = how {
-        actions.push(state.queue.settle(&account.username, row, how)?);
+/// Conclusions that are being written.
+struct Conclusions<'a> {
+    state: &'a PushDrain,
+    account: &'a Account,
+    read_at: i64,
+    open: Vec<Unwritten>,
+    /// Of those whose rows others have changed: which of their actions were on such a row.
+    overtaken: Vec<Option<Vec<usize>>>,
+    failed: Option<StoreError>,
+}
+
+impl Writes for Conclusions<'_> {
+    /// The row of the queue first, if there is anything to do to it.
+    fn actions(&self, group: usize) -> Result<Vec<Action>, StoreError> {
+        let Unwritten { row, how, told, now } = &self.open[group];
+        let mut actions = Vec::with_capacity(2);
+        if let Some(how) = how {
+            actions.push(self.state.queue.settle(&self.account.username, row, how)?);
+        }
+        if let Some(told) = told {
+            let current = now.as_ref().unwrap_or(told);
+            actions.extend(self.state.orders.closing(self.account, told, current, self.read_at)?);
+        }
+        Ok(actions)
     }
-    if let Some(told) = told {
-        actions.extend(state.orders.closing(account, told, now.as_ref().unwrap_or(told), read_at)?);
+
+    fn ended(&mut self, group: usize, written: Written) {
+        match written {
+            Written::Done => {}
+            Written::Unmet(actions) => self.overtaken[group] = Some(actions),
+            Written::Failed(error) => self.failed = self.failed.take().or(Some(error)),
+        }
     }
-    Ok(Group { actions, bytes: told.as_ref().map_or(0, Order::bytes) })
+}
+
+/// An order whose directives went out is written to as well as its row of the queue.
+fn group(account: &Account, open: &Unwritten) -> Group {
+    let tells = |order: &&Order| !order.outgoing(account).0.is_empty();
+    let told = open.told.as_ref().filter(tells);
+    Group {
+        actions: usize::from(open.how.is_some()) + usize::from(told.is_some()),
+        bytes: told.map_or(0, Order::bytes),
+    }
 }
 
 /// What is left to write when others changed the rows of these actions meanwhile. An order whose row changed goes again

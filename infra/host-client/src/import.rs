@@ -5,12 +5,14 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bridge::import::{Choices, Format, ReadError, Row, no_fields, read};
+use bridge::import::{Choices, DateOrder, Format, ReadError, Row, no_fields, read, text_of};
 use indicatif::{ProgressBar, ProgressStyle};
+use pruvan::work_order::Remark;
 use serde_json::{Value, json};
 
 use crate::client::{CallError, HostClient, segment};
 use crate::signer::SetupError;
+use crate::workbook;
 
 /// What to put in, and where.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,6 +31,13 @@ pub struct Options {
     /// A column that is no field and doesn't matter; may be given several times
     #[arg(long, value_name = "COLUMN")]
     pub ignore: Vec<String>,
+    /// Which part of a date such as 03/04/2026 comes first: mdy (month) or dmy (day)
+    #[arg(long, value_name = "ORDER", value_parser = date_order)]
+    pub dates: Option<DateOrder>,
+}
+
+fn date_order(text: &str) -> Result<DateOrder, &'static str> {
+    DateOrder::parse(text).ok_or("it must be mdy or dmy")
 }
 
 /// Why not all orders were tried.
@@ -97,26 +106,28 @@ pub struct Imported {
     /// How many came to what.
     pub counts: BTreeMap<String, usize>,
     /// Those that were refused: line, number, why.
-    pub refused: Vec<Refused>,
-    /// What was accepted and yet changed, or won't be updated: how many orders each.
+    pub refused: Vec<Remarked>,
+    /// Those of which something is not sent as it stood in the file: what, and what it became.
+    pub altered: Vec<Remarked>,
+    /// What else is to be known of what was accepted: of how many orders each.
     pub warnings: BTreeMap<String, usize>,
 }
 
-/// One order that wasn't taken.
+/// One order, and what is to be said of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Refused {
+pub struct Remarked {
     /// Line of the file on which the order begins, from 1; `None` in a JSON array.
     pub line: Option<u64>,
     /// As far as it could be read.
     pub number: String,
-    /// Why the order was refused: a text for each fault in it.
-    pub faults: Vec<String>,
+    /// A fault or an alteration each.
+    pub remarks: Vec<String>,
 }
 
 /// The command: puts the orders of a file in and prints what became of them. True if all were taken.
 pub async fn command(options: Options) -> Result<bool, ImportError> {
-    let Options { file, username, url, service, ignore } = options;
-    let choices = Choices { ignore, service, ..Choices::default() };
+    let Options { file, username, url, service, ignore, dates } = options;
+    let choices = Choices { ignore, service, dates, ..Choices::default() };
     let rows = rows(&file, &choices)?;
     let host = HostClient::new(&url)?;
     let (done, error) = match run(&host, &username, rows, &choices).await {
@@ -130,7 +141,7 @@ pub async fn command(options: Options) -> Result<bool, ImportError> {
     error.map_or(Ok(done.refused.is_empty()), Err)
 }
 
-/// Reads a file, or the standard input for `-`: UTF-8, or what Excel writes on Windows.
+/// Reads a file, or the standard input for `-`: a text in UTF-8, UTF-16 or what Excel writes on Windows, or a workbook.
 pub fn rows(file: &Path, choices: &Choices) -> Result<Vec<Row>, ImportError> {
     let failed = |fault: &dyn std::fmt::Display| ImportError::Read { file: file.to_owned(), fault: fault.to_string() };
     let bytes = match file.as_os_str() == "-" {
@@ -141,17 +152,15 @@ pub fn rows(file: &Path, choices: &Choices) -> Result<Vec<Row>, ImportError> {
         false => std::fs::read(file),
     };
     let bytes = bytes.map_err(|error| failed(&error))?;
-    let text = match std::str::from_utf8(&bytes) {
-        Ok(text) => text.into(),
-        Err(_) => encoding_rs::WINDOWS_1252.decode(&bytes).0,
+    let sheet =
+        if workbook::is_one(&bytes) { Some(workbook::sheet(&bytes).map_err(|fault| failed(&fault))?) } else { None };
+    let text = match (&sheet, text_of(&bytes)) {
+        (Some(csv), _) => csv.as_str().into(),
+        (None, Ok(text)) => text,
+        (None, Err(ReadError::NotUtf8)) => encoding_rs::WINDOWS_1252.decode(&bytes).0,
+        (None, Err(error)) => return Err(failed(&error)),
     };
-    // By what it is, whatever its name.
-    let format = match text.trim_start_matches(['\u{feff}', ' ', '\r', '\n', '\t']).chars().next() {
-        Some('[') => Format::Json,
-        Some('{') => Format::Ndjson,
-        _ => Format::Csv,
-    };
-    let rows = read(format, &text, choices).map_err(|error| match error {
+    let rows = read(Format::of("", &text), &text, choices).map_err(|error| match error {
         ReadError::NoFields { columns, slips } => {
             failed(&format_args!("{} (--ignore {})", no_fields(&slips), columns.join(",")))
         }
@@ -179,6 +188,7 @@ pub async fn run(
         Ok(()) => {
             bar.finish_and_clear();
             import.done.refused.sort();
+            import.done.altered.sort();
             Ok(import.done)
         }
         Err(error) => {
@@ -203,21 +213,24 @@ impl Import<'_> {
         let (done, waiting, put_in) = (Imported::default(), VecDeque::new(), BTreeSet::new());
         let mut import = Import { done, waiting, put_in, service };
         let mut numbers = BTreeSet::new();
-        for Row { line, number, order, service_put_in } in rows {
+        for Row { line, number, order, service_put_in, warnings } in rows {
             let twice = !number.is_empty() && !numbers.insert(number.clone());
             match order {
                 Ok(_) if twice => {
                     let faults = vec!["is in the file twice: give each order once".to_owned()];
-                    import.done.refuse(Refused { line, number, faults });
+                    import.done.refuse(Remarked { line, number, remarks: faults });
                 }
                 Ok(mut order) => {
+                    for Remark { field, detail, altered } in warnings {
+                        import.done.warn(line, &number, format!("{field} {detail}"), !altered.is_empty());
+                    }
                     if service_put_in {
                         order.insert("keepServices".to_owned(), Value::Bool(true));
                         import.put_in.insert(number);
                     }
                     import.waiting.push_back((line, Value::Object(order)));
                 }
-                Err(fault) => import.done.refuse(Refused { line, number, faults: vec![fault] }),
+                Err(fault) => import.done.refuse(Remarked { line, number, remarks: vec![fault] }),
             }
         }
         import
@@ -288,15 +301,16 @@ impl Import<'_> {
                 if faults.is_empty() {
                     faults.push(text("detail"));
                 }
-                self.done.refuse(Refused { line, number: text("workOrderNumber"), faults });
+                self.done.refuse(Remarked { line, number: text("workOrderNumber"), remarks: faults });
             }
             outcome => {
                 *self.done.counts.entry(outcome.to_owned()).or_default() += 1;
-                if outcome == "created" && self.put_in.contains(&text("workOrderNumber")) {
-                    self.done.warn(&format!("names no service, and has {:?}", self.service));
+                let number = text("workOrderNumber");
+                if outcome == "created" && self.put_in.contains(&number) {
+                    self.done.warn(line, &number, format!("names no service, and has {:?}", self.service), false);
                 }
-                for warning in remarks("warnings") {
-                    self.done.warn(&warning);
+                for warning in result["warnings"].as_array().into_iter().flatten() {
+                    self.done.warn(line, &number, said(warning), warning["altered"].is_array());
                 }
             }
         }
@@ -319,12 +333,16 @@ fn next(waiting: &mut VecDeque<(Option<u64>, Value)>) -> Vec<(Option<u64>, Value
 }
 
 impl Imported {
-    fn refuse(&mut self, refused: Refused) {
+    fn refuse(&mut self, refused: Remarked) {
         *self.counts.entry("refused".to_owned()).or_default() += 1;
         self.refused.push(refused);
     }
 
-    fn warn(&mut self, warning: &str) {
+    fn warn(&mut self, line: Option<u64>, number: &str, warning: String, altered: bool) {
+        if altered {
+            self.altered.push(Remarked { line, number: number.to_owned(), remarks: vec![warning] });
+            return;
+        }
         // Of a hundred services each says the same.
         let warning: String = warning
             .split('/')
@@ -340,20 +358,8 @@ impl Imported {
         for name in ["created", "changed", "unchanged", "refused"] {
             report.push_str(&format!("{:>8}  {name}\n", self.counts.get(name).copied().unwrap_or(0)));
         }
-        if !self.refused.is_empty() {
-            let width = self.refused.iter().map(|refused| refused.number.len()).max().unwrap_or(0).clamp(6, 40);
-            report.push_str(&format!("\nRefused:\n{:>8}  {:width$}  why\n", "line", "number"));
-            for Refused { line, number, faults } in self.refused.iter().take(SHOWN) {
-                let line = line.map(|line| line.to_string()).unwrap_or_default();
-                for (index, fault) in faults.iter().enumerate() {
-                    let (line, number) = if index == 0 { (line.as_str(), number.as_str()) } else { ("", "") };
-                    report.push_str(&format!("{line:>8}  {number:width$}  {fault}\n"));
-                }
-            }
-            if self.refused.len() > SHOWN {
-                report.push_str(&format!("          and {} more\n", self.refused.len() - SHOWN));
-            }
-        }
+        report.push_str(&table("Refused", "why", &self.refused));
+        report.push_str(&table("Taken, but not as it stood there", "what it became", &self.altered));
         if !self.warnings.is_empty() {
             report.push_str(&format!("\nAccepted, but:\n{:>8}  what\n", "orders"));
             for (warning, count) in &self.warnings {
@@ -364,5 +370,25 @@ impl Imported {
     }
 }
 
-/// Refused orders that the report names.
+/// Orders of a kind that the report names.
 const SHOWN: usize = 50;
+
+/// A line for each order, or for each remark of one.
+fn table(title: &str, what: &str, orders: &[Remarked]) -> String {
+    if orders.is_empty() {
+        return String::new();
+    }
+    let width = orders.iter().map(|order| order.number.len()).max().unwrap_or(0).clamp(6, 40);
+    let mut table = format!("\n{title}:\n{:>8}  {:width$}  {what}\n", "line", "number");
+    for Remarked { line, number, remarks } in orders.iter().take(SHOWN) {
+        let line = line.map(|line| line.to_string()).unwrap_or_default();
+        for (index, remark) in remarks.iter().enumerate() {
+            let (line, number) = if index == 0 { (line.as_str(), number.as_str()) } else { ("", "") };
+            table.push_str(&format!("{line:>8}  {number:width$}  {remark}\n"));
+        }
+    }
+    if orders.len() > SHOWN {
+        table.push_str(&format!("          and {} more\n", orders.len() - SHOWN));
+    }
+    table
+}

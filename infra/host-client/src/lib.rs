@@ -8,6 +8,8 @@ pub mod import;
 mod signer;
 pub mod stack;
 pub mod web_services;
+#[cfg(feature = "import")]
+mod workbook;
 
 pub use client::{CallError, HostClient, cause, segment};
 pub use signer::{SetupError, Signer};

@@ -53,8 +53,8 @@ impl Bisection {
         self.end();
     }
 
-    /// These orders are done with: they went through, or were refused by name. The search ends when as many are done with as
-    /// the failed batch had.
+    /// These orders are done with: they went through, or were refused by name. The search ends when as many are done
+    /// with as the failed batch had.
     pub fn clear<'a>(&mut self, numbers: impl IntoIterator<Item = &'a str>) {
         for number in numbers {
             self.left_to_clear = self.left_to_clear.saturating_sub(1);

@@ -18,7 +18,7 @@ use crate::push_queue::{PushQueue, QueueRow};
 use crate::settings::SettingError;
 use crate::store::{StoreError, TRIES};
 use crate::time::Clock;
-use crate::transaction::{Action, Group, Transactions, Written};
+use crate::transaction::{Action, Group, Transactions, Writes, Written};
 
 /// What became of one order of many.
 #[derive(Debug, Clone)]
@@ -111,9 +111,9 @@ impl Changes {
         Err(StoreError::Contended("the order").into())
     }
 
-    /// Writes many whole orders, no number twice, each as [`Changes::change`] does: a condition, a conflict
-    /// or a row that is too large holds back no other order; a call that fails, those that it carried. None is begun once `out_of_time`, and what has not ended some seconds later is
-    /// given up. The results are in the orders' order.
+    /// Writes many whole orders, no number twice, each as [`Changes::change`] does: a condition, a conflict or a row
+    /// that is too large holds back no other order; a call that fails, those that it carried. None is begun once
+    /// `out_of_time`, and what has not ended some seconds later is given up. The results are in the orders' order.
     ///
     /// A change counts from when it is written, by `clock`, and not from when the call began: pulls that were answered
     /// in between told the order as it was.
@@ -248,26 +248,11 @@ impl Changes {
         results: &mut [Option<BulkResult>],
         out_of_time: &(dyn Fn() -> bool + Sync),
     ) {
-        let (mut groups, mut of_groups) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
-        for (index, write) in writes {
-            match self.write_and_enqueue(username, &write) {
-                Ok(actions) => {
-                    groups.push(Group { actions: actions.to_vec(), bytes: write.next.bytes() });
-                    of_groups.push((index, Some(write)));
-                }
-                Err(error) => results[index] = Some(BulkResult::Failed(error)),
-            }
-        }
-        let ended = |group: usize, written| {
-            let (index, write) = &mut of_groups[group];
-            results[*index] = match written {
-                Written::Done => write.take().map(|write| BulkResult::Done(Box::new(write.done()))),
-                // Planned anew, from what is there now; what is held up for long, too.
-                Written::Unmet(_) | Written::Failed(StoreError::Contended(_)) => None,
-                Written::Failed(error) => Some(BulkResult::Failed(error)),
-            };
-        };
-        self.transactions.write(None, groups, out_of_time, ended).await;
+        // An order's row, and its row of the queue.
+        let groups = writes.iter().map(|(_, write)| Group { actions: 2, bytes: write.next.bytes() }).collect();
+        let writes = writes.into_iter().map(|(index, write)| (index, Some(write))).collect();
+        let mut bulk = Bulk { changes: self, username, writes, results };
+        self.transactions.write(None, groups, &mut bulk, out_of_time).await;
     }
 
     /// Deletes an order here and, by a push, in Pruvan. The row stays, so that pulls can tell it. False if there is
@@ -307,5 +292,32 @@ impl Changes {
         let preparation = preparation.as_ref().map(|(before, row)| (before, row.as_ref()));
         let order = self.orders.host_update(username, next, *read)?;
         Ok([order, self.queue.enqueue(username, next, urgency, *force, preparation)?])
+    }
+}
+
+/// Many changes that are being written.
+struct Bulk<'a> {
+    changes: &'a Changes,
+    username: &'a str,
+    /// Each with its place among the results, until it is written.
+    writes: Vec<(usize, Option<Write>)>,
+    results: &'a mut [Option<BulkResult>],
+}
+
+impl Writes for Bulk<'_> {
+    fn actions(&self, group: usize) -> Result<Vec<Action>, StoreError> {
+        let write = self.writes.get(group).and_then(|(_, write)| write.as_ref());
+        let write = write.ok_or(StoreError::Unfit("an order that is written already"))?;
+        self.changes.write_and_enqueue(self.username, write).map(Vec::from)
+    }
+
+    fn ended(&mut self, group: usize, written: Written) {
+        let (index, write) = &mut self.writes[group];
+        self.results[*index] = match written {
+            Written::Done => write.take().map(|write| BulkResult::Done(Box::new(write.done()))),
+            // Planned anew, from what is there now; what is held up for long, too.
+            Written::Unmet(_) | Written::Failed(StoreError::Contended(_)) => None,
+            Written::Failed(error) => Some(BulkResult::Failed(error)),
+        };
     }
 }

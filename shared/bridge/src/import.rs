@@ -2,14 +2,20 @@
 //! or those of Pruvan's own import.
 
 mod columns;
+mod dates;
 mod row;
+mod spreadsheet;
 mod table;
+mod text;
 
 use pruvan::lenient::{is_too_deep, not_json, text_field};
-use serde_json::Value;
+use pruvan::rewrite::Alteration;
+use pruvan::work_order::Remark;
+use serde_json::{Map, Value};
 
-pub use columns::FORMULAS;
-pub use row::{Choices, ReadError, Row, no_fields};
+pub use row::{Choices, DateOrder, ReadError, Row, no_fields};
+pub use spreadsheet::{number_check, protected, protected_once};
+pub use text::text_of;
 
 /// How the orders are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +29,20 @@ pub enum Format {
 }
 
 impl Format {
-    /// By a `Content-Type` or the ending of a file's name; JSON where it says nothing.
-    pub fn named(name: &str) -> Format {
-        let name = name.to_ascii_lowercase();
-        if name.contains("csv") || name.contains("ms-excel") {
-            Format::Csv
-        } else if name.contains("ndjson") || name.contains("jsonl") || name.contains("json-lines") {
-            Format::Ndjson
-        } else {
-            Format::Json
+    /// Of a text: as its `Content-Type` names it, and where that names none, by how the text begins.
+    pub fn of(content_type: &str, text: &str) -> Format {
+        let named = content_type.to_ascii_lowercase();
+        if ["csv", "ms-excel", "tab-separated"].iter().any(|name| named.contains(name)) {
+            return Format::Csv;
+        }
+        if ["ndjson", "jsonl", "json-lines"].iter().any(|name| named.contains(name)) {
+            return Format::Ndjson;
+        }
+        match text.trim_start_matches(['\u{feff}', ' ', '\r', '\n', '\t']).chars().next() {
+            Some('[') => Format::Json,
+            _ if named.contains("json") => Format::Json,
+            Some('{') => Format::Ndjson,
+            _ => Format::Csv,
         }
     }
 }
@@ -39,6 +50,17 @@ impl Format {
 /// Reads them all; the error is one of the whole file.
 pub fn read(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut rows = rows(format, text, choices)?;
+    let in_table = format == Format::Csv;
+    for row in &mut rows {
+        let Ok(order) = &mut row.order else { continue };
+        row.warnings.extend(put_zeros_back(order, in_table));
+    }
+    dates::settle(&mut rows, choices.dates, in_table);
+    Ok(rows)
+}
+
+fn rows(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError> {
     match format {
         Format::Json => match serde_json::from_str(text).map_err(ReadError::Json)? {
             Value::Array(orders) if orders.len() > choices.most => Err(ReadError::TooMany(choices.most)),
@@ -70,11 +92,27 @@ fn not_json_of_a_line(error: &serde_json::Error) -> String {
 
 fn of_json(line: Option<u64>, order: Result<Value, String>) -> Row {
     let order = order.and_then(|order| match order {
-        Value::Object(order) => Ok(order),
+        Value::Object(order) => match order.get("workOrderNumber") {
+            Some(Value::Number(number)) if !number.is_i64() && !number.is_u64() => {
+                Err(format!("has the workOrderNumber {number}: write it in quotes, so that it is kept as you mean it"))
+            }
+            _ => Ok(order),
+        },
         _ => Err("must be a JSON object: a work order".to_owned()),
     });
     let number = order.as_ref().ok().and_then(|order| text_field(order, "workOrderNumber")).unwrap_or_default();
-    Row { line, number, order, service_put_in: false }
+    Row { line, number, order, ..Row::default() }
+}
+
+/// The zeros of a ZIP code that was a number on its way: in a spreadsheet, or in JSON.
+pub fn put_zeros_back(order: &mut Map<String, Value>, in_table: bool) -> Option<Remark> {
+    let of = |name: &str| text_field(order, name).unwrap_or_default();
+    let was_number = in_table || order.get("zip").is_some_and(Value::is_number);
+    let (zip, state, country) = (of("zip"), of("state"), of("country"));
+    let whole = was_number.then(|| spreadsheet::zip_with_zeros(&zip, &state, &country)).flatten()?;
+    order.insert("zip".to_owned(), Value::from(whole.as_str()));
+    let altered = vec![Alteration { before: zip, after: whole }];
+    Some(Remark::altered("/zip", "has lost its zeros as a number; they were put back", altered))
 }
 
 #[cfg(test)]

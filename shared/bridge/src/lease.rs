@@ -12,8 +12,8 @@ pub const ONE_CALL: Duration = Duration::from_secs(45);
 /// How long a lease holds. It outlives the call, since a POST in flight can't be recalled.
 pub(crate) const LEASE: Duration = Duration::from_secs(90);
 
-/// How long after its beginning a call whose end isn't known may still take effect, 270 seconds: its own 30, two minutes
-/// on the way, and two that the clocks of two invocations may be apart.
+/// How long after its beginning a call whose end isn't known may still take effect, 270 seconds: its own 30, two
+/// minutes on the way, and two that the clocks of two invocations may be apart.
 pub(crate) const IN_DOUBT_FOR: Duration = Duration::from_secs(CALL_DEADLINE.as_secs() + 120 + 120);
 
 const _: () = {

@@ -77,7 +77,8 @@ impl Orders {
     }
 
     /// Adds what Pruvan reported. The order doesn't count as changed by it, so nothing is pushed back. It closes each
-    /// directive that Pruvan may have been told, whatever it reports, and each other one of which it reports news. False if there is no such order.
+    /// directive that Pruvan may have been told, whatever it reports, and each other one of which it reports news.
+    /// False if there is no such order.
     pub async fn report(&self, account: &Account, number: &str, report: &Report) -> Result<bool, StoreError> {
         for _ in 0..TRIES {
             let Some(mut order) = self.get(&account.username, number).await? else { return Ok(false) };

@@ -171,7 +171,7 @@ fn remarks(
     let anew = |service: &str| first.as_ref().is_some_and(|(before, _)| before.without.contains(service));
     let set = if let Intent::Set(fields) = intent { fields } else { &[] };
     let found = not_updated(&was, &is, settings.integration, settings.auto_admin, force, set, anew);
-    Ok(found.into_iter().map(|NotUpdated { field, why }| Remark { field, detail: explanation(why) }).collect())
+    Ok(found.into_iter().map(|NotUpdated { field, why }| Remark::new(field, explanation(why))).collect())
 }
 
 /// Why Pruvan won't take a value over, in the words of the host's API.
@@ -275,13 +275,10 @@ fn survey_faults(
     let changed = |name: &&String| was.get(*name).is_some_and(|survey| Some(survey) != is.get(*name));
     if !replace_survey {
         for name in before.without.iter().filter(changed) {
-            faults.push(Remark {
-                field: "/services".to_owned(),
-                detail: format!(
+            faults.push(Remark::new("/services", format!(
                     "the survey of {name:?} changes, which Pruvan takes under another serviceName only: rename the service, or send \
                      \"replaceSurvey\": true, which deletes the task with its answers and makes it anew"
-                ),
-            });
+                )));
         }
     }
     if faults.is_empty()
@@ -289,12 +286,10 @@ fn survey_faults(
         && !names.is_empty()
         && names.iter().all(|name| before.without.contains(*name))
     {
-        faults.push(Remark {
-            field: "/services".to_owned(),
-            detail:
-                "an order keeps at least one service while others are replaced: rename the service, or add another one"
-                    .to_owned(),
-        });
+        faults.push(Remark::new(
+            "/services",
+            "an order keeps at least one service while others are replaced: rename the service, or add another one",
+        ));
     }
     Ok(faults)
 }

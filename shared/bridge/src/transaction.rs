@@ -23,11 +23,11 @@ const MOST_BYTES: usize = 3_000_000;
 /// How often a transaction is tried again that others hold up. The pauses between come to five seconds.
 const MOST_PAUSES: u32 = 12;
 
-/// Actions that are written together or not at all: a hundred at most, less one where there is a guard.
-#[derive(Debug, Clone)]
+/// Actions that are written together or not at all.
+#[derive(Debug, Clone, Copy)]
 pub struct Group {
-    /// The actions, each on another row.
-    pub actions: Vec<Action>,
+    /// How many actions at most, each on another row: a hundred, less one where there is a guard.
+    pub actions: usize,
     /// About the bytes of their rows.
     pub bytes: usize,
 }
@@ -41,6 +41,35 @@ pub enum Written {
     Unmet(Vec<usize>),
     /// A call failed, which may have taken effect all the same; or the group can't be written at all.
     Failed(StoreError),
+}
+
+/// What is to be written, group by group, and takes note of what became of it.
+pub trait Writes {
+    /// The actions of a group, made each time that it is tried.
+    fn actions(&self, group: usize) -> Result<Vec<Action>, StoreError>;
+
+    /// Told as soon as it is known, since the writing may be given up at any time.
+    fn ended(&mut self, group: usize, written: Written);
+}
+
+/// One group.
+struct One {
+    actions: Vec<Action>,
+    result: Result<bool, StoreError>,
+}
+
+impl Writes for One {
+    fn actions(&self, _: usize) -> Result<Vec<Action>, StoreError> {
+        Ok(self.actions.clone())
+    }
+
+    fn ended(&mut self, _: usize, written: Written) {
+        self.result = match written {
+            Written::Done => Ok(true),
+            Written::Unmet(_) => Ok(false),
+            Written::Failed(error) => Err(error),
+        };
+    }
 }
 
 /// Writes transactions, on any of the tables.
@@ -62,20 +91,15 @@ impl Transactions {
 
     /// Writes one group; false if a condition doesn't hold.
     pub async fn write_one(&self, actions: Vec<Action>) -> Result<bool, StoreError> {
-        let mut result = Ok(false);
-        let group = Group { actions, bytes: 0 };
-        let ended = |_, written| match written {
-            Written::Done => result = Ok(true),
-            Written::Unmet(_) => result = Ok(false),
-            Written::Failed(error) => result = Err(error),
-        };
-        self.write(None, vec![group], &|| false, ended).await;
-        result
+        let group = Group { actions: actions.len(), bytes: 0 };
+        let mut one = One { actions, result: Ok(false) };
+        self.write(None, vec![group], &mut one, &|| false).await;
+        one.result
     }
 
-    /// Writes many groups and tells `ended` what became of each, by its index: a condition, a conflict or
-    /// a row that is too large holds back no other group; a call that fails, those that it carried. Groups of which nothing is told when this ends were not attempted, since `out_of_time` had become
-    /// true.
+    /// Writes many groups and tells `writes` what became of each: a condition, a conflict or a row that is too large
+    /// holds back no other group; a call that fails, those that it carried. Groups of which nothing was told when this
+    /// ends were not attempted, since `out_of_time` had become true.
     ///
     /// `guard` stands first in each transaction, such as a look at a lease. If its condition doesn't hold, no more is
     /// written, and the result is false.
@@ -83,8 +107,8 @@ impl Transactions {
         &self,
         guard: Option<&Action>,
         groups: Vec<Group>,
+        writes: &mut (impl Writes + Send),
         out_of_time: &(dyn Fn() -> bool + Sync),
-        mut ended: impl FnMut(usize, Written),
     ) -> bool {
         let mut waiting: VecDeque<(usize, Group)> = groups.into_iter().enumerate().collect();
         let (mut held_up, mut pauses) = (VecDeque::new(), 0);
@@ -92,7 +116,7 @@ impl Transactions {
             if waiting.is_empty() && !held_up.is_empty() {
                 if pauses == MOST_PAUSES {
                     for (index, _) in held_up {
-                        ended(index, Written::Failed(StoreError::Contended("rows of a transaction")));
+                        writes.ended(index, Written::Failed(StoreError::Contended("rows of a transaction")));
                     }
                     return true;
                 }
@@ -105,18 +129,28 @@ impl Transactions {
                 return true;
             }
             let room = MOST_ACTIONS - usize::from(guard.is_some());
-            let sizes = waiting.iter().map(|(_, group)| (group.actions.len(), group.bytes));
-            let fits = fitting(sizes, room);
+            let fits = fitting(waiting.iter().map(|(_, group)| (group.actions, group.bytes)), room);
             let batch: Vec<(usize, Group)> = waiting.drain(..fits).collect();
-            let actions = guard.into_iter().chain(batch.iter().flat_map(|(_, group)| &group.actions));
-            let mut reasons = match self.attempt(actions.cloned().collect()).await {
+            let mut all: Vec<Action> = guard.into_iter().cloned().collect();
+            let mut counts = Vec::with_capacity(batch.len());
+            let made = batch.iter().try_for_each(|(index, _)| {
+                let actions = writes.actions(*index)?;
+                counts.push(actions.len());
+                all.extend(actions);
+                Ok(())
+            });
+            let attempted = match made {
+                Ok(()) => self.attempt(all).await,
+                Err(error) => Err(error),
+            };
+            let mut reasons = match attempted {
                 Ok(None) => {
-                    batch.into_iter().for_each(|(index, _)| ended(index, Written::Done));
+                    batch.into_iter().for_each(|(index, _)| writes.ended(index, Written::Done));
                     continue;
                 }
                 Ok(Some(reasons)) => reasons.into_iter(),
                 Err(error) => {
-                    batch.into_iter().for_each(|(index, _)| ended(index, Written::Failed(error.clone())));
+                    batch.into_iter().for_each(|(index, _)| writes.ended(index, Written::Failed(error.clone())));
                     continue;
                 }
             };
@@ -125,12 +159,12 @@ impl Transactions {
                 return false;
             }
             let mut again = VecDeque::new();
-            for (index, group) in batch {
-                let of_group: Vec<Reason> = reasons.by_ref().take(group.actions.len()).collect();
+            for ((index, group), count) in batch.into_iter().zip(counts) {
+                let of_group: Vec<Reason> = reasons.by_ref().take(count).collect();
                 match next(&of_guard, &of_group) {
                     Next::Again => again.push_back((index, group)),
                     Next::Later => held_up.push_back((index, group)),
-                    Next::Ended(written) => ended(index, written),
+                    Next::Ended(written) => writes.ended(index, written),
                 }
             }
             again.append(&mut waiting);

@@ -1,6 +1,9 @@
 //! An update of one row: which attributes it sets and removes, and on what condition. What is written is decided by
 //! values; DynamoDB's expression is made of them here and nowhere else.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
@@ -13,39 +16,52 @@ use crate::transaction::Action;
 pub(crate) struct Update {
     table: String,
     key: Item,
-    sets: Vec<String>,
-    removes: Vec<String>,
-    deletes: Vec<String>,
+    sets: String,
+    removes: String,
+    deletes: String,
     condition: Option<&'static str>,
-    names: Vec<(String, String)>,
-    values: Vec<(String, AttributeValue)>,
+    names: HashMap<String, String>,
+    values: Item,
 }
+
+/// Attributes of our tables that are called like a word that DynamoDB reserves.
+const RESERVED: [&str; 4] = ["keys", "open", "order", "without"];
 
 impl Update {
     /// Of the row with this key; it changes nothing yet.
     pub fn new(table: &str, key: Item) -> Update {
-        let (sets, removes, deletes) = (Vec::new(), Vec::new(), Vec::new());
-        Update { table: table.to_owned(), key, sets, removes, deletes, condition: None, names: vec![], values: vec![] }
+        Update {
+            table: table.to_owned(),
+            key,
+            sets: String::new(),
+            removes: String::new(),
+            deletes: String::new(),
+            condition: None,
+            names: HashMap::new(),
+            values: Item::with_capacity(16),
+        }
     }
 
     /// Sets an attribute, or a member of one: `path` is `name`, or `name.member`.
     pub fn set(mut self, path: &str, value: AttributeValue) -> Update {
-        let (path, value) = (self.path(path), self.value(value));
-        self.sets.push(format!("{path} = {value}"));
+        let (path, value) = (self.path(path), self.value(path, value));
+        append(&mut self.sets, &[&path, " = ", &value]);
         self
     }
 
     /// Sets an attribute that the row doesn't have yet.
     pub fn set_if_missing(mut self, path: &str, value: AttributeValue) -> Update {
-        let (path, value) = (self.path(path), self.value(value));
-        self.sets.push(format!("{path} = if_not_exists({path}, {value})"));
+        let (path, value) = (self.path(path), self.value(path, value));
+        append(&mut self.sets, &[&path, " = if_not_exists(", &path, ", ", &value, ")"]);
         self
     }
 
     /// Makes a number one larger; one that is missing counts as zero.
     pub fn count_up(mut self, path: &str) -> Update {
-        let (path, zero, one) = (self.path(path), self.value(n(0)), self.value(n(1)));
-        self.sets.push(format!("{path} = if_not_exists({path}, {zero}) + {one}"));
+        let path = self.path(path);
+        self.values.insert(":zero".to_owned(), n(0));
+        self.values.insert(":one".to_owned(), n(1));
+        append(&mut self.sets, &[&path, " = if_not_exists(", &path, ", :zero) + :one"]);
         self
     }
 
@@ -53,7 +69,7 @@ impl Update {
     pub fn remove<const N: usize>(mut self, paths: [&str; N]) -> Update {
         for path in paths {
             let path = self.path(path);
-            self.removes.push(path);
+            append(&mut self.removes, &[&path]);
         }
         self
     }
@@ -68,8 +84,8 @@ impl Update {
 
     /// Takes members out of a set.
     pub fn delete_from(mut self, path: &str, members: Vec<String>) -> Update {
-        let (path, members) = (self.path(path), self.value(AttributeValue::Ss(members)));
-        self.deletes.push(format!("{path} {members}"));
+        let (path, members) = (self.path(path), self.value(path, AttributeValue::Ss(members)));
+        append(&mut self.deletes, &[&path, " ", &members]);
         self
     }
 
@@ -86,7 +102,7 @@ impl Update {
 
     /// A name for the condition: `#name` stands for this member.
     pub fn named(mut self, placeholder: &str, name: &str) -> Update {
-        self.names.push((placeholder.to_owned(), name.to_owned()));
+        self.names.insert(placeholder.to_owned(), name.to_owned());
         self
     }
 
@@ -122,31 +138,46 @@ impl Update {
     }
 
     fn expression(&self) -> String {
-        let clause = |word: &str, parts: &[String]| (!parts.is_empty()).then(|| format!("{word} {}", parts.join(", ")));
-        let clauses = [clause("SET", &self.sets), clause("REMOVE", &self.removes), clause("DELETE", &self.deletes)];
-        clauses.into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let mut expression = String::with_capacity(16 + self.sets.len() + self.removes.len() + self.deletes.len());
+        for (word, clause) in [("SET ", &self.sets), (" REMOVE ", &self.removes), (" DELETE ", &self.deletes)] {
+            if !clause.is_empty() {
+                expression.push_str(if expression.is_empty() { word.trim_start() } else { word });
+                expression.push_str(clause);
+            }
+        }
+        expression
     }
 
-    /// Placeholders for the names of a path: each may be a word that DynamoDB reserves.
-    fn path(&mut self, path: &str) -> String {
+    /// A path as it may stand in an expression: members and reserved words have placeholders.
+    fn path<'a>(&mut self, path: &'a str) -> Cow<'a, str> {
+        if !path.contains('.') && !RESERVED.contains(&path) {
+            return Cow::Borrowed(path);
+        }
         let placeholders = path.split('.').map(|name| {
             let placeholder = format!("#n{}", self.names.len());
-            self.names.push((placeholder.clone(), name.to_owned()));
+            self.names.insert(placeholder.clone(), name.to_owned());
             placeholder
         });
-        placeholders.collect::<Vec<_>>().join(".")
+        Cow::Owned(placeholders.collect::<Vec<_>>().join("."))
     }
 
-    fn value(&mut self, value: AttributeValue) -> String {
-        let placeholder = format!(":v{}", self.values.len());
-        self.values.push((placeholder.clone(), value));
+    fn value(&mut self, path: &str, value: AttributeValue) -> String {
+        let placeholder = format!(":{}", path.rsplit('.').next().unwrap_or(path));
+        self.values.insert(placeholder.clone(), value);
         placeholder
     }
 }
 
+fn append(clause: &mut String, parts: &[&str]) {
+    if !clause.is_empty() {
+        clause.push_str(", ");
+    }
+    parts.iter().for_each(|part| clause.push_str(part));
+}
+
 /// DynamoDB refuses an empty list of names or values.
-fn some<T, C: FromIterator<T>>(list: Vec<T>) -> Option<C> {
-    (!list.is_empty()).then(|| list.into_iter().collect())
+fn some<T>(list: HashMap<String, T>) -> Option<HashMap<String, T>> {
+    (!list.is_empty()).then_some(list)
 }
 
 #[cfg(test)]
@@ -165,10 +196,10 @@ mod tests {
             .delete_from("without", vec!["1".to_owned()]);
         assert_eq!(
             update.expression(),
-            "SET #n0.#n1 = :v0, #n2 = if_not_exists(#n2, :v1), #n3 = if_not_exists(#n3, :v2) + :v3 \
-             REMOVE #n4, #n5, #n6 DELETE #n7 :v4"
+            "SET #n0.#n1 = :k1, queuedAt = if_not_exists(queuedAt, :queuedAt), wakes = if_not_exists(wakes, :zero) + :one \
+             REMOVE endedAt, attempts, lastError DELETE #n2 :without"
         );
-        let names: Vec<&str> = update.names.iter().map(|(_, name)| name.as_str()).collect();
-        assert_eq!(names, ["keys", "k1", "queuedAt", "wakes", "endedAt", "attempts", "lastError", "without"]);
+        assert_eq!(["#n0", "#n1", "#n2"].map(|name| update.names[name].as_str()), ["keys", "k1", "without"]);
+        assert_eq!(update.values.len(), 5);
     }
 }

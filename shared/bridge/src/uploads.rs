@@ -110,8 +110,8 @@ impl Uploads {
         self.transact(vec![update.action()?, TransactWriteItem::builder().put(built(late)?).build()]).await
     }
 
-    /// Writes the parts of `next` that change without a new version: when it was sent, the order that it is assigned to,
-    /// its video. `next.revision` is still the one that was read.
+    /// Writes the parts of `next` that change without a new version: when it was sent, the order that it is assigned
+    /// to, its video. `next.revision` is still the one that was read.
     pub async fn amend(&self, next: &UploadRow) -> Result<Written, StoreError> {
         let mut item: Item = serde_dynamo::to_item(next).map_err(|error| unreadable("Uploads", &error))?;
         let mut update = self.update(next).set("revision", n(next.revision + 1));

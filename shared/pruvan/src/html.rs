@@ -2,9 +2,12 @@
 //! (*Available workOrder Object Fields*).
 //!
 //! A filter of tags and no parser of documents: every tag in the result was written here, and no other `<` is left.
+//! What is no tag is shown as it was given.
 //! (`ammonia`, with the parser that it stands on, makes the zip of a function 0.3 MB larger.)
 
 use std::borrow::Cow;
+
+use crate::rewrite::{Alteration, Rewrite};
 
 /// What may stand in instructions, without attributes but for the `href` of a link.
 pub const TAGS: [&str; 23] = [
@@ -36,6 +39,126 @@ pub const TAGS: [&str; 23] = [
 /// They have no end.
 const VOID: [&str; 2] = ["br", "hr"];
 
+/// All other names of HTML elements, those of old pages too, and the one that Word makes. A name that is none of these
+/// makes no tag: `<A1234>` is text.
+const OTHERS: [&str; 115] = [
+    "abbr",
+    "acronym",
+    "address",
+    "applet",
+    "area",
+    "article",
+    "aside",
+    "audio",
+    "base",
+    "basefont",
+    "bdi",
+    "bdo",
+    "bgsound",
+    "big",
+    "blink",
+    "body",
+    "button",
+    "canvas",
+    "caption",
+    "center",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "data",
+    "datalist",
+    "dd",
+    "del",
+    "details",
+    "dfn",
+    "dialog",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "embed",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "font",
+    "footer",
+    "form",
+    "frame",
+    "frameset",
+    "head",
+    "header",
+    "hgroup",
+    "html",
+    "iframe",
+    "img",
+    "input",
+    "ins",
+    "kbd",
+    "label",
+    "legend",
+    "link",
+    "main",
+    "map",
+    "mark",
+    "marquee",
+    "menu",
+    "meta",
+    "meter",
+    "nav",
+    "nobr",
+    "noembed",
+    "noframes",
+    "noscript",
+    "o:p",
+    "object",
+    "optgroup",
+    "option",
+    "output",
+    "param",
+    "picture",
+    "plaintext",
+    "pre",
+    "progress",
+    "q",
+    "rb",
+    "rp",
+    "rt",
+    "rtc",
+    "ruby",
+    "samp",
+    "script",
+    "search",
+    "section",
+    "select",
+    "slot",
+    "source",
+    "spacer",
+    "span",
+    "strike",
+    "style",
+    "summary",
+    "svg",
+    "table",
+    "tbody",
+    "td",
+    "template",
+    "textarea",
+    "tfoot",
+    "th",
+    "thead",
+    "time",
+    "title",
+    "tr",
+    "track",
+    "tt",
+    "var",
+    "video",
+    "wbr",
+    "xml",
+    "xmp",
+];
+
 /// They go with what is in them.
 const WITH_CONTENT: [&str; 4] = ["script", "style", "title", "textarea"];
 
@@ -48,53 +171,143 @@ const BLOCKS: [&str; 21] = [
 /// They go, and leave a space.
 const CELLS: [&str; 2] = ["td", "th"];
 
+/// Allowed tags that begin a line or end one. Where one of them is in a text, its own line ends are blanks, as in HTML.
+const LINES: [&str; 13] = ["blockquote", "br", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "ul"];
+
+/// Attributes that have no value.
+const FLAGS: [&str; 14] = [
+    "async", "checked", "compact", "controls", "defer", "disabled", "hidden", "multiple", "nohref", "noshade",
+    "nowrap", "open", "readonly", "selected",
+];
+
 /// What is longer is no tag.
 const LONGEST_TAG: usize = 4096;
 
 /// Where links may lead.
 const SCHEMES: [&str; 4] = ["http://", "https://", "tel:", "mailto:"];
 
-/// An ASCII text with nothing but the [`TAGS`] in it; true if something was taken out. A text without a tag stays as it
-/// is, whatever signs are in it: a web view shows them.
-pub fn light(text: &str) -> (Cow<'_, str>, bool) {
-    if !text.as_bytes().windows(2).any(opens) {
-        return (Cow::Borrowed(text), false);
-    }
-    let (mut clean, mut lost, mut rest) = (String::with_capacity(text.len()), false, text);
-    let mut comments_end = true;
-    while let Some(at) = rest.find('<') {
-        clean.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let end = match opens(rest.as_bytes()) {
-            // Where one comment has no end, no later one has.
-            true if rest.starts_with("<!--") => {
-                let end = if comments_end { rest.find("-->").map(|at| at + 3) } else { None };
-                comments_end = end.is_some();
-                end
+/// An ASCII text as it is sent to be shown in a web view, and each place where something was left out.
+///
+/// Of tags only the [`TAGS`] stay. Only the name of an HTML element makes a tag; all other angle brackets are text and
+/// are escaped, and so is each `&` that begins no character reference. Where no tag makes lines, line ends become
+/// `<br>`. What is sent comes out the same again.
+pub fn light(text: &str) -> (Cow<'_, str>, Vec<Alteration>) {
+    let makes_lines = tags(text).any(|(_, _, part)| {
+        matches!(part, Part::Tag(tag) if LINES.contains(&tag.name.as_str()) || BLOCKS.contains(&tag.name.as_str()))
+    });
+    let mut rewrite = Rewrite::of(text);
+    let mut read = 0;
+    for (start, end, part) in tags(text) {
+        if start < read {
+            continue; // within a script or the like
+        }
+        plain(&mut rewrite, text, start, makes_lines);
+        read = end;
+        match part {
+            Part::Comment => rewrite.put(end, "", true),
+            Part::Tag(tag) => {
+                if !tag.closes && WITH_CONTENT.contains(&tag.name.as_str()) {
+                    read += end_of_content(&text[end..], &tag.name);
+                }
+                let (written, whole) = tag.written(rewrite.written());
+                rewrite.put(read, &written, !whole);
             }
-            true => end_of_tag(rest),
-            false => None,
-        };
-        let Some(end) = end else {
-            // No tag: written so that nothing that is taken out can make one of it.
-            clean.push_str("&lt;");
-            rest = &rest[1..];
-            continue;
-        };
-        let tag = Tag::read(&rest[1..end - 1]);
-        rest = &rest[end..];
-        lost |= tag.write(&mut clean);
-        if !tag.closes && WITH_CONTENT.contains(&tag.name.as_str()) {
-            rest = &rest[end_of_content(rest, &tag.name)..];
         }
     }
-    clean.push_str(rest);
-    (Cow::Owned(clean), lost)
+    plain(&mut rewrite, text, text.len(), makes_lines);
+    let (sent, places) = rewrite.done();
+    match sent.contains('\n') && !is_in_lines(&sent) {
+        // What made the lines was left out.
+        true => (Cow::Owned(light(&sent).0.into_owned()), places),
+        false => (sent, places),
+    }
 }
 
-/// Whether a tag, a comment or the like begins here: what follows another sign is text.
-fn opens(bytes: &[u8]) -> bool {
-    matches!(bytes, [b'<', next, ..] if next.is_ascii_alphabetic() || matches!(next, b'/' | b'!' | b'?'))
+/// Whether one of the [`LINES`] is in a text.
+fn is_in_lines(text: &str) -> bool {
+    tags(text).any(|(_, _, part)| matches!(part, Part::Tag(tag) if LINES.contains(&tag.name.as_str())))
+}
+
+/// Writes what stands between tags, up to the byte `end`. A web view shows it as it was given, so that nothing is told.
+fn plain(rewrite: &mut Rewrite<'_>, text: &str, end: usize, makes_lines: bool) {
+    let begin = rewrite.read();
+    for (at, byte) in (begin..end).zip(&text.as_bytes()[begin..end]) {
+        let escaped = match *byte {
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'&' if !is_reference(&text[at..]) => "&amp;",
+            b'\r' if !makes_lines && text[at..].starts_with("\r\n") => "",
+            b'\r' | b'\n' if !makes_lines => "<br>",
+            _ => continue,
+        };
+        rewrite.keep(at);
+        rewrite.put(at + 1, escaped, false);
+    }
+    rewrite.keep(end);
+}
+
+/// Whether a character reference begins here: `&lt;`, `&#189;`, `&#xBD;`. Names are believed as they come: what a web
+/// view doesn't know it shows as it stands there.
+fn is_reference(text: &str) -> bool {
+    let Some((name, _)) = text[1..].get(..text.len().min(33) - 1).and_then(|start| start.split_once(';')) else {
+        return false;
+    };
+    match name.strip_prefix('#') {
+        Some(number) => match number.strip_prefix(['x', 'X']) {
+            Some(hex) => !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            None => !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()),
+        },
+        None => {
+            name.len() > 1
+                && name.starts_with(|c: char| c.is_ascii_alphabetic())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        }
+    }
+}
+
+/// A part of a text that is no text.
+enum Part {
+    Tag(Tag),
+    /// A comment, a doctype, a processing instruction.
+    Comment,
+}
+
+/// The tags and comments of a text, each with where it begins and ends.
+fn tags(text: &str) -> impl Iterator<Item = (usize, usize, Part)> + '_ {
+    let (mut at, mut comments_end) = (0, true);
+    std::iter::from_fn(move || {
+        loop {
+            let start = at + text.get(at..)?.find('<')?;
+            let rest = &text[start..];
+            at = start + 1;
+            let length = match rest.as_bytes().get(1) {
+                // Where one comment has no end, no later one has.
+                Some(b'!') if rest.starts_with("<!--") && comments_end => {
+                    let end = rest.find("-->").map(|at| at + 3);
+                    comments_end = end.is_some();
+                    end
+                }
+                Some(b'!' | b'?') if is_declaration(rest) => end_of_tag(rest),
+                Some(b'/' | b'a'..=b'z' | b'A'..=b'Z') => end_of_tag(rest),
+                _ => None,
+            };
+            let Some(length) = length else { continue };
+            let part = match rest.as_bytes()[1] {
+                b'!' | b'?' => Some(Part::Comment),
+                _ => Tag::read(&rest[1..length - 1]).map(Part::Tag),
+            };
+            if let Some(part) = part {
+                at = start + length;
+                return Some((start, at, part));
+            }
+        }
+    })
+}
+
+/// `<!doctype ...>`, `<?xml ...?>` and `<?php ...?>`, and the ends of what only Word reads.
+fn is_declaration(text: &str) -> bool {
+    let begins = |with: &str| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    ["<!doctype", "<![if", "<![endif", "<?xml", "<?php"].into_iter().any(begins)
 }
 
 /// Where the end tag of this name begins, or the text ends.
@@ -124,7 +337,7 @@ fn end_of_tag(text: &str) -> Option<usize> {
 
 /// A tag as it was written.
 struct Tag {
-    /// In lower case; empty for a comment and the like.
+    /// In lower case.
     name: String,
     closes: bool,
     href: Option<String>,
@@ -133,11 +346,15 @@ struct Tag {
 }
 
 impl Tag {
-    /// Reads what stands between `<` and `>`.
-    fn read(text: &str) -> Tag {
+    /// Reads what stands between `<` and `>`; `None` if it is no tag of HTML: another name, or words where attributes
+    /// stand.
+    fn read(text: &str) -> Option<Tag> {
         let (closes, text) = text.strip_prefix('/').map_or((false, text), |rest| (true, rest));
-        let end = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+        let end = text.find(|c: char| c.is_ascii_whitespace() || c == '/').unwrap_or(text.len());
         let name = text[..end].to_ascii_lowercase();
+        if !TAGS.contains(&name.as_str()) && !OTHERS.contains(&name.as_str()) {
+            return None;
+        }
         let (mut href, mut more) = (None, false);
         let mut rest = text[end..].trim_matches(|c: char| c.is_ascii_whitespace() || c == '/');
         while !rest.is_empty() {
@@ -145,6 +362,9 @@ impl Tag {
             let attribute = rest[..end].to_ascii_lowercase();
             rest = rest[end..].trim_ascii_start();
             let mut value = "";
+            if !rest.starts_with('=') && !FLAGS.contains(&attribute.as_str()) {
+                return None;
+            }
             if let Some(after) = rest.strip_prefix('=') {
                 let after = after.trim_ascii_start();
                 (value, rest) = match after.chars().next() {
@@ -158,34 +378,36 @@ impl Tag {
                 _ => more = true,
             }
         }
-        Tag { name, closes, href, more }
+        Some(Tag { name, closes, href, more })
     }
 
-    /// Writes what may stay of it; true if something may not.
-    fn write(&self, clean: &mut String) -> bool {
+    /// What may stay of it after what has been written, and whether that is all of it.
+    fn written(&self, before: &str) -> (String, bool) {
         let name = self.name.as_str();
         if !TAGS.contains(&name) || (self.closes && VOID.contains(&name)) {
-            if BLOCKS.contains(&name) && !clean.is_empty() && !clean.ends_with("<br>") {
-                clean.push_str("<br>");
+            let left = if BLOCKS.contains(&name) && !before.is_empty() && !before.trim_end().ends_with("<br>") {
+                "<br>"
             } else if CELLS.contains(&name) && self.closes {
-                clean.push(' ');
-            }
-            return true;
+                " "
+            } else {
+                ""
+            };
+            return (left.to_owned(), false);
         }
         if self.closes {
-            clean.push_str(&format!("</{name}>"));
-            return self.more || self.href.is_some();
+            return (format!("</{name}>"), !self.more && self.href.is_none());
         }
         let href = self.href.as_ref().filter(|_| name == "a");
         let leads_on = |href: &&String| {
             let start = href.to_ascii_lowercase();
             SCHEMES.iter().any(|scheme| start.starts_with(scheme)) && !href.contains(['<', '>'])
         };
-        match href.filter(leads_on) {
-            Some(href) => clean.push_str(&format!("<a href=\"{}\">", href.replace('"', "%22"))),
-            None => clean.push_str(&format!("<{name}>")),
-        }
-        self.more || href.filter(leads_on).is_none() && self.href.is_some()
+        let kept = href.filter(leads_on);
+        let written = match kept {
+            Some(href) => format!("<a href=\"{}\">", href.replace('"', "%22")),
+            None => format!("<{name}>"),
+        };
+        (written, !self.more && (kept.is_some() || self.href.is_none()))
     }
 }
 
@@ -197,14 +419,31 @@ mod tests {
     #[test]
     fn light_html_stays_and_the_rest_goes() {
         for (given, sent, lost) in [
-            ("Mow & edge; bid < $500, not > 3\"", "Mow & edge; bid < $500, not > 3\"", false),
+            ("Mow & edge; bid < $500, not > 3\"", "Mow &amp; edge; bid &lt; $500, not &gt; 3\"", false),
+            ("Lockbox <A1234> at <rear door>", "Lockbox &lt;A1234&gt; at &lt;rear door&gt;", false),
+            (
+                "<i am home> <b@x.example> <p.o. box 5> <1> <>",
+                "&lt;i am home&gt; &lt;b@x.example&gt; &lt;p.o. box 5&gt; &lt;1&gt; &lt;&gt;",
+                false,
+            ),
+            ("Gate 12\r\nDog\n\nKey", "Gate 12<br>Dog<br><br>Key", false),
+            ("Gate <b>12</b>\nDog", "Gate <b>12</b><br>Dog", false),
+            ("<p>Gate 12</p>\n<p>Dog</p>", "<p>Gate 12</p>\n<p>Dog</p>", false),
+            ("<div>Gate 12\nDog", "Gate 12<br>Dog", true),
+            (
+                "AT&T, R&D; Tom &amp; Jerry &#189; &lt;x&gt;",
+                "AT&amp;T, R&amp;D; Tom &amp; Jerry &#189; &lt;x&gt;",
+                false,
+            ),
+            ("Lockbox <?> or <!> or <-- here", "Lockbox &lt;?&gt; or &lt;!&gt; or &lt;-- here", false),
+            ("<o:p></o:p>Key<![endif]-->", "Key", true),
             (
                 "<h1>Gate</h1>Code <b>12</b><br/>Call <A HREF='tel:+1555'>us</A>",
                 "<h1>Gate</h1>Code <b>12</b><br>Call <a href=\"tel:+1555\">us</a>",
                 false,
             ),
             ("<ul><li>one<li>two</ul>", "<ul><li>one<li>two</ul>", false),
-            ("<p>bid < $500 & caf&eacute;</p>", "<p>bid &lt; $500 & caf&eacute;</p>", false),
+            ("<p>bid < $500 & caf&eacute;</p>", "<p>bid &lt; $500 &amp; caf&eacute;</p>", false),
             ("a<script>alert('<b>')</SCRIPT>b", "ab", true),
             ("a<style>b{}", "a", true),
             ("<b onclick=\"x('>')\">now</b>", "<b>now</b>", true),
@@ -225,15 +464,16 @@ mod tests {
             ),
             ("<!-- <b>note</b> -->done", "done", true),
             ("<!doctype html><?php x ?>done</br>", "done", true),
-            ("<<font>script>x", "&lt;script>x", true),
-            ("<scr<font>ipt>x</b>", "&lt;script>x</b>", true),
+            ("<<font>script>x", "&lt;script&gt;x", true),
+            ("<scr<font>ipt>x</b>", "&lt;script&gt;x</b>", true),
             ("<b title='<i>'>x", "<b>x", true),
             ("<STYLE></sty</Style>x", "x", true),
             ("<b", "&lt;b", false),
             ("<b title='", "&lt;b title='", false),
             ("<!-- <b>note</b>", "&lt;!-- <b>note</b>", false),
         ] {
-            assert_eq!(light(given), (Cow::from(sent), lost), "{given}");
+            let (light, places) = light(given);
+            assert_eq!((light, !places.is_empty()), (Cow::from(sent), lost), "{given}");
         }
     }
 
@@ -244,12 +484,9 @@ mod tests {
             text in "([ -~\\n]|<[/!]?[a-zA-Z1-6]{1,6}( href=[\"']?(https://|javascript:)[a-z<>\"' ]{0,9}[\"']?)?/?>|<|>|</|<!--|-->|&[a-z]{2,6};|script|[\"']){0,24}",
         ) {
             let once = light(&text).0.into_owned();
-            let (twice, lost) = light(&once);
+            let (twice, places) = light(&once);
             prop_assert_eq!(&*twice, once.as_str());
-            prop_assert!(!lost);
-            if once == text && !text.as_bytes().windows(2).any(opens) {
-                return Ok(());
-            }
+            prop_assert!(places.is_empty());
             for after in once.split('<').skip(1) {
                 let (tag, _) = after.split_once('>').unwrap_or_else(|| panic!("an open tag in {once}"));
                 let plain = TAGS.contains(&tag.trim_start_matches('/'));

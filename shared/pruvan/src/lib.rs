@@ -23,6 +23,7 @@ pub mod lenient;
 pub mod options;
 pub mod payload;
 pub mod push;
+pub mod rewrite;
 pub mod status;
 pub mod survey;
 pub mod upload;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::lenient::{is_nothing, text};
 use check::Check;
-pub use check::{MAX_SERVICES, MAX_VALUE_DEPTH, Remark, nearest, number_fault};
+pub use check::{MAX_SERVICES, MAX_VALUE_DEPTH, Remark, is_in_us, nearest, number_fault};
 pub use fields::{DIRECTIVES, Field, Kind, SERVICE_FIELDS, SERVICES, Updatable, WORK_ORDER_FIELDS};
 pub use updates::{NotUpdated, WhyNotUpdated, not_updated};
 
@@ -62,6 +62,7 @@ impl WorkOrder {
                 "is required: a list of at least one service, such as [{\"serviceName\": \"Photos\"}]",
             ),
         }
+        check.place(&mut fields);
         let order = WorkOrder { number: number.to_owned(), fields };
         if check.errors.is_empty() {
             let size = order.document().len();

@@ -17,6 +17,8 @@ pub(super) enum Column {
     ServiceOption(String),
     /// In our own lists: when the order was deleted.
     Deleted,
+    /// In our own lists: tells whether the number is the one that stood there.
+    NumberCheck,
     /// Its values are passed over.
     Ignored,
 }
@@ -38,9 +40,6 @@ const OF_SERVICES_ALONE: [&str; 5] = ["serviceName", "survey", "surveyDynamic", 
 /// What our own lists have beside the fields: it says how an order stands, and is passed over.
 const OF_OUR_LISTS: [&str; 2] = ["changed", "ended"];
 
-/// How a cell begins that a spreadsheet takes for a formula. Lists put a `'` before it, which goes again here.
-pub const FORMULAS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-
 /// Without what people write differently: `Zip Code*` is `zipcode`.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
@@ -50,6 +49,9 @@ fn column(name: &str, choices: &Choices) -> Option<Column> {
     let wanted = plain(name);
     if name == "deleted" {
         return Some(Column::Deleted);
+    }
+    if wanted == "numbercheck" {
+        return Some(Column::NumberCheck);
     }
     let ours = OF_OUR_LISTS.contains(&name) || name.starts_with("reported.");
     if ours || wanted.is_empty() || choices.ignore.iter().any(|ignored| plain(ignored) == wanted) {
@@ -86,14 +88,30 @@ fn unknown(name: &str) -> String {
     format!("{name:?}{}", near.unwrap_or_default())
 }
 
-/// The columns that the first row names.
-pub(super) fn columns(names: &csv::StringRecord, choices: &Choices) -> Result<Vec<Column>, ReadError> {
-    if names.len() > MOST_COLUMNS {
-        return Err(ReadError::TooManyColumns(names.len()));
+/// The columns of a table.
+pub(super) struct Columns {
+    /// What each of them is.
+    pub list: Vec<Column>,
+    /// What the file calls it.
+    pub names: Vec<String>,
+}
+
+/// Whether a row names a column for the number.
+pub(super) fn has_number(names: &csv::StringRecord) -> bool {
+    names.iter().any(|name| column(name, &Choices::default()) == Some(Column::Order("workOrderNumber")))
+}
+
+/// The columns that the row of names has.
+pub(super) fn columns(names: &csv::StringRecord, choices: &Choices) -> Result<Columns, ReadError> {
+    // Empty cells beyond the last name are none.
+    let used =
+        (0..names.len()).rev().find(|at| names.get(*at).is_some_and(|name| !name.is_empty())).map_or(0, |at| at + 1);
+    if used > MOST_COLUMNS {
+        return Err(ReadError::TooManyColumns(used));
     }
     let mut columns = Vec::new();
     let (mut strange, mut slips) = (Vec::new(), Vec::new());
-    for name in names {
+    for name in names.iter().take(used) {
         match column(name, choices) {
             Some(column) if column != Column::Ignored && columns.contains(&column) => {
                 return Err(ReadError::ColumnTwice(name.to_owned()));
@@ -111,5 +129,5 @@ pub(super) fn columns(names: &csv::StringRecord, choices: &Choices) -> Result<Ve
     if !columns.contains(&Column::Order("workOrderNumber")) {
         return Err(ReadError::NoNumber);
     }
-    Ok(columns)
+    Ok(Columns { list: columns, names: names.iter().take(used).map(str::to_owned).collect() })
 }

@@ -1,6 +1,7 @@
 //! What is read of a file of orders, and why it can't be read.
 
 use pruvan::lenient::not_json;
+use pruvan::work_order::Remark;
 use serde_json::{Map, Value};
 
 /// Each field has one, and options some more; what is above that is no table of orders.
@@ -17,6 +18,15 @@ pub struct Row {
     pub order: Result<Map<String, Value>, String>,
     /// It named no service, and has the one that was to be put in then.
     pub service_put_in: bool,
+    /// What was undone or guessed of it.
+    pub warnings: Vec<Remark>,
+}
+
+impl Default for Row {
+    fn default() -> Row {
+        let (line, number, order) = (None, String::new(), Ok(Map::new()));
+        Row { line, number, order, service_put_in: false, warnings: Vec::new() }
+    }
 }
 
 /// What is to be done where the file says nothing.
@@ -28,11 +38,33 @@ pub struct Choices {
     pub service: String,
     /// At most so many orders: what has more is not read to its end.
     pub most: usize,
+    /// Which part of a date such as 03/04/2026 comes first, if the sender says it.
+    pub dates: Option<DateOrder>,
 }
 
 impl Default for Choices {
     fn default() -> Choices {
-        Choices { ignore: Vec::new(), service: "Task".to_owned(), most: usize::MAX }
+        Choices { ignore: Vec::new(), service: "Task".to_owned(), most: usize::MAX, dates: None }
+    }
+}
+
+/// Which part of a date such as `03/04/2026` comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateOrder {
+    /// The month, as in the US and in the specification.
+    MonthFirst,
+    /// The day, as in most of the world.
+    DayFirst,
+}
+
+impl DateOrder {
+    /// `mdy` or `dmy`.
+    pub fn parse(text: &str) -> Option<DateOrder> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "mdy" => Some(DateOrder::MonthFirst),
+            "dmy" => Some(DateOrder::DayFirst),
+            _ => None,
+        }
     }
 }
 
@@ -42,6 +74,12 @@ pub enum ReadError {
     /// It was to be JSON.
     #[error("{}", not_json(.0))]
     Json(serde_json::Error),
+    /// It is no text, or none of orders: what it is, and what to send instead.
+    #[error("{0}")]
+    NoText(&'static str),
+    /// It is a text in some other encoding than UTF-8 or UTF-16.
+    #[error("is not UTF-8: in Excel save it as \"CSV UTF-8\"")]
+    NotUtf8,
     /// It was to be an array.
     #[error("the body must be a JSON array of work orders")]
     NoArray,
@@ -73,7 +111,15 @@ pub enum ReadError {
 impl ReadError {
     /// Whether its text goes on a sentence that begins with what was read: `the body`, or the name of a file.
     pub fn goes_on(&self) -> bool {
-        matches!(self, ReadError::Json(_) | ReadError::Csv(_) | ReadError::TooMany(_) | ReadError::TooManyColumns(_))
+        matches!(
+            self,
+            ReadError::Json(_)
+                | ReadError::NoText(_)
+                | ReadError::NotUtf8
+                | ReadError::Csv(_)
+                | ReadError::TooMany(_)
+                | ReadError::TooManyColumns(_)
+        )
     }
 }
 

@@ -7,24 +7,36 @@ use pruvan::lenient::text_field;
 use pruvan::work_order::MAX_SERVICES;
 use serde_json::{Map, Value, json};
 
-use super::columns::{Column, FORMULAS, columns};
+use super::columns::{Column, Columns, columns, has_number};
 use super::row::{Choices, ReadError, Row};
+use super::spreadsheet::{self, number_check, unprotected};
 
 /// No field takes a text as long as that; where a quotation mark is left open, a cell may hold the rest of the file.
 pub(super) const LONGEST_CELL: usize = 200_000;
 
-/// Reads a table separated by commas, semicolons or tabs, whichever the first line has.
+/// The row of names is looked for in so many rows: titles may stand above it.
+const TITLES: usize = 10;
+
+/// Reads a table separated by commas, semicolons or tabs, whichever the first line has or says (`sep=;`). The row of
+/// names may have titles above it.
 ///
 /// A column is called like a field of the order, in any spelling (`Zip Code`, `zip`), `options.{name}`,
 /// `service.{field}` or `service.options.{name}`; `serviceName` and `survey` need no prefix.
 pub(super) fn read(text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError> {
-    let separator = separator(text);
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(separator).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let columns = columns(reader.headers().map_err(ReadError::Csv)?, choices)?;
+    let (separator, first) = separator(text);
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(separator)
+        .flexible(true)
+        .has_headers(false)
+        .trim(csv::Trim::All)
+        .from_reader(text[first..].as_bytes());
+    let line_of = |position: &csv::Position| line_of(&text[first..], position) + u64::from(first > 0);
+    let mut records = reader.records();
+    let (names, mut waiting) = row_of_names(&mut records)?;
+    let columns = columns(&names, choices)?;
     let mut orders = Orders::default();
     let mut last = None;
-    for record in reader.records() {
+    while let Some(record) = waiting.pop().map(Ok).or_else(|| records.next()) {
         // A row a service, and some more that are told to be too many.
         if orders.by_number.len() > choices.most || orders.rows.len() > choices.most {
             return Err(ReadError::TooMany(choices.most));
@@ -32,11 +44,11 @@ pub(super) fn read(text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError>
         match record {
             Ok(record) => {
                 last = record.position().map(csv::Position::byte);
-                let line = record.position().map(|position| line_of(text, position));
+                let line = record.position().map(line_of);
                 orders.add(line, &record, &columns);
             }
             Err(error) => {
-                let line = error.position().map(|position| line_of(text, position));
+                let line = error.position().map(line_of);
                 orders.refuse(line, format!("is not valid CSV: {}", said(&error)));
             }
         }
@@ -45,7 +57,7 @@ pub(super) fn read(text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError>
     if rows.len() > choices.most {
         return Err(ReadError::TooMany(choices.most));
     }
-    let last = last.and_then(|at| usize::try_from(at).ok()).and_then(|at| text.get(at..)).unwrap_or_default();
+    let last = last.and_then(|at| usize::try_from(at).ok()).and_then(|at| text[first..].get(at..)).unwrap_or_default();
     if let Some(row) = rows.last_mut().filter(|_| ends_in_quotes(last, separator)) {
         row.order = Err("has a quotation mark that is never closed, and the lines after it are in its cell".to_owned());
     }
@@ -53,11 +65,58 @@ pub(super) fn read(text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError>
     Ok(rows)
 }
 
-/// What separates the columns: the sign of which the first line has most.
-fn separator(text: &str) -> u8 {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let most = [b',', b';', b'\t'].into_iter().max_by_key(|sign| first.bytes().filter(|byte| byte == sign).count());
-    most.unwrap_or(b',')
+/// What separates the columns, and where the table begins: what a first line `sep=;` says, or the sign that parts the
+/// row of names, or else the sign of which the first line has most.
+fn separator(text: &str) -> (u8, usize) {
+    let end = text.find('\n').map_or(text.len(), |end| end + 1);
+    let first = text[..end].trim().trim_matches('"');
+    if let Some(sign) = first.get(..4).filter(|start| start.eq_ignore_ascii_case("sep=")).and(first.as_bytes().get(4)) {
+        return (*sign, end);
+    }
+    if first.eq_ignore_ascii_case("sep=") {
+        return (b'\t', end);
+    }
+    const SIGNS: [u8; 3] = [b',', b';', b'\t'];
+    let lines = || text.lines().filter(|line| !line.trim().is_empty()).take(TITLES);
+    let count = |line: &str, sign: u8| line.bytes().filter(|byte| *byte == sign).count();
+    let names = |line: &str, sign: u8| {
+        let cells = line.split(char::from(sign)).map(|cell| cell.trim().trim_matches('"').trim());
+        has_number(&csv::StringRecord::from_iter(cells))
+    };
+    let named = lines()
+        .find_map(|line| SIGNS.into_iter().filter(|sign| names(line, *sign)).max_by_key(|sign| count(line, *sign)));
+    let first = lines().next().unwrap_or_default();
+    let most = || SIGNS.into_iter().max_by_key(|sign| count(first, *sign));
+    (named.or_else(most).unwrap_or(b','), 0)
+}
+
+/// The row of names: the first that names a column for the number. If there is none, it is the first row, and those
+/// that were looked at wait, the next one last.
+fn row_of_names<R: std::io::Read>(
+    records: &mut csv::StringRecordsIter<'_, R>,
+) -> Result<(csv::StringRecord, Vec<csv::StringRecord>), ReadError> {
+    let mut read = Vec::new();
+    while read.len() < TITLES {
+        let Some(record) = records.next() else { break };
+        let record = match record {
+            Ok(record) => record,
+            Err(error) if read.is_empty() => return Err(ReadError::Csv(error)),
+            Err(_) => break,
+        };
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
+        if has_number(&record) {
+            return Ok((record, Vec::new()));
+        }
+        read.push(record);
+    }
+    if read.is_empty() {
+        return Ok((csv::StringRecord::new(), read));
+    }
+    let names = read.remove(0);
+    read.reverse();
+    Ok((names, read))
 }
 
 /// The orders that have been read so far.
@@ -69,15 +128,28 @@ struct Orders {
 
 impl Orders {
     /// Adds a row of the table: a new order, or one more service of an order that is there.
-    fn add(&mut self, line: Option<u64>, record: &csv::StringRecord, columns: &[Column]) {
+    fn add(&mut self, line: Option<u64>, record: &csv::StringRecord, columns: &Columns) {
         if record.iter().all(str::is_empty) {
             return;
         }
-        if let Some(fault) = fault(record, columns.len()) {
+        if let Some(fault) = fault(record, columns.list.len()) {
             return self.refuse(line, fault);
         }
-        let (mut order, service, deleted) = split(record, columns);
+        let cells = match Cells::read(record, columns) {
+            Ok(cells) => cells,
+            Err(fault) => return self.refuse(line, fault),
+        };
+        let Cells { mut order, service, deleted, check } = cells;
         let number = text_field(&order, "workOrderNumber").unwrap_or_default();
+        if check.is_some_and(|check| check != number_check(&number)) {
+            return self.refuse(
+                line,
+                format!(
+                    "has the number {number:?}, but its numberCheck is of another one, so a spreadsheet may have changed it: \
+                     copy the number from the list again, or empty numberCheck to make a new order"
+                ),
+            );
+        }
         let known = self.by_number.get(&number).filter(|_| !number.is_empty());
         if let Some(known) = known.and_then(|at| self.rows.get_mut(*at)) {
             return join(known, order, service, line);
@@ -89,18 +161,19 @@ impl Orders {
             true => Err("was deleted: empty the cell \"deleted\" to make the order anew".to_owned()),
             false => Ok(order),
         };
-        self.rows.push(Row { line, number, order, service_put_in: false });
+        self.rows.push(Row { line, number, order, ..Row::default() });
     }
 
     /// Adds a row that can't be read.
     fn refuse(&mut self, line: Option<u64>, fault: String) {
-        self.rows.push(Row { line, number: String::new(), order: Err(fault), service_put_in: false });
+        self.rows.push(Row { line, order: Err(fault), ..Row::default() });
     }
 }
 
 /// Why a row is none of an order.
 fn fault(record: &csv::StringRecord, columns: usize) -> Option<String> {
-    if record.len() > columns {
+    // Spreadsheets write empty cells beyond the last name.
+    if record.iter().skip(columns).any(|cell| !cell.is_empty()) {
         return Some(format!("has {} values, but there are {columns} columns", record.len()));
     }
     let cell = record.iter().find(|cell| cell.len() > LONGEST_CELL)?;
@@ -145,28 +218,53 @@ fn said(error: &csv::Error) -> String {
     }
 }
 
-/// The order, the service of a row if any of its columns has a value, and whether the order was deleted.
-fn split(record: &csv::StringRecord, columns: &[Column]) -> (Map<String, Value>, Option<Map<String, Value>>, bool) {
-    let (mut order, mut service, mut deleted) = (Map::new(), Map::new(), false);
-    for (value, column) in record.iter().zip(columns).filter(|(value, _)| !value.is_empty()) {
-        let value = value.strip_prefix('\'').filter(|text| text.starts_with(FORMULAS)).unwrap_or(value);
-        let option = |of: &mut Map<String, Value>, name: &str| {
-            let options = of.entry("options").or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(options) = options {
-                options.insert(name.to_owned(), Value::from(value));
+/// What a row of the table says.
+#[derive(Default)]
+struct Cells {
+    order: Map<String, Value>,
+    /// If any of the service's columns has a value.
+    service: Option<Map<String, Value>>,
+    deleted: bool,
+    check: Option<String>,
+}
+
+impl Cells {
+    /// Reads the cells as they were meant; an error says which of them was lost in a spreadsheet.
+    fn read(record: &csv::StringRecord, columns: &Columns) -> Result<Cells, String> {
+        let (mut cells, mut service) = (Cells::default(), Map::new());
+        let named = record.iter().zip(columns.list.iter().zip(&columns.names));
+        for (cell, (column, name)) in named.filter(|(cell, _)| !cell.is_empty()) {
+            let (value, is_text) = unprotected(cell);
+            let is_number = *column == Column::Order("workOrderNumber");
+            if !is_text && *column != Column::Ignored {
+                let of_number = is_number.then(|| spreadsheet::number_fault(&value)).flatten();
+                if let Some(fault) = of_number.or_else(|| spreadsheet::fault(&value)) {
+                    return Err(format!("has a {name:?} that {fault}"));
+                }
             }
-        };
-        match column {
-            Column::Order(name) => drop(order.insert((*name).to_owned(), Value::from(value))),
-            Column::Service(name) => drop(service.insert((*name).to_owned(), Value::from(value))),
-            Column::OrderOption(name) => option(&mut order, name),
-            Column::ServiceOption(name) => option(&mut service, name),
-            Column::Deleted => deleted = true,
-            Column::Ignored => {}
+            let value = match column {
+                Column::Order("zip") if !is_text => value.strip_suffix(".0").unwrap_or(&value).to_owned(),
+                _ => value.into_owned(),
+            };
+            let option = |of: &mut Map<String, Value>, name: &str, value: String| {
+                let options = of.entry("options").or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(options) = options {
+                    options.insert(name.to_owned(), Value::from(value));
+                }
+            };
+            match column {
+                Column::Order(name) => drop(cells.order.insert((*name).to_owned(), Value::from(value))),
+                Column::Service(name) => drop(service.insert((*name).to_owned(), Value::from(value))),
+                Column::OrderOption(name) => option(&mut cells.order, name, value),
+                Column::ServiceOption(name) => option(&mut service, name, value),
+                Column::Deleted => cells.deleted = true,
+                Column::NumberCheck => cells.check = Some(value),
+                Column::Ignored => {}
+            }
         }
+        cells.service = (!service.is_empty()).then_some(service);
+        Ok(cells)
     }
-    let service = (!service.is_empty()).then_some(service);
-    (order, service, deleted)
 }
 
 /// Puts a further row of the same number to an order.

@@ -24,7 +24,7 @@ fn pruvans_own_columns() {
     assert_eq!(
         orders(text),
         [json!({
-            "workOrderNumber": "1001", "dueDate": "5/25/2026", "address1": "110 East Main Street", "city": "Round Rock", "state": "TX",
+            "workOrderNumber": "1001", "dueDate": "2026-05-25", "address1": "110 East Main Street", "city": "Round Rock", "state": "TX",
             "zip": "78664", "assignedTo": "crew1", "instructions": "Mow, edge", "status": "Assigned", "reference": "R-1",
             "description": "Back yard", "services": [{"serviceName": "Task"}],
         })]
@@ -79,7 +79,7 @@ fn what_is_wrong_with_the_whole_file_is_said_once() {
          have it ignored (ignore=adress1,Crew Chief)"
     );
     assert!(fault("city\nA").contains("no column for the number"));
-    assert!(fault(&(0..501).map(|n| format!("options.{n},")).collect::<String>()).contains("502 columns"));
+    assert!(fault(&(0..501).map(|n| format!("options.{n},")).collect::<String>()).contains("501 columns"));
     assert!(fault("zip,workOrderNumber,Zip Code\n").contains("twice"));
     let choices = Choices { ignore: vec!["crew chief".to_owned()], service: "Photos".to_owned(), ..Choices::default() };
     let rows = read(Format::Csv, "\u{feff}Project Number\tCrew Chief\n7\tx\n", &choices).unwrap();
@@ -164,20 +164,6 @@ fn a_quotation_mark_left_open_swallows_nothing_in_silence() {
     }
 }
 
-#[test]
-fn formats_by_their_names() {
-    for (name, format) in [
-        ("text/csv; charset=utf-8", Format::Csv),
-        ("Orders.CSV", Format::Csv),
-        ("application/x-ndjson", Format::Ndjson),
-        ("orders.jsonl", Format::Ndjson),
-        ("application/json", Format::Json),
-        ("", Format::Json),
-    ] {
-        assert_eq!(Format::named(name), format, "{name}");
-    }
-}
-
 proptest! {
     #[test]
     fn no_text_panics(text in any::<String>(), csv in "(workOrderNumber|city|serviceName|options\\.a|[,;\t\n\"]|[a-z]{1,3}|\u{e9}){0,40}") {
@@ -185,5 +171,108 @@ proptest! {
             let _ = read(format, &text, &Choices::default());
             let _ = read(format, &csv, &Choices::default());
         }
+    }
+}
+
+const NAMES: &str = "workOrderNumber,address1,city,state,zip,dueDate,serviceName";
+
+/// What becomes of one row: the order's fields, or why there is none.
+fn row_of(row: &str) -> Result<Value, String> {
+    let rows = read(Format::Csv, &format!("{NAMES}\n{row}\n"), &Choices::default()).unwrap();
+    assert_eq!(rows.len(), 1, "{row}");
+    rows.into_iter().next().unwrap().order.map(Value::Object)
+}
+
+#[test]
+fn numbers_that_a_spreadsheet_has_changed_are_refused() {
+    for number in ["1.23457E+11", "1001.0", "#REF!", "#N/A", "########", "2-Jan", "Jan-02", "01/02/2026", "Total"] {
+        let fault = row_of(&format!("{number},1 Oak,Austin,TX,78664,,Task")).unwrap_err();
+        assert!(fault.contains(&format!("{number:?}")), "{fault}");
+    }
+    for (cell, number) in
+        [("'2-Jan", "2-Jan"), ("\"=\"\"00123\"\"\"", "00123"), ("'1.23457E+11", "1.23457E+11"), ("0017", "0017")]
+    {
+        let order = row_of(&format!("{cell},1 Oak,Austin,TX,78664,,Task")).unwrap();
+        assert_eq!(order["workOrderNumber"], number, "{cell}");
+    }
+    let fault = row_of("1,#VALUE!,Austin,TX,78664,,Task").unwrap_err();
+    assert!(fault.contains("\"address1\"") && fault.contains("mend the cell"), "{fault}");
+}
+
+#[test]
+fn numbers_in_json_are_whole_and_exact() {
+    for number in ["12345678901234567890123", "1.5", "1001.0"] {
+        let rows = read(Format::Json, &format!("[{{\"workOrderNumber\":{number}}}]"), &Choices::default()).unwrap();
+        assert!(rows[0].order.as_ref().unwrap_err().contains("in quotes"), "{number}");
+    }
+    let rows = read(Format::Json, "[{\"workOrderNumber\":12345678901234567890}]", &Choices::default()).unwrap();
+    assert_eq!(rows[0].number, "12345678901234567890");
+}
+
+#[test]
+fn zip_codes_come_back_as_they_were() {
+    for (cell, state, zip, told) in [
+        ("2134", "MA", "02134", true),
+        ("78664.0", "TX", "78664", false),
+        ("\"=\"\"02134\"\"\"", "MA", "02134", false),
+        ("'02134", "MA", "02134", false),
+        ("02134", "MA", "02134", false),
+        ("2134", "TX", "2134", false),
+    ] {
+        let text = format!("{NAMES}\n1,1 Oak,Boston,{state},{cell},,Task\n");
+        let rows = super::read(Format::Csv, &text, &Choices::default()).unwrap();
+        assert_eq!(rows[0].order.as_ref().unwrap()["zip"], zip, "{cell} {state}");
+        assert_eq!(!rows[0].warnings.is_empty(), told, "{cell} {state}");
+    }
+    let rows = super::read(Format::Json, r#"[{"workOrderNumber":"1","state":"MA","zip":2134}]"#, &Choices::default());
+    let row = &rows.unwrap()[0];
+    assert_eq!(row.order.as_ref().unwrap()["zip"], "02134");
+    assert!(row.warnings[0].detail.contains("\"2134\" became \"02134\""), "{:?}", row.warnings);
+}
+
+#[test]
+fn what_stands_around_a_table_is_passed_over() {
+    let row = "1,1 Oak,Austin,TX,78664,,Task";
+    for text in [
+        format!("{NAMES},,\n{row},,\n"),
+        format!("{NAMES}\n{row},,,\n"),
+        format!("sep=;\n{}\n{}\n", NAMES.replace(',', ";"), row.replace(',', ";")),
+        format!("\"sep=\t\"\r\n{}\r\n{}\r\n", NAMES.replace(',', "\t"), row.replace(',', "\t")),
+        format!("Work orders of May\n\n{NAMES}\n{row}\n"),
+        format!("Work orders, May, Austin\nmade,today\n{}\n{}\n", NAMES.replace(',', ";"), row.replace(',', ";")),
+    ] {
+        let rows = read(Format::Csv, &text, &Choices::default()).unwrap();
+        let order = rows[0].order.as_ref().unwrap();
+        assert_eq!((rows.len(), &order["city"], &order["zip"]), (1, &json!("Austin"), &json!("78664")), "{text}");
+    }
+    let rows = read(Format::Csv, &format!("sep=,\n{NAMES}\n{row},x\n"), &Choices::default()).unwrap();
+    assert_eq!((rows[0].line, rows[0].order.is_err()), (Some(3), true), "a value beyond the names is refused");
+}
+
+#[test]
+fn a_number_that_is_not_the_one_of_its_list_makes_no_order() {
+    let text = |number: &str, check: &str| format!("workOrderNumber,city,numberCheck\n{number},Austin,{check}\n");
+    let of = |number: &str, check: &str| {
+        read(Format::Csv, &text(number, check), &Choices::default()).unwrap()[0].order.clone()
+    };
+    let check = number_check("00123");
+    assert!(of("00123", &check).is_ok() && of("'00123", &check).is_ok() && of("123", "").is_ok());
+    let fault = of("123", &check).unwrap_err();
+    assert!(fault.contains("\"123\"") && fault.contains("empty numberCheck"), "{fault}");
+}
+
+#[test]
+fn a_format_is_told_by_its_name_or_its_first_sign() {
+    for (content_type, text, format) in [
+        ("text/csv; charset=utf-8", "[", Format::Csv),
+        ("text/tab-separated-values", "a\tb", Format::Csv),
+        ("text/plain", "workOrderNumber,city", Format::Csv),
+        ("application/x-www-form-urlencoded", "workOrderNumber,city", Format::Csv),
+        ("", " [{}]", Format::Json),
+        ("application/octet-stream", "{}\n{}", Format::Ndjson),
+        ("application/json", "{}", Format::Json),
+        ("application/x-ndjson", "{}", Format::Ndjson),
+    ] {
+        assert_eq!(Format::of(content_type, text), format, "{content_type}");
     }
 }

@@ -57,8 +57,8 @@ pub struct FirstPush {
     /// nothing to delete.
     #[serde(rename = "beforeFor")]
     pub for_push_key: i64,
-    /// Services that the host left out in a change that was not pushed yet, each with its survey: Pruvan still has them,
-    /// and one that comes back with another survey must be deleted there first.
+    /// Services that the host left out in a change that was not pushed yet, each with its survey: Pruvan still has
+    /// them, and one that comes back with another survey must be deleted there first.
     #[serde(rename = "shed")]
     pub removed_unsent: BTreeMap<String, String>,
 }

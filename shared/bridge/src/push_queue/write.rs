@@ -103,8 +103,8 @@ impl PushQueue {
         self.write(update.only_if(QUEUED, [])).await
     }
 
-    /// What becomes of a row that was sent, for a transaction; but for [`RowOutcome::FirstPart`], only if the order hasn't
-    /// changed since.
+    /// What becomes of a row that was sent, for a transaction; but for [`RowOutcome::FirstPart`], only if the order
+    /// hasn't changed since.
     pub fn settle(&self, username: &str, sent: &QueueRow, how: &RowOutcome) -> Result<Action, StoreError> {
         let read = [(":read", n(sent.version))];
         let update = self.update(username, &sent.work_order_number);

@@ -145,8 +145,8 @@ pub struct Video {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VideoState {
-    /// It is still to be fetched from Pruvan's link. In an earlier version it says nothing: only the current row's video
-    /// is fetched.
+    /// It is still to be fetched from Pruvan's link. In an earlier version it says nothing: only the current row's
+    /// video is fetched.
     Pending,
     /// It was fetched and is in S3.
     Stored,

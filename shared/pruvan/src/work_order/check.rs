@@ -1,14 +1,17 @@
 //! The checks of a work order, field by field: each fault has a JSON pointer and says what to do.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fields::{Field, Kind, SERVICE_FIELDS, SERVICES};
-use crate::ascii::{ascii, ascii_value};
+use crate::ascii::{ascii_value, is_private, rewritten};
 use crate::dates::WrittenDate;
 use crate::html::light;
 use crate::lenient::{is_nothing, number, structure, text};
 use crate::options::{Level, ValueFault, option_named};
+use crate::rewrite::{Alteration, Rewrite};
 use crate::status::OfficeStatus;
 
 /// At most this many services an order; ours, the specification has none.
@@ -25,15 +28,41 @@ pub(super) const MAX_UNKNOWN: usize = 20;
 pub struct Remark {
     /// JSON pointer (RFC 6901) to the field in the order, such as `/services/0/serviceName`.
     pub field: String,
-    /// What is wrong and what to do.
+    /// What is wrong and what to do; of a value that was altered, what it became.
     pub detail: String,
+    /// The places where the value was altered, or left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub altered: Vec<Alteration>,
 }
 
 impl Remark {
-    fn new(field: &str, detail: impl Into<String>) -> Remark {
-        Remark { field: field.to_owned(), detail: detail.into() }
+    /// Of the field with this JSON pointer.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Remark {
+        Remark { field: field.into(), detail: detail.into(), altered: Vec::new() }
+    }
+
+    /// That a value is not sent as it came: `why`, and what became of each place.
+    pub fn altered(field: impl Into<String>, why: &str, altered: Vec<Alteration>) -> Remark {
+        let mut detail = format!("{why}: ");
+        for (at, Alteration { before, after }) in altered.iter().take(MOST_PLACES).enumerate() {
+            let and = if at == 0 { "" } else { "; " };
+            detail.push_str(and);
+            detail.push_str(&match after.as_str() {
+                "" => format!("\"{before}\" was left out"),
+                after => format!("\"{before}\" became \"{after}\""),
+            });
+        }
+        if altered.len() > MOST_PLACES {
+            detail.push_str(&format!("; and {} more places", altered.len() - MOST_PLACES));
+        }
+        Remark { field: field.into(), detail, altered }
     }
 }
+
+/// So many places of a value are told in words; all of them stand in [`Remark::altered`].
+const MOST_PLACES: usize = 20;
+
+const NOT_ASCII: &str = "holds characters that Pruvan doesn't take; they were replaced by similar ASCII ones";
 
 /// What a check has found so far.
 #[derive(Default)]
@@ -48,7 +77,14 @@ impl Check {
         self.errors.push(Remark::new(pointer, detail));
     }
 
-    /// Something that is taken, and changed on the way.
+    /// Tells where a value is not sent as it came.
+    fn tell(&mut self, pointer: &str, why: &str, altered: Vec<Alteration>) {
+        if !altered.is_empty() {
+            self.warnings.push(Remark::altered(pointer, why, altered));
+        }
+    }
+
+    /// Something that is taken, and that its sender may want otherwise.
     fn warn(&mut self, pointer: &str, detail: impl Into<String>) {
         self.warnings.push(Remark::new(pointer, detail));
     }
@@ -95,6 +131,8 @@ impl Check {
     fn value(&mut self, pointer: &str, kind: Kind, value: Value) -> Option<Value> {
         match kind {
             Kind::Number => self.number(pointer, &value),
+            Kind::Line(max) => self.line(pointer, max, &value).map(Value::String),
+            Kind::User => self.user(pointer, &value).map(Value::String),
             Kind::Text(max) => self.text(pointer, max, &value).map(Value::String),
             Kind::Html(max) => self.html(pointer, max, &value),
             Kind::Status => self.status(pointer, &value),
@@ -137,10 +175,12 @@ impl Check {
 
     fn html(&mut self, pointer: &str, max: usize, value: &Value) -> Option<Value> {
         let text = self.text(pointer, max, value)?;
-        let (sent, lost) = light(&text);
-        if lost {
-            self.warn(pointer, "holds HTML that Pruvan doesn't show: only headers, text styling, lists, line breaks and links were kept");
-        }
+        let (sent, left_out) = light(&text);
+        self.tell(
+            pointer,
+            "holds HTML that Pruvan doesn't show: only headers, text styling, lists, line breaks and links were kept",
+            left_out,
+        );
         if sent.len() > max {
             return self.none(pointer, format!("has {} characters; at most {max} are allowed", sent.len()));
         }
@@ -149,7 +189,7 @@ impl Check {
     }
 
     fn status(&mut self, pointer: &str, value: &Value) -> Option<Value> {
-        let text = self.text(pointer, 255, value)?;
+        let text = self.line(pointer, 255, value)?;
         if let Some(status) = OfficeStatus::parse(&text) {
             return Some(Value::from(status.as_str()));
         }
@@ -164,14 +204,18 @@ impl Check {
         let date = self.date(pointer, value)?;
         let sent = date.due_date();
         if date.would_shift() {
-            let detail = format!("is another day in UTC; {sent} is sent, so that the day you wrote is shown");
-            self.warn(pointer, detail);
+            let altered = Alteration { before: text(value).unwrap_or_default(), after: sent.clone() };
+            self.tell(
+                pointer,
+                "is another day in UTC; noon is sent, so that the day you wrote is shown",
+                vec![altered],
+            );
         }
         Some(Value::String(sent))
     }
 
     fn template(&mut self, pointer: &str, value: &Value) -> Option<Value> {
-        let template = self.text(pointer, 255, value)?;
+        let template = self.line(pointer, 255, value)?;
         if !is_template(&template) {
             self.error(
                 pointer,
@@ -181,7 +225,47 @@ impl Check {
         Some(Value::String(template))
     }
 
+    /// A text of one line. It is a name, an address or a code, so that nothing of it may be made up.
+    fn line(&mut self, pointer: &str, max: usize, value: &Value) -> Option<String> {
+        if let Value::Number(number) = value
+            && !number.is_i64()
+            && !number.is_u64()
+        {
+            self.error(
+                pointer,
+                format!("is the number {number}: write it in quotes, so that it is kept as you mean it"),
+            );
+            return None;
+        }
+        let ascii = self.ascii(pointer, value)?;
+        if let Some(strange) = value.as_str().unwrap_or_default().chars().find(|c| is_private(*c)) {
+            let code = u32::from(strange);
+            self.error(pointer, format!("holds U+{code:04X}, which only one program shows: write it in letters"));
+            return None;
+        }
+        let (line, altered) = one_line(&ascii);
+        let line = line.into_owned();
+        self.tell(pointer, "is one line for Pruvan", altered);
+        self.fits(pointer, max, line)
+    }
+
+    /// A text of any number of lines.
     fn text(&mut self, pointer: &str, max: usize, value: &Value) -> Option<String> {
+        if let Value::Number(number) = value
+            && !number.is_i64()
+            && !number.is_u64()
+            && number.as_f64().is_none_or(|number| number.abs() >= EXACT)
+        {
+            self.error(pointer, format!("is the number {number}, which JSON doesn't keep exactly: write it in quotes"));
+            return None;
+        }
+        let text = self.ascii(pointer, value)?;
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        self.fits(pointer, max, text)
+    }
+
+    /// A text in ASCII, without spaces at its ends.
+    fn ascii(&mut self, pointer: &str, value: &Value) -> Option<String> {
         if !matches!(value, Value::String(_) | Value::Number(_)) {
             self.error(pointer, "must be a text");
             return None;
@@ -191,20 +275,58 @@ impl Check {
             self.error(pointer, "holds a character that was lost on the way here: send UTF-8 (in Excel: CSV UTF-8)");
             return None;
         }
+        let (sent, altered) = rewritten(&text);
         // Of what nobody sees nothing may be left, or spaces.
-        let sent = ascii(&text).trim().to_owned();
+        let sent = sent.trim().to_owned();
         if is_nothing(&Value::from(sent.as_str())) {
             self.error(pointer, "holds no character that Pruvan takes");
             return None;
         }
-        if sent != text {
-            self.warn(pointer, "holds characters that Pruvan doesn't take; they were replaced by similar ASCII ones");
-        }
-        if sent.len() > max {
-            self.error(pointer, format!("has {} characters; at most {max} are allowed", sent.len()));
+        self.tell(pointer, NOT_ASCII, altered);
+        Some(sent)
+    }
+
+    fn fits(&mut self, pointer: &str, max: usize, text: String) -> Option<String> {
+        if text.len() > max {
+            self.error(pointer, format!("has {} characters; at most {max} are allowed", text.len()));
             return None;
         }
-        Some(sent)
+        Some(text)
+    }
+
+    /// A Pruvan user, or `~all~`.
+    fn user(&mut self, pointer: &str, value: &Value) -> Option<String> {
+        let user = self.line(pointer, 255, value)?;
+        if user.contains('@') {
+            self.warn(pointer, "looks like an e-mail address: Pruvan assigns by the user name");
+        }
+        Some(user)
+    }
+
+    /// What fields say together: the place that Pruvan finds on the map.
+    pub fn place(&mut self, fields: &mut Vec<(&'static str, Value)>) {
+        let of = |fields: &[(&'static str, Value)], name: &str| {
+            fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone())
+        };
+        let text_of = |name: &str| of(fields, name).as_ref().and_then(text).unwrap_or_default();
+        let (state, zip, country) = (text_of("state"), text_of("zip"), text_of("country"));
+        if !zip.is_empty() && is_in_us(&state, &country) && !is_zip_code(&zip) {
+            self.warn("/zip", "is no ZIP code of the US: it has five digits, or nine, such as 78664 or 78664-1234");
+        }
+        let degrees = ["gpsLatitude", "gpsLongitude"].map(|name| of(fields, name).as_ref().and_then(number));
+        let why = match degrees {
+            [Some(latitude), Some(longitude)] if latitude == 0.0 && longitude == 0.0 => {
+                "gpsLatitude and gpsLongitude are 0, which is in the sea: they were left out, and Pruvan locates the address"
+            }
+            [Some(_), None] | [None, Some(_)] => {
+                "gpsLatitude and gpsLongitude go together: the one alone was left out, and Pruvan locates the address"
+            }
+            _ => return,
+        };
+        for (name, _) in ["gpsLatitude", "gpsLongitude"].iter().zip(degrees).filter(|(_, degrees)| degrees.is_some()) {
+            self.warn(&format!("/{name}"), why);
+        }
+        fields.retain(|(name, _)| !matches!(*name, "gpsLatitude" | "gpsLongitude"));
     }
 
     fn date(&mut self, pointer: &str, value: &Value) -> Option<WrittenDate> {
@@ -218,9 +340,8 @@ impl Check {
     }
 
     fn transliterate(&mut self, pointer: &str, json: &mut Value) {
-        if ascii_value(json) {
-            self.warn(pointer, "holds characters that Pruvan doesn't take; they were replaced by similar ASCII ones");
-        }
+        let altered = ascii_value(json);
+        self.tell(pointer, NOT_ASCII, altered);
     }
 
     /// A value may come as JSON in a text, and be deeper than what holds it.
@@ -285,6 +406,45 @@ impl Check {
             services.push(Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()));
         }
         Value::Array(services)
+    }
+}
+
+/// Above this a whole number in JSON may become its neighbour.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A text on one line: each line end and tab, with the spaces around it, is a space.
+fn one_line(text: &str) -> (Cow<'_, str>, Vec<Alteration>) {
+    let mut rewrite = Rewrite::of(text);
+    while let Some(at) = text[rewrite.read()..].find(['\n', '\r', '\t']).map(|at| at + rewrite.read()) {
+        let start = text[..at].trim_end().len();
+        let end = text.len() - text[at..].trim_start().len();
+        rewrite.keep(start.max(rewrite.read()));
+        rewrite.put(end, " ", true);
+    }
+    rewrite.done()
+}
+
+/// The states and territories of the US with ZIP codes, as the post abbreviates them.
+const STATES: [&str; 59] = [
+    "AA", "AE", "AK", "AL", "AP", "AR", "AS", "AZ", "CA", "CO", "CT", "DC", "DE", "FL", "GA", "GU", "HI", "IA", "ID",
+    "IL", "IN", "KS", "KY", "LA", "MA", "MD", "ME", "MI", "MN", "MO", "MP", "MS", "MT", "NC", "ND", "NE", "NH", "NJ",
+    "NM", "NV", "NY", "OH", "OK", "OR", "PA", "PR", "RI", "SC", "SD", "TN", "TX", "UT", "VA", "VI", "VT", "WA", "WI",
+    "WV", "WY",
+];
+
+/// Whether an address is one of the US, as far as its state and country tell.
+pub fn is_in_us(state: &str, country: &str) -> bool {
+    let country: String = country.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_uppercase();
+    let us = ["", "US", "USA", "UNITEDSTATES", "UNITEDSTATESOFAMERICA"].contains(&country.as_str());
+    us && STATES.contains(&state.trim().to_ascii_uppercase().as_str())
+}
+
+/// Five digits, or nine with or without a hyphen or a space.
+fn is_zip_code(zip: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match zip.split_once(['-', ' ']) {
+        Some((zip, more)) => zip.len() == 5 && more.len() == 4 && digits(zip) && digits(more),
+        None => matches!(zip.len(), 5 | 9) && digits(zip),
     }
 }
 

@@ -19,7 +19,12 @@ pub enum Updatable {
 pub enum Kind {
     /// The work order number: 1 to 100 printable ASCII characters, no `::` (that parts it from Pruvan's client code).
     Number,
-    /// Text of at most so many characters. The specification gives no lengths; these are ours, generous on purpose.
+    /// Text of one line and at most so many characters: a name, an address, a code. The specification gives no lengths;
+    /// these are ours, generous on purpose.
+    Line(usize),
+    /// A Pruvan user.
+    User,
+    /// Text of several lines and at most so many characters.
     Text(usize),
     /// The same, with light HTML in it.
     Html(usize),
@@ -64,7 +69,7 @@ const fn with_default(field: Field, default: &'static str) -> Field {
     Field { default: Some(default), ..field }
 }
 
-const LINE: Kind = Kind::Text(255);
+const LINE: Kind = Kind::Line(255);
 const LONG: Kind = Kind::Text(50_000);
 const HTML: Kind = Kind::Html(50_000);
 
@@ -80,7 +85,7 @@ pub const WORK_ORDER_FIELDS: [Field; 33] = [
     field("state", true, No, LINE),
     field("zip", true, No, LINE),
     field("country", false, No, LINE),
-    field("assignedTo", false, ByIntegration, LINE),
+    field("assignedTo", false, ByIntegration, Kind::User),
     with_default(field("status", false, ByIntegration, Kind::Status), "unassigned"),
     with_default(field("dueDate", false, ByIntegration, Kind::DueDate), "today"),
     field("instructions", false, ByIntegration, HTML),
