@@ -131,16 +131,9 @@ impl Transactions {
             let room = MOST_ACTIONS - usize::from(guard.is_some());
             let fits = fitting(waiting.iter().map(|(_, group)| (group.actions, group.bytes)), room);
             let batch: Vec<(usize, Group)> = waiting.drain(..fits).collect();
-            let mut all: Vec<Action> = guard.into_iter().cloned().collect();
             let mut counts = Vec::with_capacity(batch.len());
-            let made = batch.iter().try_for_each(|(index, _)| {
-                let actions = writes.actions(*index)?;
-                counts.push(actions.len());
-                all.extend(actions);
-                Ok(())
-            });
-            let attempted = match made {
-                Ok(()) => self.attempt(all).await,
+            let attempted = match actions_of(guard, &batch, writes, &mut counts) {
+                Ok(actions) => self.attempt(actions).await,
                 Err(error) => Err(error),
             };
             let mut reasons = match attempted {
@@ -188,6 +181,22 @@ impl Transactions {
         }
         Ok(Some(reasons))
     }
+}
+
+/// The guard and the actions of these groups; how many actions each group has goes to `counts`.
+fn actions_of(
+    guard: Option<&Action>,
+    batch: &[(usize, Group)],
+    writes: &impl Writes,
+    counts: &mut Vec<usize>,
+) -> Result<Vec<Action>, StoreError> {
+    let mut all: Vec<Action> = guard.into_iter().cloned().collect();
+    for (index, _) in batch {
+        let actions = writes.actions(*index)?;
+        counts.push(actions.len());
+        all.extend(actions);
+    }
+    Ok(all)
 }
 
 /// Why an action kept its transaction from being written.

@@ -29,7 +29,7 @@ pub(super) fn read(text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError>
         .flexible(true)
         .has_headers(false)
         .trim(csv::Trim::All)
-        .from_reader(text[first..].as_bytes());
+        .from_reader(&text.as_bytes()[first..]);
     let line_of = |position: &csv::Position| line_of(&text[first..], position) + u64::from(first > 0);
     let mut records = reader.records();
     let (names, mut waiting) = row_of_names(&mut records)?;
