@@ -44,7 +44,7 @@ async fn files_of_every_kind_come_in() {
 
     Accepted, but:
       orders  what
-           4  names no service, and has "Task"
+           4  names no service, and has "Task": 2026-0101, 2026-0102, 2026-0103, 2026-0104
     "#);
     // More than a call takes, with some that can't be taken.
     let mut csv = "Project Number;Address 1;City;State;Zip Code;serviceName\r\n".to_owned();
@@ -93,7 +93,7 @@ async fn what_cannot_be_imported_is_said_with_the_next_step() {
     assert!(fault.contains("404") && fault.contains("PUT /accounts/{username} makes one"), "{fault}");
     assert!(fault.ends_with("1 orders are not in yet: mend that, and run it again"), "{fault}");
     let fault = import(url, "o.csv", "workOrderNumber,Crew Chief\n1,x\n", &Choices::default()).await.unwrap_err();
-    assert!(fault.contains("(--ignore Crew Chief)"), "{fault}");
+    assert!(fault.contains("(--ignore \"Crew Chief\")"), "{fault}");
     assert!(import(url, "o.csv", "workOrderNumber\n", &Choices::default()).await.unwrap_err().contains("no orders"));
     assert!(rows(Path::new("no/such/file.csv"), &Choices::default()).is_err());
 }

@@ -17,7 +17,7 @@ use crate::workbook;
 /// What to put in, and where.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The file; - for the standard input
+    /// The file: CSV, a workbook, NDJSON or JSON; - for the standard input
     pub file: PathBuf,
     /// The account
     #[arg(long)]
@@ -110,7 +110,7 @@ pub struct Imported {
     /// Those of which something is not sent as it stood in the file: what, and what it became.
     pub altered: Vec<Remarked>,
     /// What else is to be known of what was accepted: of how many orders each.
-    pub warnings: BTreeMap<String, usize>,
+    pub warnings: BTreeMap<String, Vec<String>>,
 }
 
 /// One order, and what is to be said of it.
@@ -162,7 +162,8 @@ pub fn rows(file: &Path, choices: &Choices) -> Result<Vec<Row>, ImportError> {
     };
     let rows = read(Format::of("", &text), &text, choices).map_err(|error| match error {
         ReadError::NoFields { columns, slips } => {
-            failed(&format_args!("{} (--ignore {})", no_fields(&slips), columns.join(",")))
+            let ignored: Vec<String> = columns.iter().map(|column| format!("--ignore {column:?}")).collect();
+            failed(&format_args!("{} ({})", no_fields(&slips), ignored.join(" ")))
         }
         error => failed(&error),
     })?;
@@ -202,6 +203,8 @@ pub async fn run(
 struct Import<'a> {
     done: Imported,
     waiting: VecDeque<(Option<u64>, Value)>,
+    /// What the reading of the file had to say, by number.
+    warnings: BTreeMap<String, Vec<Remark>>,
     /// Orders that named no service, and have this one.
     put_in: BTreeSet<String>,
     service: &'a str,
@@ -211,7 +214,7 @@ impl Import<'_> {
     /// What can't be read, or is there twice, is refused before anything is called.
     fn of(rows: Vec<Row>, service: &str) -> Import<'_> {
         let (done, waiting, put_in) = (Imported::default(), VecDeque::new(), BTreeSet::new());
-        let mut import = Import { done, waiting, put_in, service };
+        let mut import = Import { done, waiting, warnings: BTreeMap::new(), put_in, service };
         let mut numbers = BTreeSet::new();
         for Row { line, number, order, service_put_in, warnings } in rows {
             let twice = !number.is_empty() && !numbers.insert(number.clone());
@@ -221,9 +224,7 @@ impl Import<'_> {
                     import.done.refuse(Remarked { line, number, remarks: faults });
                 }
                 Ok(mut order) => {
-                    for Remark { field, detail, altered } in warnings {
-                        import.done.warn(line, &number, format!("{field} {detail}"), !altered.is_empty());
-                    }
+                    import.warnings.insert(number.clone(), warnings);
                     if service_put_in {
                         order.insert("keepServices".to_owned(), Value::Bool(true));
                         import.put_in.insert(number);
@@ -306,6 +307,10 @@ impl Import<'_> {
             outcome => {
                 *self.done.counts.entry(outcome.to_owned()).or_default() += 1;
                 let number = text("workOrderNumber");
+                for Remark { field, detail, altered } in self.warnings.remove(&number).unwrap_or_default() {
+                    let warning = format!("{field} {detail}");
+                    self.done.warn(line, &number, warning.trim_start().to_owned(), !altered.is_empty());
+                }
                 if outcome == "created" && self.put_in.contains(&number) {
                     self.done.warn(line, &number, format!("names no service, and has {:?}", self.service), false);
                 }
@@ -349,7 +354,7 @@ impl Imported {
             .map(|part| if part.parse::<u32>().is_ok() { "*" } else { part })
             .collect::<Vec<_>>()
             .join("/");
-        *self.warnings.entry(warning).or_default() += 1;
+        self.warnings.entry(warning).or_default().push(number.to_owned());
     }
 
     /// For people: how many came to what, what to mend, and what to know.
@@ -362,16 +367,22 @@ impl Imported {
         report.push_str(&table("Taken, but not as it stood there", "what it became", &self.altered));
         if !self.warnings.is_empty() {
             report.push_str(&format!("\nAccepted, but:\n{:>8}  what\n", "orders"));
-            for (warning, count) in &self.warnings {
-                report.push_str(&format!("{count:>8}  {warning}\n"));
+            for (warning, numbers) in &self.warnings {
+                let named = numbers.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = numbers.len().checked_sub(NAMED + 1).map(|more| format!(" and {} more", more + 1));
+                let more = more.unwrap_or_default();
+                report.push_str(&format!("{:>8}  {warning}: {named}{more}\n", numbers.len()));
             }
         }
         report
     }
 }
 
+/// Orders that the report names behind a warning.
+const NAMED: usize = 4;
+
 /// Orders of a kind that the report names.
-const SHOWN: usize = 50;
+const SHOWN: usize = 500;
 
 /// A line for each order, or for each remark of one.
 fn table(title: &str, what: &str, orders: &[Remarked]) -> String {

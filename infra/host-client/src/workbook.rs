@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use bridge::import::protected_once;
+use bridge::import::{Choices, Format, ReadError, protected_once, read};
 use calamine::{Data, Range, Reader as _, open_workbook_auto_from_rs};
 
 /// Whether these bytes are a workbook.
@@ -11,17 +11,24 @@ pub fn is_one(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\xd0\xcf\x11\xe0")
 }
 
-/// The first sheet that holds anything. The error says what is wrong with the file.
+/// The first sheet that is a table of orders, or else the first that holds anything. The error says what is wrong with
+/// the file.
 pub fn sheet(bytes: &[u8]) -> Result<String, String> {
     let failed = |error: calamine::Error| format!("can't be read as a workbook ({error}): save the sheet as CSV UTF-8");
     let mut workbook = open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(failed)?;
+    let mut first = None;
     for name in workbook.sheet_names() {
         let range = workbook.worksheet_range(&name).map_err(failed)?;
-        if !range.is_empty() {
-            return Ok(csv(&range));
+        if range.is_empty() {
+            continue;
         }
+        let csv = csv(&range);
+        if !matches!(read(Format::Csv, &csv, &Choices::default()), Err(ReadError::NoNumber)) {
+            return Ok(csv);
+        }
+        first = first.or(Some(csv));
     }
-    Err("holds no cells".to_owned())
+    first.ok_or_else(|| "holds no cells".to_owned())
 }
 
 /// A line for each row, so that lines in faults are the sheet's rows.

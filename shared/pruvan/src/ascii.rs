@@ -48,7 +48,8 @@ pub fn rewritten(text: &str) -> (Cow<'_, str>, Vec<Alteration>) {
             false if meets && begins && (is_sign(c) || word) => " ",
             _ => "",
         };
-        rewrite.put(end, &format!("{apart}{form}"), true);
+        // A line end stays one.
+        rewrite.put(end, &format!("{apart}{form}"), form != "\n");
         word = is_sign(c) && form.ends_with(|c: char| c.is_ascii_alphanumeric());
         raised = is_raised;
     }
@@ -105,6 +106,14 @@ fn form(c: char) -> Option<&'static str> {
         '\u{ab}' | '\u{bb}' => Some("\""),
         '\u{2039}' | '\u{203a}' => Some("'"),
         '\u{d7}' => Some("x"),
+        '\u{2260}' => Some("!="),
+        '\u{2205}' => Some("(empty)"),
+        '\u{2300}' => Some("dia."),
+        '\u{a4}' => Some("?"),
+        // Bullets and ticks of the fonts Symbol and Wingdings, as Word has them.
+        '\u{f06e}' | '\u{f06f}' | '\u{f076}' | '\u{f0a7}' | '\u{f0a8}' | '\u{f0b7}' | '\u{f0d8}' | '\u{f0fc}' => {
+            Some("*")
+        }
         c if is_format(c) => None,
         c => match any_ascii::any_ascii_char(c) {
             "" if is_private(c) => Some("?"),
@@ -202,7 +211,7 @@ mod tests {
             ("44\u{7}11\u{0}", "44 11 "),
             ("it\u{92}s 5\u{96}6, 10\u{80}", "it's 5-6, 10 EUR"),
             ("44\u{200b}11\u{feff}", "4411"),
-            ("key \u{f0b7} back", "key ? back"),
+            ("key \u{e0b7} back, \u{f0b7} one, 5\u{2260}6", "key ? back, * one, 5!=6"),
             ("line\none\ttab", "line\none\ttab"),
         ] {
             assert_eq!(ascii(given), sent, "{given:?}");

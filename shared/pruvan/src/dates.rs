@@ -90,6 +90,17 @@ impl WrittenDate {
         self.instant().is_ok_and(|instant| utc_day(instant) != self.day())
     }
 
+    /// Whether a time of day was written that says more than the day: not midnight, nor the noon that is sent.
+    pub fn has_time(self) -> bool {
+        match self {
+            WrittenDate::Unix(_) | WrittenDate::Day(_) => false,
+            WrittenDate::Local(local) => local.time() != Time::midnight(),
+            WrittenDate::Offset(local, offset) => {
+                local.time() != Time::midnight() && (local.hour(), local.minute(), offset) != (12, 0, Offset::UTC)
+            }
+        }
+    }
+
     /// Any other date field as it is sent: a day alone stays alone (Pruvan takes it as midnight Central Time), all else
     /// is `YYYY-MM-DD HHMM +0` in UTC.
     pub fn sent(self) -> Result<String, DateError> {

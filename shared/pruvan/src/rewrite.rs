@@ -110,8 +110,11 @@ impl<'a> Rewrite<'a> {
 
 /// The span, widened to the words that it stands in.
 fn words(text: &str, span: &Range<usize>) -> Range<usize> {
-    let before = text[..span.start].char_indices().rev().take(AROUND).take_while(|(_, c)| !c.is_whitespace());
-    let after = text[span.end..].char_indices().take(AROUND).take_while(|(_, c)| !c.is_whitespace());
+    // A tag beside it is none of its words.
+    let before = text[..span.start].char_indices().rev().take(AROUND);
+    let before = before.take_while(|(_, c)| !c.is_whitespace() && !matches!(c, '>' | ';'));
+    let after = text[span.end..].char_indices().take(AROUND);
+    let after = after.take_while(|(_, c)| !c.is_whitespace() && !matches!(c, '<' | '&'));
     let start = before.last().map_or(span.start, |(at, _)| at);
     let end = after.last().map_or(span.end, |(at, c)| span.end + at + c.len_utf8());
     start..end
@@ -129,6 +132,10 @@ fn shown(text: &str) -> String {
             continue;
         }
         match is_seen(c) {
+            _ if matches!(c, '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}') => {
+                shown.push_str("<line end>")
+            }
+            _ if c == '\t' => shown.push_str("<tab>"),
             true => shown.push(c),
             // Writing to a text can't fail.
             false => drop(write!(shown, "<U+{:04X}>", u32::from(c))),
@@ -191,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_is_shown_as_its_code_point_and_long_texts_without_their_middle() {
-        assert_eq!(shown("4411\u{b}2\u{200b}"), "4411<U+000B>2<U+200B>");
+        assert_eq!(shown("4411\u{b}2\u{200b}"), "4411<line end>2<U+200B>");
         let long = format!("{}{}", "a".repeat(1000), "b".repeat(1000));
         let short = shown(&long);
         assert!(short.starts_with("aaa") && short.ends_with("bbb") && short.contains("a ... b"), "{short}");

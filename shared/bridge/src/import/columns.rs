@@ -24,8 +24,16 @@ pub(super) enum Column {
 }
 
 /// The columns of Pruvan's own import that are not called like a field, as [`plain`] has them.
-const PRUVANS_NAMES: [(&str, Column); 7] = [
+const PRUVANS_NAMES: [(&str, Column); 14] = [
     ("projectnumber", Column::Order("workOrderNumber")),
+    // And as other systems call the number: `WO #`, `Work Order`, `Order No.`.
+    ("wo", Column::Order("workOrderNumber")),
+    ("wono", Column::Order("workOrderNumber")),
+    ("wonumber", Column::Order("workOrderNumber")),
+    ("workorder", Column::Order("workOrderNumber")),
+    ("workorderno", Column::Order("workOrderNumber")),
+    ("orderno", Column::Order("workOrderNumber")),
+    ("ordernumber", Column::Order("workOrderNumber")),
     ("projectinfo", Column::Order("workOrderInfo")),
     ("zipcode", Column::Order("zip")),
     ("task", Column::Service("serviceName")),
@@ -122,6 +130,9 @@ pub(super) fn columns(names: &csv::StringRecord, choices: &Choices) -> Result<Co
                 slips.push(unknown(name));
             }
         }
+    }
+    if columns.iter().all(|column| *column == Column::Ignored) {
+        return Err(ReadError::NoNumber);
     }
     if !strange.is_empty() {
         return Err(ReadError::NoFields { columns: strange, slips });

@@ -70,8 +70,7 @@ fn settle_one(row: &mut Row, name: &str, order: Option<DateOrder>, found: Option
     let (year, month, day) = date;
     let sent = format!("{year:04}-{month:02}-{day:02}{rest}");
     if matches!(reading, Reading::Both { .. }) && order.or(found).is_none() {
-        let why =
-            "could be read both ways; the month was taken to come first: say dates=dmy if it is the day, or dates=mdy";
+        let why = "could be read both ways; the month was taken to come first: say dates=dmy (--dates dmy) if it is the day, or mdy";
         let altered = vec![Alteration { before: written.clone(), after: sent.clone() }];
         row.warnings.push(Remark::altered(format!("/{name}"), why, altered));
     }

@@ -18,7 +18,7 @@ pub fn protected(text: &str) -> Cow<'_, str> {
 /// The same, of a text that may come out of one of our lists, and then has its `'` already.
 pub fn protected_once(text: &str) -> Cow<'_, str> {
     match text.strip_prefix('\'') {
-        Some(rest) if needs_protection(rest) => Cow::Borrowed(text),
+        Some(rest) if needs_protection(rest) || is_whole(rest) => Cow::Borrowed(text),
         _ => protected(text),
     }
 }
@@ -31,14 +31,19 @@ fn needs_protection(text: &str) -> bool {
         return true;
     }
     if let Some(rest) = text.strip_prefix('\'') {
-        return needs_protection(rest);
+        // What is read without its sign has two.
+        return needs_protection(rest) || is_whole(rest);
     }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if is_whole(text) {
         return text.len() > MOST_DIGITS || (text.len() > 1 && first == '0');
     }
     let of_numbers = |c: char| c.is_ascii_digit() || ".,:/-% $'()\u{a3}\u{20ac}".contains(c);
     let signs_only = text.chars().any(|c| c.is_ascii_digit()) && text.chars().all(of_numbers);
     signs_only || is_scientific(text) || is_made_a_date(text) || is_truth_value(text) || error_cell(text)
+}
+
+fn is_whole(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_truth_value(text: &str) -> bool {
@@ -125,13 +130,13 @@ pub(super) fn unprotected(cell: &str) -> (Cow<'_, str>, bool) {
         return (Cow::Owned(quoted.replace("\"\"", "\"")), true);
     }
     match cell.strip_prefix('\'') {
-        Some(rest) if needs_protection(rest) => (Cow::Borrowed(rest), true),
+        Some(rest) if needs_protection(rest) || is_whole(rest) => (Cow::Borrowed(rest), true),
         _ => (Cow::Borrowed(cell), false),
     }
 }
 
 /// How a text is kept from a spreadsheet, for the end of a fault.
-const KEEP: &str = "format the column as text before you type or paste, or write a ' before it, and save it again";
+const KEEP: &str = "look it up, and write it with a ' before it, or in a column that was formatted as text before";
 
 /// Why a cell that nobody said to be text is none, whatever column it is in.
 pub(super) fn fault(cell: &str) -> Option<String> {
@@ -160,12 +165,36 @@ pub(super) fn number_fault(cell: &str) -> Option<String> {
     if is_made_a_date(cell) || is_whole_date(cell) {
         return Some(format!("is {cell:?}, which a spreadsheet makes of a number such as 1-2: {KEEP}"));
     }
+    if let Some(what) = other_than_typed(cell) {
+        return Some(format!("is {cell:?}, which {what}: {KEEP}"));
+    }
     let decimals = cell.split_once('.').filter(|(whole, fraction)| {
         !fraction.is_empty() && [whole, fraction].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
     });
     decimals
         .filter(|(_, fraction)| fraction.bytes().all(|byte| byte == b'0'))
         .map(|(whole, _)| format!("is {cell:?}, which a spreadsheet makes of {whole}: {KEEP}"))
+}
+
+/// What else shows that a spreadsheet took an order's number for one of its own, or for a formula.
+fn other_than_typed(cell: &str) -> Option<&'static str> {
+    let groups: Vec<&str> = cell.split([',', '.', ' ', '\u{a0}', '\u{202f}', '\'']).collect();
+    let grouped = groups.len() > 1
+        && groups.iter().all(|group| is_whole(group))
+        && groups.iter().skip(1).all(|group| group.len() == 3)
+        && groups.first().is_some_and(|group| group.len() <= 3);
+    let bracketed = cell.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).is_some_and(is_whole);
+    if is_whole(cell) && cell.len() > 15 && cell.bytes().skip(15).all(|byte| byte == b'0') {
+        Some("has lost its last digits: a spreadsheet keeps fifteen")
+    } else if grouped || bracketed || cell.strip_suffix('%').is_some_and(is_whole) {
+        Some("a spreadsheet made of a number, with signs of its own")
+    } else if is_truth_value(cell) {
+        Some("is a truth value and no number")
+    } else if cell.starts_with('=') {
+        Some("is a formula and no number")
+    } else {
+        None
+    }
 }
 
 /// A ZIP code as it was before a spreadsheet read it as a number; `None` if nothing can be done. Those of the
@@ -264,6 +293,7 @@ mod tests {
             ("''02134", ("'02134", true)),
             ("'Til noon", ("'Til noon", false)),
             ("02134", ("02134", false)),
+            ("'8401", ("8401", true)),
         ] {
             let (text, said) = unprotected(cell);
             assert_eq!((text.as_ref(), said), meant, "{cell}");
@@ -286,12 +316,34 @@ mod tests {
             "01/02/2026",
             "2026-01-02 00:00:00",
             "1001.0",
+            "7,001",
+            "7 002",
+            "7.004",
+            "(7005)",
+            "7011%",
+            "TRUE",
+            "=1+1",
+            "123456789012345000",
             "Total:",
             "Grand Total",
         ] {
             assert!(number_fault(cell).is_some(), "{cell}");
         }
-        for cell in ["1001", "1001.5", "WO-1", "2026-0045", "1-2", "totally", "A.0", "12-345-6789", "1.2.3"] {
+        for cell in [
+            "1001",
+            "1001.5",
+            "WO-1",
+            "2026-0045",
+            "1-2",
+            "12.5",
+            "1,2",
+            "1234567890123456",
+            "700 1",
+            "totally",
+            "A.0",
+            "12-345-6789",
+            "1.2.3",
+        ] {
             assert_eq!(number_fault(cell), None, "{cell}");
         }
     }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use pruvan::lenient::text_field;
-use pruvan::work_order::MAX_SERVICES;
+use pruvan::rewrite::Alteration;
+use pruvan::work_order::{MAX_SERVICES, Remark};
 use serde_json::{Map, Value, json};
 
 use super::columns::{Column, Columns, columns, has_number};
@@ -137,9 +138,12 @@ impl Orders {
         }
         let cells = match Cells::read(record, columns) {
             Ok(cells) => cells,
-            Err(fault) => return self.refuse(line, fault),
+            Err((number, fault)) => {
+                self.rows.push(Row { line, number, order: Err(fault), ..Row::default() });
+                return;
+            }
         };
-        let Cells { mut order, service, deleted, check } = cells;
+        let Cells { mut order, service, deleted, check, nameless } = cells;
         let number = text_field(&order, "workOrderNumber").unwrap_or_default();
         if check.is_some_and(|check| check != number_check(&number)) {
             return self.refuse(
@@ -161,7 +165,10 @@ impl Orders {
             true => Err("was deleted: empty the cell \"deleted\" to make the order anew".to_owned()),
             false => Ok(order),
         };
-        self.rows.push(Row { line, number, order, ..Row::default() });
+        let lost = nameless.map(|value| Alteration { before: value, after: String::new() });
+        let why = "has values in a column without a name";
+        let warnings = lost.map(|lost| Remark::altered("", why, vec![lost])).into_iter().collect();
+        self.rows.push(Row { line, number, order, warnings, ..Row::default() });
     }
 
     /// Adds a row that can't be read.
@@ -226,12 +233,15 @@ struct Cells {
     service: Option<Map<String, Value>>,
     deleted: bool,
     check: Option<String>,
+    /// A value in a column without a name.
+    nameless: Option<String>,
 }
 
 impl Cells {
-    /// Reads the cells as they were meant; an error says which of them was lost in a spreadsheet.
-    fn read(record: &csv::StringRecord, columns: &Columns) -> Result<Cells, String> {
+    /// Reads the cells as they were meant. An error is the number, and which cells were lost in a spreadsheet.
+    fn read(record: &csv::StringRecord, columns: &Columns) -> Result<Cells, (String, String)> {
         let (mut cells, mut service) = (Cells::default(), Map::new());
+        let mut faults = Vec::new();
         let named = record.iter().zip(columns.list.iter().zip(&columns.names));
         for (cell, (column, name)) in named.filter(|(cell, _)| !cell.is_empty()) {
             let (value, is_text) = unprotected(cell);
@@ -239,7 +249,7 @@ impl Cells {
             if !is_text && *column != Column::Ignored {
                 let of_number = is_number.then(|| spreadsheet::number_fault(&value)).flatten();
                 if let Some(fault) = of_number.or_else(|| spreadsheet::fault(&value)) {
-                    return Err(format!("has a {name:?} that {fault}"));
+                    faults.push(format!("has a {name:?} that {fault}"));
                 }
             }
             let value = match column {
@@ -259,8 +269,12 @@ impl Cells {
                 Column::ServiceOption(name) => option(&mut service, name, value),
                 Column::Deleted => cells.deleted = true,
                 Column::NumberCheck => cells.check = Some(value),
+                Column::Ignored if name.is_empty() => cells.nameless = Some(value),
                 Column::Ignored => {}
             }
+        }
+        if !faults.is_empty() {
+            return Err((text_field(&cells.order, "workOrderNumber").unwrap_or_default(), faults.join("; ")));
         }
         cells.service = (!service.is_empty()).then_some(service);
         Ok(cells)

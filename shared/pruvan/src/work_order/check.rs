@@ -143,7 +143,8 @@ impl Check {
             }
             Kind::Degrees(most) => {
                 let degrees = number(&value).filter(|degrees| degrees.abs() <= most).map(Value::from);
-                degrees.or_else(|| self.none(pointer, format!("must be degrees from -{most} to {most}")))
+                degrees
+                    .or_else(|| self.none(pointer, format!("must be degrees from -{most} to {most}{}", given(&value))))
             }
             Kind::Options(level) => self.options(pointer, level, value),
             Kind::Services => Some(self.services(&value)),
@@ -196,20 +197,23 @@ impl Check {
         let known = OfficeStatus::ALL.iter().map(|status| status.as_str());
         let near = nearest(&text, known.clone()).map(|near| format!("; did you mean {near:?}?"));
         let (near, known) = (near.unwrap_or_default(), known.collect::<Vec<_>>().join(", "));
-        let detail = format!("is not a Pruvan status{near}: one of {known}. Your own status belongs in clientStatus");
+        let given = given(value);
+        let detail =
+            format!("is not a Pruvan status{near}: one of {known}. Your own status belongs in clientStatus{given}");
         self.none(pointer, detail)
     }
 
     fn due_date(&mut self, pointer: &str, value: &Value) -> Option<Value> {
         let date = self.date(pointer, value)?;
         let sent = date.due_date();
-        if date.would_shift() {
+        let why = if date.would_shift() {
+            "is another day in UTC; noon is sent, so that the day you wrote is shown"
+        } else {
+            "is sent as a day alone, without its time"
+        };
+        if date.would_shift() || date.has_time() {
             let altered = Alteration { before: text(value).unwrap_or_default(), after: sent.clone() };
-            self.tell(
-                pointer,
-                "is another day in UTC; noon is sent, so that the day you wrote is shown",
-                vec![altered],
-            );
+            self.tell(pointer, why, vec![altered]);
         }
         Some(Value::String(sent))
     }
@@ -333,7 +337,7 @@ impl Check {
         match WrittenDate::parse(value) {
             Ok(date) => Some(date),
             Err(error) => {
-                self.error(pointer, error.to_string());
+                self.error(pointer, format!("{error}{}", given(value)));
                 None
             }
         }
@@ -407,6 +411,12 @@ impl Check {
         }
         Value::Array(services)
     }
+}
+
+/// What was given, for the end of a fault, if it is short enough to be seen at once.
+fn given(value: &Value) -> String {
+    let text = text(value).filter(|text| text.len() <= 60 && text.chars().all(|c| !c.is_control()));
+    text.map(|text| format!(" (given: {text:?})")).unwrap_or_default()
 }
 
 /// Above this a whole number in JSON may become its neighbour.
