@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bridge::StoreError;
 use bridge::files::Files;
 use bridge::host;
-use bridge::http::{Problem, to_host};
+use bridge::http::{PAGE_BYTES, Problem, to_host};
 use bridge::time::display;
 use bridge::uploads::UploadRow;
 use lambda_http::http::StatusCode;
@@ -14,9 +14,7 @@ use pruvan::survey::{Answer, Survey, SurveyTemplate};
 use serde_json::{Value, json};
 
 use crate::api::{OrdersApi, limit, number};
-use crate::items::{
-    LINK_BYTES, PAGE_BYTES, is_survey, names_of, of_order, only_names, pictures_by_name, select, survey,
-};
+use crate::items::{LINK_BYTES, is_survey, names_of, of_order, only_names, pictures_by_name, select, survey};
 use crate::table::{Format, Table};
 use crate::uploads::link;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bridge::accounts::Account;
 use bridge::host;
-use bridge::http::Problem;
+use bridge::http::{PAGE_BYTES, Problem};
 use bridge::uploads::UploadRow;
 use lambda_http::Request;
 use pruvan::survey::{Answer, Survey};
@@ -15,11 +15,8 @@ use crate::api::{OrdersApi, no_such_order};
 /// Rows read at a time while looking for those that are asked for.
 const READ: i32 = 200;
 
-/// And at most so many times a request; the reply then says where to go on.
+/// A request reads so often at most; its reply then says where to go on.
 pub const READS: usize = 25;
-
-/// A page ends early at about so many bytes of what rows hold, or of links: the reply must fit Lambda's 6 MB.
-pub const PAGE_BYTES: usize = 2_000_000;
 
 /// A link with all that is signed into it.
 pub const LINK_BYTES: usize = 2_000;

@@ -1,7 +1,7 @@
 //! The list of an account's orders, filtered, in pages; as CSV it is what `POST` takes.
 
 use bridge::host;
-use bridge::http::{Problem, to_host};
+use bridge::http::{PAGE_BYTES, Problem, to_host};
 use bridge::import::number_check;
 use bridge::orders::Order;
 use bridge::orders::pages::Place;
@@ -23,9 +23,6 @@ const LOOK_AT: usize = 2000;
 
 /// Read at a time while looking.
 const READ: usize = 250;
-
-/// A page ends early at about so many bytes: the reply must fit Lambda's 6 MB, with its quotes escaped.
-const PAGE_BYTES: usize = 2_000_000;
 
 /// `GET`: the orders that fit, deleted ones too.
 pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bridge::host;
-use bridge::http::{Problem, to_host};
+use bridge::http::{PAGE_BYTES, Problem, to_host};
 use bridge::store::TRIES;
 use bridge::telemetry::Notes;
 use bridge::uploads::{UploadRow, Written, order_key};
@@ -13,7 +13,7 @@ use pruvan::lenient;
 use serde_json::{Value, json};
 
 use crate::api::{OrdersApi, limit, no_such_order};
-use crate::items::{PAGE_BYTES, READS, held, item};
+use crate::items::{READS, held, item};
 use crate::uploads;
 
 /// `GET …/unmatched`: items that belong to no order that we know, newest first.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bridge::StoreError;
 use bridge::files::Files;
 use bridge::host;
-use bridge::http::{Problem, to_host};
+use bridge::http::{PAGE_BYTES, Problem, to_host};
 use bridge::time::display;
 use bridge::uploads::{UploadRow, Video, VideoState};
 use lambda_http::http::StatusCode;
@@ -15,7 +15,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::api::{OrdersApi, limit, number};
-use crate::items::{PAGE_BYTES, held, is_photo, item, places, select};
+use crate::items::{held, is_photo, item, places, select};
 use crate::show::parsed;
 
 /// `GET …/orders/{workOrderNumber}/uploads`: by `fileType`, `service` and `evidenceType`, newest first.

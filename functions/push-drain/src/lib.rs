@@ -83,7 +83,7 @@ async fn measure(tick: &Tick<'_>, record: &mut Record) -> Result<(), StoreError>
     let (mut waiting, mut parked, mut oldest) = (0, 0, None);
     for (counted, username) in census.working.iter().chain(&census.parked).enumerate() {
         // What was counted until then is at least so much, and an alarm must not fall silent because there is too much
-        // to count. Of nothing counted nothing is said: a zero would be wrong.
+        // to count. If nothing was counted there is no metric: a zero would be wrong.
         if !tick.has(COUNTING) {
             record.note("counted", counted);
             if counted == 0 {

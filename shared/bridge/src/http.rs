@@ -13,6 +13,10 @@ use serde::Serialize;
 use crate::store::StoreError;
 use crate::streamed::Streamed;
 
+/// A page of a list ends early at about so many bytes. With its quotes escaped, and more than one thing above that, the
+/// reply fits Lambda's 6 MB.
+pub const PAGE_BYTES: usize = 2_000_000;
+
 /// What Pruvan is told when our own stores fail. It is shown to a person, who can only try again.
 pub const TRY_AGAIN: &str = "the order system is not available at the moment: please try again in a few minutes";
 

@@ -24,20 +24,20 @@ const TITLES: usize = 10;
 /// A column is called like a field of the order, in any spelling (`Zip Code`, `zip`), `options.{name}`,
 /// `service.{field}` or `service.options.{name}`; `serviceName` and `survey` need no prefix.
 pub(super) fn read(text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError> {
-    let (separator, first) = separator(text);
+    let (separator, begin) = separator(text);
+    let text = &text[begin..];
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(separator)
         .flexible(true)
         .has_headers(false)
         .trim(csv::Trim::All)
-        .from_reader(&text.as_bytes()[first..]);
-    let line_of = |position: &csv::Position| line_of(&text[first..], position) + u64::from(first > 0);
+        .from_reader(text.as_bytes());
+    let line_of = |position: &csv::Position| line_of(text, position) + u64::from(begin > 0);
     let mut records = reader.records();
-    let (names, mut waiting) = row_of_names(&mut records)?;
-    let columns = columns(&names, choices)?;
+    let columns = columns(&row_of_names(&mut records)?, choices)?;
     let mut orders = Orders::default();
     let mut last = None;
-    while let Some(record) = waiting.pop().map(Ok).or_else(|| records.next()) {
+    for record in records {
         // A row a service, and some more that are told to be too many.
         if orders.by_number.len() > choices.most || orders.rows.len() > choices.most {
             return Err(ReadError::TooMany(choices.most));
@@ -58,7 +58,7 @@ pub(super) fn read(text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError>
     if rows.len() > choices.most {
         return Err(ReadError::TooMany(choices.most));
     }
-    let last = last.and_then(|at| usize::try_from(at).ok()).and_then(|at| text[first..].get(at..)).unwrap_or_default();
+    let last = last.and_then(|at| usize::try_from(at).ok()).and_then(|at| text.get(at..)).unwrap_or_default();
     if let Some(row) = rows.last_mut().filter(|_| ends_in_quotes(last, separator)) {
         row.order = Err("has a quotation mark that is never closed, and the lines after it are in its cell".to_owned());
     }
@@ -91,33 +91,20 @@ fn separator(text: &str) -> (u8, usize) {
     (named.or_else(most).unwrap_or(b','), 0)
 }
 
-/// The row of names: the first that names a column for the number. If there is none, it is the first row, and those
-/// that were looked at wait, the next one last.
-fn row_of_names<R: std::io::Read>(
-    records: &mut csv::StringRecordsIter<'_, R>,
-) -> Result<(csv::StringRecord, Vec<csv::StringRecord>), ReadError> {
-    let mut read = Vec::new();
-    while read.len() < TITLES {
-        let Some(record) = records.next() else { break };
-        let record = match record {
-            Ok(record) => record,
-            Err(error) if read.is_empty() => return Err(ReadError::Csv(error)),
-            Err(_) => break,
-        };
-        if record.iter().all(str::is_empty) {
-            continue;
+/// The row of names: the first that names a column for the number, or else the first row, so that it is told what is
+/// missing there.
+fn row_of_names<R: std::io::Read>(records: &mut csv::StringRecordsIter<'_, R>) -> Result<csv::StringRecord, ReadError> {
+    let mut first = None;
+    for record in
+        records.filter(|record| !record.as_ref().is_ok_and(|record| record.iter().all(str::is_empty))).take(TITLES)
+    {
+        match record {
+            Ok(record) if has_number(&record) => return Ok(record),
+            Ok(record) => first = first.or(Some(record)),
+            Err(error) => return Err(ReadError::Csv(error)),
         }
-        if has_number(&record) {
-            return Ok((record, Vec::new()));
-        }
-        read.push(record);
     }
-    if read.is_empty() {
-        return Ok((csv::StringRecord::new(), read));
-    }
-    let names = read.remove(0);
-    read.reverse();
-    Ok((names, read))
+    Ok(first.unwrap_or_default())
 }
 
 /// The orders that have been read so far.

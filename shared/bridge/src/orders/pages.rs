@@ -5,11 +5,9 @@ use aws_sdk_dynamodb::types::Select;
 use tokio::sync::mpsc;
 
 use super::{CURRENT, ENDED, Orders, SHARDS, change_key, partition};
+use crate::http::PAGE_BYTES;
 use crate::order::{Order, Pulled};
 use crate::store::{Item, StoreError, failed, row, s};
-
-/// A page ends early at about this size: the reply must fit Lambda's 6 MB, with its quotes escaped.
-const MAX_PAGE_BYTES: usize = 2_500_000;
 
 /// Orders that are being read.
 #[derive(Debug)]
@@ -114,7 +112,7 @@ impl Orders {
             bytes += read.iter().map(|(order, _)| order.bytes()).sum::<usize>();
             orders.extend(read);
             place = next;
-            if orders.len() >= limit || bytes >= MAX_PAGE_BYTES {
+            if orders.len() >= limit || bytes >= PAGE_BYTES {
                 return Ok((orders, Some(place).filter(|place| place.shard < SHARDS)));
             }
         }
