@@ -31,7 +31,8 @@ pub const ORDER: Target = Target {
 fn fit(choices: &mut Choices, kind: Kind) -> Option<(Value, Value)> {
     let same = |value: Value| Some((value.clone(), value));
     match kind {
-        Kind::Text(_) | Kind::Line(_) | Kind::User => same(json!(choices.plain(60))),
+        Kind::Text(_) | Kind::Line(_) => same(json!(choices.plain(60))),
+        Kind::User => same(json!(choices.word())),
         // Without these signs it stays as it is.
         Kind::Html(_) => same(json!(choices.plain(60).replace(['<', '>', '&'], "("))),
         Kind::Status => Some((json!("Cancelled"), json!("canceled"))),
@@ -139,11 +140,10 @@ fn any(input: &[u8]) {
     match WorkOrder::parse(&number, again) {
         Ok((again, more)) => {
             assert_eq!(again, taken, "what is sent is sent as it is");
-            // Options that aren't known are told each time.
-            assert!(
-                more.len() <= warnings.len() && more.iter().all(|warning| warning.field.contains("options")),
-                "{more:?}"
-            );
+            // What is only doubted is told each time; nothing is altered any more.
+            assert!(more.len() <= warnings.len() && more.iter().all(|warning| warning.altered.is_empty()), "{more:?}");
+            let doubts = |field: &str| field.contains("options") || ["/zip", "/assignedTo"].contains(&field);
+            assert!(more.iter().all(|warning| doubts(&warning.field)), "{more:?}");
         }
         Err(errors) => panic!("what was taken is not taken again: {errors:?}"),
     }

@@ -216,7 +216,7 @@ pub fn light(text: &str) -> (Cow<'_, str>, Vec<Alteration>) {
     }
     plain(&mut rewrite, text, text.len(), makes_lines);
     let (sent, places) = rewrite.done();
-    match sent.contains('\n') && !is_in_lines(&sent) {
+    match makes_lines && sent.contains(['\n', '\r']) && !is_in_lines(&sent) {
         // What made the lines was left out.
         true => (Cow::Owned(light(&sent).0.into_owned()), places),
         false => (sent, places),
@@ -374,7 +374,8 @@ impl Tag {
             }
             rest = rest.trim_ascii_start();
             match attribute.as_str() {
-                "href" if href.is_none() => href = Some(value.trim_ascii().to_owned()),
+                // Line ends and tabs are no part of a link.
+                "href" if href.is_none() => href = Some(value.trim_ascii().replace(['\n', '\r', '\t'], "")),
                 _ => more = true,
             }
         }
@@ -430,6 +431,7 @@ mod tests {
             ("Gate <b>12</b>\nDog", "Gate <b>12</b><br>Dog", false),
             ("<p>Gate 12</p>\n<p>Dog</p>", "<p>Gate 12</p>\n<p>Dog</p>", false),
             ("<div>Gate 12\nDog", "Gate 12<br>Dog", true),
+            ("<a href=\"https://x.example/\na\">here</a>", "<a href=\"https://x.example/a\">here</a>", false),
             (
                 "AT&T, R&D; Tom &amp; Jerry &#189; &lt;x&gt;",
                 "AT&amp;T, R&amp;D; Tom &amp; Jerry &#189; &lt;x&gt;",
