@@ -184,6 +184,9 @@ fn explanation(why: WhyNotUpdated) -> String {
     }
 }
 
+/// Of a service in Pruvan whose survey isn't known here: no survey is called so.
+const UNKNOWN_SURVEY: &str = " ";
+
 /// What must go out before `next`: a deletion, or the order without services whose survey changes, where Pruvan may
 /// still have them otherwise. With it, the row of the queue from which that was decided.
 fn what_goes_first(
@@ -221,6 +224,12 @@ fn what_goes_first(
         }
     }
     before.removed_unsent.extend(was.into_iter().filter(|(name, _)| !is.contains_key(name)));
+    // A service that goes before it was made anew: Pruvan still has it with an earlier survey, or not at all.
+    let row_of_key = row.as_ref().filter(|row| row.first_push.for_push_key == account.push_key_serial);
+    let without = row_of_key.into_iter().flat_map(|row| &row.first_push.without);
+    before
+        .removed_unsent
+        .extend(without.filter(|name| !is.contains_key(*name)).map(|name| (name.clone(), UNKNOWN_SURVEY.to_owned())));
     Ok(Some((before, row)))
 }
 

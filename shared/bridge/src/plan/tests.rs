@@ -130,6 +130,23 @@ fn a_service_that_left_and_comes_back_with_another_survey_before_pruvan_knew_goe
 }
 
 #[test]
+fn a_service_that_leaves_while_it_is_to_be_made_anew_is_made_anew_if_it_comes_back() {
+    let task = json!({ "serviceName": "Lock change" });
+    let services = |survey: &str| json!([{ "serviceName": "Grass cut", "survey": survey }, task]);
+    let lawn =
+        |known: Option<&Order>, survey: &str, at| made(known, json!({ "services": services(survey) }), at).unwrap();
+    let known = lawn(None, "master::lawn-v1", NOW);
+    let changed = lawn(Some(&known), "master::lawn-v2", NOW + 1);
+    let (before, _) = planned(&known, &changed, queued(FirstPush::default()), true).ok().unwrap().preparation.unwrap();
+    let left = made(Some(&changed), json!({ "services": [task] }), NOW + 2).unwrap();
+    let (before, _) = planned(&changed, &left, queued(before), true).ok().unwrap().preparation.unwrap();
+    assert!(before.without.is_empty(), "it is left out as it is");
+    // Pruvan still has the first survey, though the last one here was the second.
+    let back = lawn(Some(&left), "master::lawn-v2", NOW + 3);
+    assert_eq!(without(&planned(&left, &back, queued(before), true).ok().unwrap()), ["Grass cut"]);
+}
+
+#[test]
 fn an_order_deleted_and_made_anew_before_pruvan_knew_is_deleted_there_first_where_deleting_deletes() {
     let deleted = deletion(&first(), NOW + 1).unwrap().next;
     let again = made(Some(&deleted), json!({}), NOW + 2).unwrap();
