@@ -156,6 +156,10 @@ fn an_order_deleted_and_made_anew_before_pruvan_knew_is_deleted_there_first_wher
     assert!(first_of(&internal(), None).is_none(), "Pruvan knows of the deletion");
     let external = account(json!({ "integration": "external" }));
     assert!(first_of(&external, queued(FirstPush::default())).is_none(), "a deletion deletes nothing there");
+    let lawn = json!([{ "serviceName": "Grass cut", "survey": "master::lawn-v2" }, { "serviceName": "Lock change" }]);
+    let other = made(Some(&deleted), json!({ "services": lawn }), NOW + 2).unwrap();
+    let (before, _) = what_goes_first(&external, &deleted, &other, None).unwrap().unwrap();
+    assert!(!before.delete_first && before.without.contains("Grass cut"), "it is made anew by itself");
 }
 
 #[test]
