@@ -167,3 +167,18 @@ fn comments_stay_within_120_columns() {
     }
     assert!(wide.is_empty(), "{}", wide.join("\n"));
 }
+
+/// What is longer does more than one thing.
+#[test]
+fn files_have_at_most_400_lines_and_those_of_infra_500() {
+    let mut long = Vec::new();
+    for (folder, most) in [("functions", 400), ("shared", 400), ("infra", 500)] {
+        for path in rust_files(&root().join(folder)) {
+            let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+            if lines > most {
+                long.push(format!("{}: {lines}", path.display()));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}

@@ -2,14 +2,18 @@
 
 mod check;
 mod fields;
+mod remark;
+mod shapes;
 mod updates;
 
 use serde_json::{Map, Value};
 
 use crate::lenient::{is_nothing, text};
 use check::Check;
-pub use check::{MAX_SERVICES, MAX_VALUE_DEPTH, Remark, is_in_us, nearest, number_fault};
+pub use check::{MAX_SERVICES, MAX_VALUE_DEPTH};
 pub use fields::{DIRECTIVES, Field, Kind, SERVICE_FIELDS, SERVICES, Updatable, WORK_ORDER_FIELDS};
+pub use remark::Remark;
+pub use shapes::{is_in_us, nearest, number_fault};
 pub use updates::{NotUpdated, WhyNotUpdated, not_updated};
 
 /// An order as JSON has at most this many bytes, so that it fits a push, and twice a database row of 400 KB with room

@@ -1,17 +1,16 @@
 //! The checks of a work order, field by field: each fault has a JSON pointer and says what to do.
 
-use std::borrow::Cow;
-
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fields::{Field, Kind, SERVICE_FIELDS, SERVICES};
+use super::remark::Remark;
+use super::shapes::{is_in_us, is_template, is_zip_code, nearest, number_fault, one_line};
 use crate::ascii::{ascii_value, is_private, rewritten};
 use crate::dates::WrittenDate;
 use crate::html::light;
 use crate::lenient::{is_nothing, number, structure, text};
 use crate::options::{Level, ValueFault, option_named};
-use crate::rewrite::{Alteration, Rewrite};
+use crate::rewrite::Alteration;
 use crate::status::OfficeStatus;
 
 /// At most this many services an order; ours, the specification has none.
@@ -22,45 +21,6 @@ pub const MAX_VALUE_DEPTH: usize = 64;
 
 /// At most so many fields that an order doesn't have are named one by one.
 pub(super) const MAX_UNKNOWN: usize = 20;
-
-/// Something about one field: an error that kept the order from being taken, or a warning beside one that was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Remark {
-    /// JSON pointer (RFC 6901) to the field in the order, such as `/services/0/serviceName`.
-    pub field: String,
-    /// What is wrong and what to do; of a value that was altered, what it became.
-    pub detail: String,
-    /// The places where the value was altered, or left out.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub altered: Vec<Alteration>,
-}
-
-impl Remark {
-    /// Of the field with this JSON pointer.
-    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Remark {
-        Remark { field: field.into(), detail: detail.into(), altered: Vec::new() }
-    }
-
-    /// That a value is not sent as it came: `why`, and what became of each place.
-    pub fn altered(field: impl Into<String>, why: &str, altered: Vec<Alteration>) -> Remark {
-        let mut detail = format!("{why}: ");
-        for (at, Alteration { before, after }) in altered.iter().take(MOST_PLACES).enumerate() {
-            let and = if at == 0 { "" } else { "; " };
-            detail.push_str(and);
-            detail.push_str(&match after.as_str() {
-                "" => format!("\"{before}\" was left out"),
-                after => format!("\"{before}\" became \"{after}\""),
-            });
-        }
-        if altered.len() > MOST_PLACES {
-            detail.push_str(&format!("; and {} more places", altered.len() - MOST_PLACES));
-        }
-        Remark { field: field.into(), detail, altered }
-    }
-}
-
-/// So many places of a value are told in words; all of them stand in [`Remark::altered`].
-const MOST_PLACES: usize = 20;
 
 const NOT_ASCII: &str = "holds characters that Pruvan doesn't take; they were replaced by similar ASCII ones";
 
@@ -422,42 +382,6 @@ fn given(value: &Value) -> String {
 /// Above this a whole number in JSON may become its neighbour.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// A text on one line: each line end and tab, with the spaces around it, is a space.
-fn one_line(text: &str) -> (Cow<'_, str>, Vec<Alteration>) {
-    let mut rewrite = Rewrite::of(text);
-    while let Some(at) = text[rewrite.read()..].find(['\n', '\r', '\t']).map(|at| at + rewrite.read()) {
-        let start = text[..at].trim_end().len();
-        let end = text.len() - text[at..].trim_start().len();
-        rewrite.keep(start.max(rewrite.read()));
-        rewrite.put(end, " ", true);
-    }
-    rewrite.done()
-}
-
-/// The states and territories of the US with ZIP codes, as the post abbreviates them.
-const STATES: [&str; 59] = [
-    "AA", "AE", "AK", "AL", "AP", "AR", "AS", "AZ", "CA", "CO", "CT", "DC", "DE", "FL", "GA", "GU", "HI", "IA", "ID",
-    "IL", "IN", "KS", "KY", "LA", "MA", "MD", "ME", "MI", "MN", "MO", "MP", "MS", "MT", "NC", "ND", "NE", "NH", "NJ",
-    "NM", "NV", "NY", "OH", "OK", "OR", "PA", "PR", "RI", "SC", "SD", "TN", "TX", "UT", "VA", "VI", "VT", "WA", "WI",
-    "WV", "WY",
-];
-
-/// Whether an address is one of the US, as far as its state and country tell.
-pub fn is_in_us(state: &str, country: &str) -> bool {
-    let country: String = country.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_uppercase();
-    let us = ["", "US", "USA", "UNITEDSTATES", "UNITEDSTATESOFAMERICA"].contains(&country.as_str());
-    us && STATES.contains(&state.trim().to_ascii_uppercase().as_str())
-}
-
-/// Five digits, or nine with or without a hyphen or a space.
-fn is_zip_code(zip: &str) -> bool {
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    match zip.split_once(['-', ' ']) {
-        Some((zip, more)) => zip.len() == 5 && more.len() == 4 && digits(zip) && digits(more),
-        None => matches!(zip.len(), 5 | 9) && digits(zip),
-    }
-}
-
 /// Levels of lists and objects.
 fn depth(json: &Value) -> usize {
     match json {
@@ -465,46 +389,4 @@ fn depth(json: &Value) -> usize {
         Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
         _ => 0,
     }
-}
-
-/// Why a text can't be a work order number, if it can't.
-pub fn number_fault(number: &str) -> Option<&'static str> {
-    if number.is_empty() {
-        Some("is required")
-    } else if number.len() > 100 {
-        Some("is too long: at most 100 characters")
-    } else if !number.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        Some("may hold printable ASCII characters only")
-    } else if number.trim() != number {
-        Some("must not begin or end with a space")
-    } else if matches!(number, "." | "..") {
-        Some("must be more than dots: no URL can have it in its path")
-    } else if number.starts_with(':') {
-        Some("must not begin with a colon: Pruvan puts \"::\" in front of it")
-    } else if number.contains("::") {
-        Some("must not contain \"::\": Pruvan puts that between its client code and the number")
-    } else {
-        None
-    }
-}
-
-/// `id`, `id-vN`, `master::id`, `master::id-vN`: an id has no spaces and no hyphens.
-fn is_template(template: &str) -> bool {
-    let (master, id) = template.split_once("::").unwrap_or(("master", template));
-    let (id, version) = id.split_once("-v").unwrap_or((id, "1"));
-    let whole = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace) && !text.contains("::");
-    let number = version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-        && version.starts_with(|c: char| c.is_ascii_digit());
-    whole(master) && whole(id) && !id.contains('-') && number
-}
-
-/// The candidate that `text` is most likely a slip of.
-pub fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let wanted = plain(&text.chars().take(64).collect::<String>());
-    candidates
-        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len() / 3)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }
