@@ -79,7 +79,7 @@ impl Reply {
 /// An order that a call carried.
 #[derive(Debug, Clone, Copy)]
 pub struct Carried<'a> {
-    /// The order's number.
+    /// The number under which a reply may name it.
     pub number: &'a str,
     /// It went as a deletion, so that it can be made anew.
     pub deletes_first: bool,

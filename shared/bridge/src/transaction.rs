@@ -52,7 +52,7 @@ pub trait Writes {
     fn ended(&mut self, group: usize, written: Written);
 }
 
-/// One group.
+/// The one group of [`Transactions::write_one`], and what became of it.
 struct One {
     actions: Vec<Action>,
     result: Result<bool, StoreError>,

@@ -41,7 +41,7 @@ const AROUND: usize = 24;
 const MOST_SHOWN: usize = 400;
 
 impl<'a> Rewrite<'a> {
-    /// Of this text.
+    /// Begins to rewrite this text; nothing of it has been read yet.
     pub fn of(from: &'a str) -> Rewrite<'a> {
         Rewrite { from, read: 0, out: String::new(), changed: false, places: Vec::new() }
     }

@@ -15,7 +15,7 @@ enum Reading {
     Sure(i16, i8, i8),
     /// Only the month can come first, or only the day.
     Only(DateOrder, (i16, i8, i8)),
-    /// Either can.
+    /// Both days exist, so that the parts can't be told apart by themselves.
     Both { month_first: (i16, i8, i8), day_first: (i16, i8, i8) },
 }
 

@@ -58,7 +58,7 @@ pub enum DateOrder {
 }
 
 impl DateOrder {
-    /// `mdy` or `dmy`.
+    /// Reads `mdy` or `dmy`, as senders write it; `None` for anything else.
     pub fn parse(text: &str) -> Option<DateOrder> {
         match text.trim().to_ascii_lowercase().as_str() {
             "mdy" => Some(DateOrder::MonthFirst),

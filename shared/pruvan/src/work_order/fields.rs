@@ -22,7 +22,7 @@ pub enum Kind {
     /// Text of one line and at most so many characters: a name, an address, a code. The specification gives no lengths;
     /// these are ours, generous on purpose.
     Line(usize),
-    /// A Pruvan user.
+    /// The name of a Pruvan user, or `~all~`: one line, in which an `@` is doubted.
     User,
     /// Text of several lines and at most so many characters.
     Text(usize),
