@@ -3,7 +3,6 @@
 
 pub mod work;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -16,7 +15,7 @@ use crate::dependencies::Dependencies;
 pub use crate::lease::Lease;
 use crate::secrets::ApiKey;
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, condition_failed, failed, n, row, s, unreadable};
+use crate::store::{Item, StoreError, failed, n, row, s, unreadable};
 use crate::time::ms;
 use crate::update::Update;
 
@@ -49,6 +48,11 @@ impl Accounts {
         reply.item.map(|item| row("Accounts", item)).transpose()
     }
 
+    /// Opens the connection to DynamoDB, by asking for a row that there can't be: no username is a line end.
+    pub async fn connect(&self) -> Result<(), StoreError> {
+        self.get("\n").await.map(|_| ())
+    }
+
     /// At most a page of accounts after `after`, in no order, and where to go on.
     pub async fn page(&self, after: Option<&str>) -> Result<(Vec<Account>, Option<String>), StoreError> {
         let start = after.map(|username| Item::from([("username".to_owned(), s(username))]));
@@ -69,7 +73,8 @@ impl Accounts {
         Ok((reply.items().iter().filter_map(username).collect(), next))
     }
 
-    /// Makes the account; false if there is one already.
+    /// Makes the account; false if there is one already. The key is told to the host this once, so a row that has it
+    /// is known to be the one that this call made.
     pub async fn create(
         &self,
         username: &str,
@@ -78,20 +83,12 @@ impl Accounts {
         key: &ApiKey,
         now: i64,
     ) -> Result<bool, StoreError> {
-        let keys = BTreeMap::from([(
-            key_id.to_owned(),
-            Key { sha256: key.hash().to_hex(), made_at: now, last_used_at: None },
-        )]);
-        let mut item: Item = to_item(settings)?;
-        item.insert("username".to_owned(), s(username));
-        item.insert("madeAt".to_owned(), n(now));
-        item.insert("keys".to_owned(), AttributeValue::M(to_item(&keys)?));
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        match put.condition_expression("attribute_not_exists(username)").send().await {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error) => Ok(false),
-            Err(error) => Err(StoreError::call("PutItem on Accounts", &error)),
-        }
+        let key = AttributeValue::M(to_item(&Key { sha256: key.hash().to_hex(), made_at: now, last_used_at: None })?);
+        let keys = AttributeValue::M(Item::from([(key_id.to_owned(), key.clone())]));
+        let update = self.update(username).set("madeAt", n(now)).set("keys", keys);
+        let update = to_item(settings)?.into_iter().fold(update, |update, (name, value)| update.set(&name, value));
+        let update = update.known_by(&format!("keys.{key_id}"), key);
+        self.write(update.only_if("attribute_not_exists(username)", [])).await
     }
 
     /// Replaces the settings of an account that exists.
@@ -118,7 +115,7 @@ impl Accounts {
         self.write(update).await
     }
 
-    /// Deletes a key; false if there is none of that id.
+    /// Deletes a key; false if there is no such account.
     pub async fn delete_key(&self, username: &str, id: &str) -> Result<bool, StoreError> {
         let update = self.update(username).remove([format!("keys.{id}").as_str()]);
         self.write(if_key_exists(update, id)).await
@@ -161,7 +158,7 @@ impl Accounts {
     pub async fn note_pull(&self, account: &Account, since: Option<i64>, at: i64) -> Result<(), StoreError> {
         let from = match since {
             None => 0,
-            Some(since) if account.has_pulled(since) => account.pulled_from,
+            Some(since) if account.may_have_pulled(since) => account.pulled_from,
             Some(since) => since,
         };
         let update = self

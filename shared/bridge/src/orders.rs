@@ -80,8 +80,12 @@ impl Orders {
     /// directive that Pruvan may have been told, whatever it reports, and each other one of which it reports news.
     /// False if there is no such order.
     pub async fn report(&self, account: &Account, number: &str, report: &Report) -> Result<bool, StoreError> {
-        for _ in 0..TRIES {
+        for tries in 0..TRIES {
             let Some(mut order) = self.get(&account.username, number).await? else { return Ok(false) };
+            // It may have been written, its reply lost, and the row changed by others before the next try.
+            if tries > 0 && order.reports.contains(report) {
+                return Ok(true);
+            }
             let read = order.revision;
             order.reports.push(report.clone());
             trim(&mut order.reports);

@@ -60,21 +60,18 @@ pub fn failed<E: ProvideErrorMetadata, R>(operation: &'static str) -> impl Fn(Sd
     move |error| StoreError::call(operation, &error)
 }
 
-/// True if a conditional write found its condition false.
-pub fn condition_failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
-    code(error) == Some("ConditionalCheckFailedException")
-}
-
-/// A conditional write: true if it was done, false if its condition doesn't hold. While a transaction has the row it is
-/// tried again, which the SDK doesn't do by itself.
+/// A conditional write: what the service replied, or its refusal if the condition doesn't hold. While a transaction has
+/// the row it is tried again, which the SDK doesn't do by itself.
 pub async fn conditional<T, E: ProvideErrorMetadata, R, F: Future<Output = Result<T, SdkError<E, R>>>>(
     operation: &'static str,
     write: impl Fn() -> F,
-) -> Result<bool, StoreError> {
+) -> Result<Result<T, E>, StoreError> {
     for tries in 1..=8 {
         match write().await {
-            Ok(_) => return Ok(true),
-            Err(error) if condition_failed(&error) => return Ok(false),
+            Ok(reply) => return Ok(Ok(reply)),
+            Err(SdkError::ServiceError(refusal)) if refusal.err().code() == Some("ConditionalCheckFailedException") => {
+                return Ok(Err(refusal.into_err()));
+            }
             Err(error) if conflicted(&error) => {
                 tokio::time::sleep(Duration::from_millis(20 * tries)).await;
             }
@@ -88,7 +85,7 @@ pub async fn conditional<T, E: ProvideErrorMetadata, R, F: Future<Output = Resul
 pub const TRIES: usize = 12;
 
 /// True if a transaction had the row.
-pub fn conflicted<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+fn conflicted<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     code(error) == Some("TransactionConflictException")
 }
 

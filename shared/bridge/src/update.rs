@@ -1,12 +1,16 @@
 //! An update of one row: which attributes it sets and removes, and on what condition. What is written is decided by
 //! values; DynamoDB's expression is made of them here and nowhere else.
+//!
+//! A call that took effect can lose its reply, and the SDK then makes it again: the second time its own condition is
+//! false. So a row whose condition doesn't hold is looked at. If it is as the update makes it, the update was made.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
 use crate::store::{Item, StoreError, conditional, n};
 use crate::transaction::Action;
@@ -22,10 +26,13 @@ pub(crate) struct Update {
     condition: Option<&'static str>,
     names: HashMap<String, String>,
     values: Item,
+    /// The paths that it sets, with the placeholders of their values, and those that it removes.
+    made: Vec<(String, Option<String>)>,
+    known_by: Option<(String, AttributeValue)>,
 }
 
 /// Attributes of our tables that are called like a word that DynamoDB reserves.
-const RESERVED: [&str; 4] = ["keys", "open", "order", "without"];
+const RESERVED: [&str; 6] = ["keys", "open", "order", "path", "size", "without"];
 
 impl Update {
     /// Of the row with this key; it changes nothing yet.
@@ -39,12 +46,15 @@ impl Update {
             condition: None,
             names: HashMap::new(),
             values: Item::with_capacity(16),
+            made: Vec::with_capacity(16),
+            known_by: None,
         }
     }
 
     /// Sets an attribute, or a member of one: `path` is `name`, or `name.member`.
     pub fn set(mut self, path: &str, value: AttributeValue) -> Update {
-        let (path, value) = (self.path(path), self.value(path, value));
+        let (name, path, value) = (path, self.path(path), self.value(path, value));
+        self.made.push((name.to_owned(), Some(value.clone())));
         append(&mut self.sets, &[&path, " = ", &value]);
         self
     }
@@ -67,8 +77,9 @@ impl Update {
 
     /// Removes attributes, whether they are there or not.
     pub fn remove<const N: usize>(mut self, paths: [&str; N]) -> Update {
-        for path in paths {
-            let path = self.path(path);
+        for name in paths {
+            let path = self.path(name);
+            self.made.push((name.to_owned(), None));
             append(&mut self.removes, &[&path]);
         }
         self
@@ -100,6 +111,12 @@ impl Update {
         self
     }
 
+    /// The value at `path` alone shows that this update was made, whatever others have made of the rest of the row.
+    pub fn known_by(mut self, path: &str, value: AttributeValue) -> Update {
+        self.known_by = Some((path.to_owned(), value));
+        self
+    }
+
     /// A name for the condition: `#name` stands for this member.
     pub fn named(mut self, placeholder: &str, name: &str) -> Update {
         self.names.insert(placeholder.to_owned(), name.to_owned());
@@ -119,8 +136,37 @@ impl Update {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// As a request of its own.
-    pub fn request(self, client: &Client) -> UpdateItemFluentBuilder {
+    /// Writes it; false if its condition doesn't hold.
+    pub async fn send(self, client: &Client, operation: &'static str) -> Result<bool, StoreError> {
+        Ok(self.attempt(client, operation, ReturnValue::None).await?.is_some())
+    }
+
+    /// Writes it, and gives the row as it is then; `None` if its condition doesn't hold.
+    pub async fn send_and_read(self, client: &Client, operation: &'static str) -> Result<Option<Item>, StoreError> {
+        self.attempt(client, operation, ReturnValue::AllNew).await
+    }
+
+    async fn attempt(
+        self,
+        client: &Client,
+        operation: &'static str,
+        read: ReturnValue,
+    ) -> Result<Option<Item>, StoreError> {
+        let trace = self.trace();
+        let request = self
+            .request(client)
+            .return_values(read)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match conditional(operation, || request.clone().send()).await? {
+            Ok(reply) => Ok(Some(reply.attributes.unwrap_or_default())),
+            Err(UpdateItemError::ConditionalCheckFailedException(found)) => {
+                Ok(found.item.filter(|row| is_there(row, &trace)))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn request(self, client: &Client) -> UpdateItemFluentBuilder {
         client
             .update_item()
             .update_expression(self.expression())
@@ -131,10 +177,13 @@ impl Update {
             .set_expression_attribute_values(some(self.values))
     }
 
-    /// Writes it; false if its condition doesn't hold.
-    pub async fn send(self, client: &Client, operation: &'static str) -> Result<bool, StoreError> {
-        let request = self.request(client);
-        conditional(operation, || request.clone().send()).await
+    /// What a row has, by path, after this update and before others.
+    fn trace(&self) -> Vec<(String, Option<AttributeValue>)> {
+        if let Some((path, value)) = &self.known_by {
+            return vec![(path.clone(), Some(value.clone()))];
+        }
+        let value = |placeholder: &String| self.values.get(placeholder).cloned();
+        self.made.iter().map(|(path, placeholder)| (path.clone(), placeholder.as_ref().and_then(value))).collect()
     }
 
     fn expression(&self) -> String {
@@ -166,6 +215,19 @@ impl Update {
         self.values.insert(placeholder.clone(), value);
         placeholder
     }
+}
+
+/// Whether a row has exactly these values at these paths, and nothing where there is none.
+fn is_there(row: &Item, trace: &[(String, Option<AttributeValue>)]) -> bool {
+    trace.iter().all(|(path, value)| {
+        let (name, member) = path.split_once('.').map_or((path.as_str(), None), |(name, member)| (name, Some(member)));
+        let found = row.get(name);
+        let found = match member {
+            None => found,
+            Some(member) => member.split('.').try_fold(found, |of, name| Some(of?.as_m().ok()?.get(name))).flatten(),
+        };
+        found == value.as_ref()
+    })
 }
 
 fn append(clause: &mut String, parts: &[&str]) {
@@ -201,5 +263,28 @@ mod tests {
         );
         assert_eq!(["#n0", "#n1", "#n2"].map(|name| update.names[name].as_str()), ["keys", "k1", "without"]);
         assert_eq!(update.values.len(), 5);
+    }
+
+    #[test]
+    fn a_row_shows_that_the_update_was_made_by_all_that_it_sets_and_removes() {
+        let update = Update::new("Accounts", Item::new())
+            .set("leaseOwner", s("me"))
+            .set("keys.k1", s("a"))
+            .count_up("wakes")
+            .remove(["probe", "keys.k2"]);
+        let row = |owner: &str, keys: &[&str], more: &[&str]| {
+            let keys = keys.iter().map(|key| ((*key).to_owned(), s("a"))).collect();
+            let more = more.iter().map(|name| ((*name).to_owned(), s("x")));
+            let fixed = [("leaseOwner".to_owned(), s(owner)), ("keys".to_owned(), AttributeValue::M(keys))];
+            fixed.into_iter().chain(more).collect::<Item>()
+        };
+        let made = |row: Item| is_there(&row, &update.trace());
+        assert!(made(row("me", &["k1", "k3"], &["wakes", "username"])));
+        assert!(!made(row("another", &["k1"], &[])) && !made(row("me", &[], &[])));
+        assert!(!made(row("me", &["k1"], &["probe"])) && !made(row("me", &["k1", "k2"], &[])));
+        assert!(!made(Item::from([("leaseOwner".to_owned(), s("me"))])), "there are no keys at all");
+        let known = update.clone().known_by("keys.k1", s("a"));
+        assert!(is_there(&row("another", &["k1"], &["probe"]), &known.trace()));
+        assert!(!is_there(&row("me", &["k2"], &[]), &known.trace()));
     }
 }

@@ -7,11 +7,11 @@
 mod item;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{Put, ReturnValue, Select, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, Select, TransactWriteItem};
 
 use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, batch_get, conditional, failed, n, row, s, unreadable};
+use crate::store::{Item, StoreError, batch_get, failed, n, row, s, unreadable};
 use crate::transaction::{Action, Transactions};
 use crate::update::Update;
 use item::versions_prefix;
@@ -73,12 +73,10 @@ impl Uploads {
 
     /// Writes an item's first row.
     pub async fn create(&self, row: &UploadRow) -> Result<Written, StoreError> {
-        let item: Item = serde_dynamo::to_item(row).map_err(|error| unreadable("Uploads", &error))?;
-        let put = || {
-            let put = self.client.put_item().table_name(&self.table).set_item(Some(item.clone()));
-            put.condition_expression("attribute_not_exists(#uuId)").expression_attribute_names("#uuId", "uuId").send()
-        };
-        Ok(written(conditional("PutItem on Uploads", put).await?))
+        let mut item: Item = serde_dynamo::to_item(row).map_err(|error| unreadable("Uploads", &error))?;
+        item.retain(|name, _| !KEY.contains(&name.as_str()));
+        let update = item.into_iter().fold(self.update(row), |update, (name, value)| update.set(&name, value));
+        self.write(update.only_if("attribute_not_exists(revision)", [])).await
     }
 
     /// Writes `next` over `known`, which stays as an earlier version, in one transaction.
@@ -214,14 +212,9 @@ impl Uploads {
             .set("videoDue", n(until))
             .set("video.claim", s(claim))
             .count_up("revision")
-            .only_if("videoQueue = :queue AND videoDue = :due", values)
-            .request(&self.client)
-            .return_values(ReturnValue::AllNew);
-        match update.send().await {
-            Ok(reply) => reply.attributes.map(|item| row("Uploads", item)).transpose(),
-            Err(error) if crate::store::condition_failed(&error) => Ok(None),
-            Err(error) => Err(StoreError::call("UpdateItem on Uploads", &error)),
-        }
+            .only_if("videoQueue = :queue AND videoDue = :due", values);
+        let claimed = update.send_and_read(&self.client, "UpdateItem on Uploads").await?;
+        claimed.map(|item| row("Uploads", item)).transpose()
     }
 
     /// Writes what became of a video, and when to try again, if the claim still holds: another may have it, or the item
@@ -268,6 +261,9 @@ fn built<T>(built: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, 
     built.map_err(|_| StoreError::Unfit("a write without an item"))
 }
 
+/// The attributes that are the table's key.
+const KEY: [&str; 2] = ["username", "uuId"];
+
 fn key(username: &str, uu_id: &str) -> Item {
-    Item::from([("username".to_owned(), s(username)), ("uuId".to_owned(), s(uu_id))])
+    KEY.map(str::to_owned).into_iter().zip([s(username), s(uu_id)]).collect()
 }

@@ -27,6 +27,8 @@ pub enum Fault {
     Outage,
     /// It takes effect, and the reply is lost. The SDK tries again.
     After,
+    /// The same, but that the reply is lost, and the SDK tries again, when the test says so: others may act between.
+    AfterAWhile,
     /// The function dies before it.
     DiesBefore,
     /// The function dies when it has taken effect.
@@ -82,7 +84,12 @@ const TRIES: u32 = 2;
 impl Faults {
     /// `fault` meets the `nth` call from now (from 0).
     pub fn plan(&self, nth: usize, fault: Fault) {
-        *self.plan.lock().unwrap() = Some((nth, fault, fault.times()));
+        self.plan_row(nth, fault, fault.times());
+    }
+
+    /// The same, so many calls in a row.
+    pub fn plan_row(&self, nth: usize, fault: Fault, times: u32) {
+        *self.plan.lock().unwrap() = Some((nth, fault, times));
     }
 
     /// The calls since this was last asked, each by its operation and table; tries are counted singly.
@@ -159,6 +166,15 @@ impl Faults {
         )
     }
 
+    /// `dependencies` with their own retries and time-outs, and a DynamoDB client that these faults meet.
+    pub fn meet_as_in_aws(&self, dependencies: Dependencies) -> Dependencies {
+        let config = dependencies.dynamodb().unwrap().config().clone();
+        let client = Faulty { faults: self.clone(), inner: config.http_client().unwrap() };
+        let dynamodb = aws_sdk_dynamodb::Client::from_conf(config.to_builder().http_client(client).build());
+        let s3 = dependencies.s3().unwrap();
+        dependencies.with_clients(dynamodb, s3)
+    }
+
     fn next(&self, request: &HttpRequest) -> Option<Fault> {
         self.calls.lock().unwrap().push(name(request));
         let mut plan = self.plan.lock().unwrap();
@@ -223,6 +239,12 @@ impl HttpConnector for FaultyConnector {
                 Some(Fault::Conflict) => Ok(refusal(&request, "TransactionConflictException")),
                 Some(Fault::After) => {
                     let _ = inner.call(request).await;
+                    broken()
+                }
+                Some(Fault::AfterAWhile) => {
+                    let _ = inner.call(request).await;
+                    faults.paused.notify_one();
+                    faults.resumed.notified().await;
                     broken()
                 }
                 Some(Fault::DiesAfter) => {

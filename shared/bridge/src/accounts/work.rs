@@ -1,12 +1,12 @@
 //! Accounts that have work for the drain: who they are, the lease on each, and how it is given back.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 
 use super::{Accounts, to_item};
 use crate::account::{Account, DEAD, NextWakeUp, PARKED, PushKeyState, REFUSED, WORK, work_partition};
 use crate::lease::{LEASE, Lease};
 use crate::secrets::hex;
-use crate::store::{StoreError, condition_failed, conflicted, failed, n, row, s};
+use crate::store::{StoreError, failed, n, row, s};
 use crate::time::ms;
 use crate::transaction::Action;
 use crate::update::Update;
@@ -97,13 +97,11 @@ impl Accounts {
             .update(username)
             .set("leaseOwner", s(&lease.owner))
             .set("leaseUntil", n(lease.until))
-            .only_if(free, [(":now", n(now))])
-            .request(&self.client)
-            .return_values(ReturnValue::AllNew);
-        match update.send().await {
-            Ok(reply) => Ok(Some((row("Accounts", reply.attributes.unwrap_or_default())?, lease))),
-            Err(error) if condition_failed(&error) || conflicted(&error) => Ok(None),
-            Err(error) => Err(StoreError::call("UpdateItem on Accounts", &error)),
+            .only_if(free, [(":now", n(now))]);
+        match update.send_and_read(&self.client, "UpdateItem on Accounts").await {
+            Ok(Some(account)) => Ok(Some((row("Accounts", account)?, lease))),
+            Ok(None) | Err(StoreError::Contended(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
