@@ -122,7 +122,7 @@ pub fn text(text: impl Into<String>) -> AttributeValue {
 /// A client of the stores.
 pub fn dynamodb(stores: &Value) -> aws_sdk_dynamodb::Client {
     let settings: BTreeMap<String, String> = environment(stores).into_iter().collect();
-    bridge::aws::dynamodb(&settings.into_iter().collect()).expect("settings")
+    bridge::aws::dynamodb(&settings.into_iter().collect(), &bridge::aws::http_client()).expect("settings")
 }
 
 /// Writes rows as they are.

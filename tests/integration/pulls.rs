@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use simulator::{Integration, multipart};
 
 use crate::harness::faults::{Fault, Faults};
-use crate::harness::{Harness, order};
+use crate::harness::{Harness, encode, order};
 
 async fn import(harness: &Harness, username: &str, orders: &[Value]) {
     for chunk in orders.chunks(2000) {
@@ -282,4 +282,35 @@ async fn what_fails_while_pages_are_empty_is_told() {
         }
     }
     assert!(told >= 17, "{told}");
+}
+
+/// With the retries that the functions have in AWS.
+#[tokio::test]
+async fn a_pull_survives_that_its_reads_are_throttled_three_times_in_a_row() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    for n in 0..40 {
+        harness.put("vendor1", &n.to_string(), json!({})).await;
+    }
+    let faults = Faults::default();
+    let of = faults.meet_as_in_aws(harness.dependencies());
+    let state = Arc::new(::get_work_orders::GetWorkOrders::new(&of).unwrap());
+    let body = json!({ "username": "vendor1", "token": vendor.token, "timestamp": null }).to_string();
+    let pull = async || {
+        let body = lambda_http::Body::Text(format!("payload={}", encode(&body)));
+        let request = lambda_http::http::Request::builder().method("POST").uri("/getWorkOrders");
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body).unwrap();
+        let reply = ::get_work_orders::handle(state.clone(), request).await.into_body().collect().await.unwrap();
+        let reply: Value = serde_json::from_slice(&reply).unwrap();
+        reply["workOrders"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(pull().await, 40);
+    let calls = faults.calls();
+    assert!(calls.len() > 16, "{calls:?}");
+    for nth in [1, 8, 15] {
+        faults.plan_row(nth, Fault::Throttled, 3);
+        assert_eq!(pull().await, 40, "throttled at call {nth}");
+        assert!(faults.end());
+        assert!(faults.calls().len() > 16 + 3);
+    }
 }

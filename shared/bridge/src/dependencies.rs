@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use aws_sdk_dynamodb::config::SharedHttpClient;
+
 use crate::aws;
 use crate::lines::Lines;
 use crate::outbound::Outbound;
@@ -23,6 +25,7 @@ pub struct Dependencies {
     pub outbound: Outbound,
     /// Where the lines about requests and ticks go, and with them the metrics.
     pub lines: Lines,
+    http: OnceLock<SharedHttpClient>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
 }
@@ -38,8 +41,8 @@ impl Dependencies {
 
     /// Of other parts, for the local runner and tests; the lines go nowhere.
     pub fn new(settings: Settings, clock: Clock, random: Random, waits: Waits, outbound: Outbound) -> Dependencies {
-        let (dynamodb, s3) = (OnceLock::new(), OnceLock::new());
-        Dependencies { settings, clock, random, waits, outbound, lines: Lines::none(), dynamodb, s3 }
+        let (http, dynamodb, s3) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Dependencies { settings, clock, random, waits, outbound, lines: Lines::none(), http, dynamodb, s3 }
     }
 
     /// The same with these clients, for tests whose calls fail.
@@ -52,7 +55,9 @@ impl Dependencies {
     pub fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, SettingError> {
         match self.dynamodb.get() {
             Some(client) => Ok(client.clone()),
-            None => aws::dynamodb(&self.settings).map(|client| self.dynamodb.get_or_init(|| client).clone()),
+            None => {
+                aws::dynamodb(&self.settings, self.http()).map(|client| self.dynamodb.get_or_init(|| client).clone())
+            }
         }
     }
 
@@ -60,7 +65,11 @@ impl Dependencies {
     pub fn s3(&self) -> Result<aws_sdk_s3::Client, SettingError> {
         match self.s3.get() {
             Some(client) => Ok(client.clone()),
-            None => aws::s3(&self.settings).map(|client| self.s3.get_or_init(|| client).clone()),
+            None => aws::s3(&self.settings, self.http()).map(|client| self.s3.get_or_init(|| client).clone()),
         }
+    }
+
+    fn http(&self) -> &SharedHttpClient {
+        self.http.get_or_init(aws::http_client)
     }
 }

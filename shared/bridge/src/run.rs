@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lambda_http::{Body, Request, Response};
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 
+use crate::accounts::Accounts;
 use crate::dependencies::Dependencies;
 use crate::log;
 use crate::settings::{SettingError, Settings};
@@ -21,7 +23,7 @@ where
     S: Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send,
 {
-    let state = start(make)?;
+    let state = start_connected(make).await?;
     lambda_http::run(lambda_http::service_fn(|request: Request| {
         let reply = handle(state.clone(), request);
         async { Ok::<_, std::convert::Infallible>(reply.await) }
@@ -44,7 +46,7 @@ where
     if !streams(&Settings::from_process()) {
         return Box::pin(http(make, handle_buffered)).await;
     }
-    let state = start(make)?;
+    let state = start_connected(make).await?;
     lambda_http::run_with_streaming_response(lambda_http::service_fn(|request: Request| {
         let reply = Box::pin(handle(state.clone(), request)); // the compiler gives up on how deep it is otherwise
         async { Ok::<_, std::convert::Infallible>(reply.await) }
@@ -68,7 +70,7 @@ where
     S: Send + Sync + 'static,
     F: Future<Output = Result<(), Error>>,
 {
-    let state = start(make)?;
+    let state = start(&Dependencies::lambda(), make)?;
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<Value>| {
         let at_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
         handle(state.clone(), Deadline { at_ms, request_id: event.context.request_id })
@@ -97,9 +99,30 @@ impl Deadline {
 #[error("this function can't start: {0}")]
 struct StartError(SettingError);
 
-fn start<S>(make: impl FnOnce(&Dependencies) -> Result<S, SettingError>) -> Result<Arc<S>, Error> {
-    log::start(&Settings::from_process());
-    let state = make(&Dependencies::lambda()).map_err(|error| {
+/// How long a function's start waits for its first connection: Lambda gives a start ten seconds.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Starts a function behind API Gateway, with its connection to DynamoDB: made here, with the full processor that
+/// Lambda gives a start, it spares the first request most of its time.
+async fn start_connected<S>(make: impl FnOnce(&Dependencies) -> Result<S, SettingError>) -> Result<Arc<S>, Error> {
+    let dependencies = Dependencies::lambda();
+    let state = start(&dependencies, make)?;
+    // Each of these functions authenticates or looks up its account, so this is a call that it may make.
+    let connected = async { Accounts::new(&dependencies)?.connect().await.map_err(Error::from) };
+    match tokio::time::timeout(CONNECT, connected).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "function.not_connected"),
+        Err(_) => tracing::warn!(error = "timed out", "function.not_connected"),
+    }
+    Ok(state)
+}
+
+fn start<S>(
+    dependencies: &Dependencies,
+    make: impl FnOnce(&Dependencies) -> Result<S, SettingError>,
+) -> Result<Arc<S>, Error> {
+    log::start(&dependencies.settings);
+    let state = make(dependencies).map_err(|error| {
         let error = StartError(error);
         tracing::error!(%error, "function.not_started");
         error
