@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bridge::secrets::hex;
 use bridge::time::Random;
+use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
 use simulator::listen::is_from_here;
 
@@ -30,16 +31,34 @@ const MAX_REPLY: usize = 6_291_556;
 /// API Gateway's limit for an integration.
 const TIMEOUT: Duration = Duration::from_secs(29);
 
+/// What it says above [`MAX_BODY`], whatever the template's gateway responses are.
+const BODY_TOO_LONG: &str = "HTTP content length exceeded 10485760 bytes.";
+
+/// What is reported of API Gateway both ways, or differs from how this gateway does it by itself; for tests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Variant {
+    /// What fits the gateway but not Lambda (6 to 10 MB) is answered with `{"message":"Request Too Long"}`, and not
+    /// with the template's gateway response.
+    pub has_its_own_too_long: bool,
+    /// A streamed reply is read to its end though the caller has hung up, so that the function never learns of it.
+    pub reads_on: bool,
+}
+
 /// Both APIs on one port, unsigned.
 pub struct Gateway {
     routes: Vec<(Route, Function, Duration)>,
     apis: BTreeMap<String, Api>,
+    variant: Variant,
 }
 
 impl Gateway {
     /// A gateway of these routes, each with its function and that one's time-out.
-    pub fn new(routes: Vec<(Route, Function, Duration)>, apis: BTreeMap<String, Api>) -> Arc<Gateway> {
-        Arc::new(Gateway { routes, apis })
+    pub fn new(
+        routes: Vec<(Route, Function, Duration)>,
+        apis: BTreeMap<String, Api>,
+        variant: Variant,
+    ) -> Arc<Gateway> {
+        Arc::new(Gateway { routes, apis, variant })
     }
 
     /// Answers one request with what the route's function replies, or with an error of the gateway's own: if there is
@@ -52,26 +71,24 @@ impl Gateway {
             Some((route, function, *timeout, parameters))
         });
         let Some((route, Function::Http(function), timeout, parameters)) = chosen else {
-            return gateway.response(
-                api_of(path),
-                StatusCode::FORBIDDEN,
-                "MISSING_AUTHENTICATION_TOKEN",
-                "DEFAULT_4XX",
-            );
+            return gateway.refused(api_of(path), StatusCode::FORBIDDEN, "MISSING_AUTHENTICATION_TOKEN");
         };
         if route.api == "HostApi" && !is_from_here(&parts.headers) {
             // Nothing is signed here, so that a page from elsewhere, or whoever a tunnel brings, could do as it likes.
-            return gateway.response(&route.api, StatusCode::FORBIDDEN, "ACCESS_DENIED", "DEFAULT_4XX");
+            return gateway.refused(&route.api, StatusCode::FORBIDDEN, "ACCESS_DENIED");
         }
-        let too_large =
-            || gateway.response(&route.api, StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", "DEFAULT_4XX");
-        let Ok(body) = to_bytes(body, MAX_BODY).await else { return too_large() };
+        let Ok(body) = to_bytes(body, MAX_BODY).await else {
+            return reply(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", BODY_TOO_LONG.to_owned());
+        };
         let binary = gateway.apis.get(&route.api).is_some_and(|api| api.binary);
         let event = event(route, binary, &parts, parameters, &body);
         if event.len() > MAX_EVENT {
-            return too_large();
+            return match gateway.variant.has_its_own_too_long {
+                true => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long"),
+                false => gateway.refused(&route.api, StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE"),
+            };
         }
-        let failed = |status, kind| gateway.response(&route.api, status, kind, "DEFAULT_5XX");
+        let failed = |status, kind| gateway.refused(&route.api, status, kind);
         let request = match lambda_http::request::from_str(&event) {
             Ok(request) => request,
             Err(error) => {
@@ -85,21 +102,52 @@ impl Gateway {
             Ok(Ok(Reply::Buffered(reply))) => {
                 to_http(reply).unwrap_or_else(|| failed(StatusCode::BAD_GATEWAY, "INTEGRATION_FAILURE"))
             }
+            Ok(Ok(Reply::Streamed(reply))) if gateway.variant.reads_on => reply.map(|body| read_on(Body::new(body))),
             Ok(Ok(Reply::Streamed(reply))) => reply.map(Body::new),
             Ok(Err(_)) => failed(StatusCode::BAD_GATEWAY, "INTEGRATION_FAILURE"),
             Err(_) => failed(StatusCode::GATEWAY_TIMEOUT, "INTEGRATION_TIMEOUT"),
         }
     }
 
-    fn response(&self, api: &str, status: StatusCode, kind: &str, otherwise: &str) -> Response<Body> {
+    /// The template's gateway response of this type, or of all of its class.
+    fn refused(&self, api: &str, status: StatusCode, kind: &str) -> Response<Body> {
+        let class = if status.is_server_error() { "DEFAULT_5XX" } else { "DEFAULT_4XX" };
         let responses = self.apis.get(api).map(|api| &api.responses);
-        let body = responses.and_then(|responses| responses.get(kind).or_else(|| responses.get(otherwise))).cloned();
-        let body = body.unwrap_or_else(|| json!({ "message": kind }).to_string());
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-        response
+        let response = responses.and_then(|responses| responses.get(kind).or_else(|| responses.get(class)));
+        let Some(response) = response else { return message(status, kind) };
+        let told = Value::from(kind).to_string();
+        let status = response.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(status);
+        reply(status, &response.content_type, response.body.replace("$context.error.messageString", &told))
     }
+}
+
+/// What the gateway says where the template doesn't.
+fn message(status: StatusCode, text: &str) -> Response<Body> {
+    reply(status, "application/json", json!({ "message": text }).to_string())
+}
+
+fn reply(status: StatusCode, content_type: &str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    if let Ok(content_type) = content_type.parse() {
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    }
+    response
+}
+
+/// The same body, which is read to its end whether or not anybody takes it.
+fn read_on(body: Body) -> Body {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut parts = body.into_data_stream();
+        while let Some(part) = parts.next().await {
+            // Whoever hung up gets no more.
+            let _ = sender.send(part).await;
+        }
+    });
+    Body::from_stream(futures_util::stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|part| (part, receiver))
+    }))
 }
 
 /// Whose error an unknown path gets: all of the host's begin alike.

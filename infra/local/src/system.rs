@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::functions::Function;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Variant};
 use crate::schedules::{Schedule, Schedules};
 use crate::start_error::StartError;
 use crate::stores::{self, ACCESS_KEY, SECRET_KEY, Stores, until};
@@ -41,7 +41,14 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// Where the functions' lines about requests and ticks go.
     pub lines: Lines,
+    /// Gives each function, by the name of its binary, other clients than its own: for tests that look at its calls.
+    pub clients: Option<Clients>,
+    /// How its gateway differs from what it does by itself.
+    pub gateway: Variant,
 }
+
+/// Puts other clients into what a function stands on.
+pub type Clients = Arc<dyn Fn(&str, Dependencies) -> Dependencies + Send + Sync>;
 
 impl Default for Options {
     fn default() -> Options {
@@ -54,6 +61,8 @@ impl Default for Options {
             clock: Clock::system(),
             environment: Vec::new(),
             lines: Lines::none(),
+            clients: None,
+            gateway: Variant::default(),
         }
     }
 }
@@ -79,10 +88,7 @@ impl System {
         let template = Template::parse(TEMPLATE).map_err(|error| StartError(error.to_string()))?;
         let (stop, stopping) = watch::channel(false);
         let (listener, gateway_url) = if let Some(listener) = options.listener { listener } else { listen(0).await? };
-        let no_folder = |error| StartError(format!("no temporary folder: {error}"));
-        let temporary = options.data.is_none().then(tempfile::tempdir).transpose().map_err(no_folder)?;
-        let folder = options.data.clone().or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
-        let folder = folder.unwrap_or_default();
+        let (folder, temporary) = folder(options.data.as_ref())?;
         let stores = Stores::start(&folder, options.data.is_some(), &template, &stopping).await?;
         let base = [
             ("AWS_REGION", "us-east-1"),
@@ -110,7 +116,11 @@ impl System {
             let environment = described.environment.clone().into_iter();
             let settings: Settings =
                 base.iter().cloned().chain(environment).chain(options.environment.clone()).collect();
-            let function = crate::functions::start(&described.binary, &dependencies(settings));
+            let mut dependencies = dependencies(settings);
+            if let Some(clients) = &options.clients {
+                dependencies = clients(&described.binary, dependencies);
+            }
+            let function = crate::functions::start(&described.binary, &dependencies);
             let function =
                 function.ok_or_else(|| StartError(format!("template.yaml: {id} has a binary that is not here")))?;
             let function = function.map_err(|error| StartError(format!("{id}: {error}")))?;
@@ -121,7 +131,7 @@ impl System {
             }
         }
         let schedules = Arc::new(Schedules::new(all, options.clock));
-        let gateway = Gateway::new(routes, template.apis);
+        let gateway = Gateway::new(routes, template.apis, options.gateway);
         let app = Router::new().fallback(Gateway::answer).with_state(gateway).merge(options.pages);
         let stopped = until(stopping.clone());
         let mut servers = vec![tokio::spawn(async move {
@@ -148,7 +158,8 @@ impl System {
 
     /// A DynamoDB client, to look at what is stored.
     pub fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, StartError> {
-        bridge::aws::dynamodb(&self.settings).map_err(|error| StartError(error.to_string()))
+        bridge::aws::dynamodb(&self.settings, &bridge::aws::http_client())
+            .map_err(|error| StartError(error.to_string()))
     }
 
     /// Stops taking requests, lets those under way end, and closes the stores.
@@ -159,4 +170,13 @@ impl System {
         }
         let _ = tokio::time::timeout(Duration::from_secs(5), self.stores.stopped()).await;
     }
+}
+
+/// Where data is kept, and what removes it in the end if nothing is to stay.
+fn folder(data: Option<&PathBuf>) -> Result<(PathBuf, Option<tempfile::TempDir>), StartError> {
+    if let Some(data) = data {
+        return Ok((data.clone(), None));
+    }
+    let made = tempfile::tempdir().map_err(|error| StartError(format!("no temporary folder: {error}")))?;
+    Ok((made.path().to_owned(), Some(made)))
 }

@@ -26,8 +26,19 @@ pub struct Template {
 pub struct Api {
     /// Whether functions get bodies of every media type in base64.
     pub binary: bool,
-    /// Bodies of the gateway's own answers, by response type.
-    pub responses: BTreeMap<String, String>,
+    /// The gateway's own answers, by response type.
+    pub responses: BTreeMap<String, GatewayResponse>,
+}
+
+/// What the gateway itself answers where a request reaches no function.
+#[derive(Debug, Clone)]
+pub struct GatewayResponse {
+    /// The body, in which `$context.error.messageString` stands for the gateway's message as a JSON string.
+    pub body: String,
+    /// The reply's header Content-Type.
+    pub content_type: String,
+    /// Its status code, if it isn't the type's own.
+    pub status: Option<u16>,
 }
 
 /// A Lambda function, as far as it matters here.
@@ -107,8 +118,7 @@ impl Template {
                 }
                 Some("AWS::Serverless::Api") => {
                     let responses = map(&properties["GatewayResponses"]);
-                    let json = |response: &Value| scalar(&response["ResponseTemplates"]["application/json"]);
-                    let responses = responses.map(|(kind, response)| (kind, json(response))).collect();
+                    let responses = responses.map(|(kind, response)| (kind, gateway_response(response))).collect();
                     let binary =
                         list(&properties["BinaryMediaTypes"]).any(|media_type| media_type.as_str() == Some("*~1*"));
                     template.apis.insert(id, Api { binary, responses });
@@ -122,6 +132,14 @@ impl Template {
         }
         Ok(template)
     }
+}
+
+fn gateway_response(response: &Value) -> GatewayResponse {
+    let header = scalar(&response["ResponseParameters"]["Headers"]["Content-Type"]);
+    let content_type = if header.is_empty() { "application/json" } else { header.trim_matches('\'') };
+    let body = scalar(&response["ResponseTemplates"]["application/json"]);
+    let status = response["StatusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+    GatewayResponse { body, content_type: content_type.to_owned(), status }
 }
 
 fn function(id: &str, resource: &Value, parameters: &BTreeMap<String, String>) -> Result<Function, TemplateError> {

@@ -5,6 +5,7 @@ pub mod faults;
 pub mod imports;
 pub mod lambda;
 pub mod pages;
+pub mod permissions;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,11 +16,14 @@ use bridge::lines::Lines;
 use bridge::outbound::Outbound;
 use bridge::time::{Clock, Random, Waits};
 use jiff::Timestamp;
+use local::gateway::Variant;
 use local::template::{TEMPLATE, Template};
 use local::{Options, System};
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
 use simulator::{Integration, Simulator};
+
+use permissions::Permissions;
 
 pub const PHOTO: &[u8] = include_bytes!("../../fixtures/photo.jpg");
 pub const SURVEY_PDF: &[u8] = include_bytes!("../../fixtures/survey.pdf");
@@ -31,6 +35,8 @@ pub struct Harness {
     pub system: System,
     pub pruvan: Simulator,
     pub client: reqwest::Client,
+    /// What the functions asked of AWS. A test whose function was refused something fails when it ends.
+    pub permissions: Permissions,
     clock: Clock,
     now: Arc<AtomicI64>,
     lines: Arc<Mutex<Vec<Value>>>,
@@ -45,23 +51,37 @@ impl Harness {
     pub async fn with_real_time() -> Harness {
         let clock = Clock::system();
         let tick = Some(std::time::Duration::from_millis(50));
-        let options = Options { clock: clock.clone(), tick, time_scale: 100, ..Options::default() };
+        let permissions = Permissions::default();
+        let clients = Some(permissions.clients());
+        let options = Options { clock: clock.clone(), tick, time_scale: 100, clients, ..Options::default() };
         let system = System::start(options).await.unwrap();
         let pruvan = Simulator::with_clock(milliseconds(&clock)).await.unwrap();
-        Harness { system, pruvan, client: reqwest::Client::new(), clock, now: Arc::default(), lines: Arc::default() }
+        let (client, now, lines) = (reqwest::Client::new(), Arc::default(), Arc::default());
+        Harness { system, pruvan, client, permissions, clock, now, lines }
     }
 
     pub async fn with_environment(environment: Vec<(String, String)>) -> Harness {
+        Harness::with(Options { environment, ..Options::default() }).await
+    }
+
+    /// Behind a gateway that differs from the local one.
+    pub async fn with_gateway(gateway: Variant) -> Harness {
+        Harness::with(Options { gateway, ..Options::default() }).await
+    }
+
+    async fn with(options: Options) -> Harness {
         let now = Arc::new(AtomicI64::new(START_MS));
         let told = now.clone();
         let clock = Clock::new(move || Timestamp::from_millisecond(told.load(Ordering::SeqCst)).unwrap());
         let lines: Arc<Mutex<Vec<Value>>> = Arc::default();
         let said = lines.clone();
         let sink = Lines::new("PruvanBridge/test", move |line| said.lock().unwrap().push(line.clone()));
-        let options = Options { clock: clock.clone(), environment, lines: sink, ..Options::default() };
+        let permissions = Permissions::default();
+        let clients = Some(permissions.clients());
+        let options = Options { clock: clock.clone(), lines: sink, clients, ..options };
         let system = System::start(options).await.unwrap();
         let pruvan = Simulator::with_clock(milliseconds(&clock)).await.unwrap();
-        Harness { system, pruvan, client: reqwest::Client::new(), clock, now, lines }
+        Harness { system, pruvan, client: reqwest::Client::new(), permissions, clock, now, lines }
     }
 
     /// What the functions have said of requests and ticks since this was last asked.
@@ -119,6 +139,19 @@ impl Harness {
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
+    /// A pull whose caller hangs up when it has begun: nobody gets to know what was in it.
+    pub async fn pull_that_nobody_reads(&self, vendor: &Integration) {
+        let payload = json!({ "username": vendor.username, "token": vendor.token, "timestamp": null });
+        let url = format!("{}/getWorkOrders.html", vendor.web_service_url);
+        let reply = self.client.post(url).form(&[("payload", payload.to_string())]).send().await.unwrap();
+        assert_eq!(reply.status(), 200);
+        let pulled = async || self.dump().await["AccountsTable"].iter().any(|row| row.contains("pulledAt"));
+        drop(reply);
+        while !pulled().await {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     /// An account that the host made, and its integration in Pruvan, not yet validated.
     pub async fn account(&self, username: &str, kind: IntegrationType) -> Integration {
         let (status, made) =
@@ -162,6 +195,15 @@ impl Harness {
         files.sort();
         dump.insert("files".to_owned(), files);
         dump
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        let refused = self.permissions.refused();
+        if !std::thread::panicking() {
+            assert!(refused.is_empty(), "template.yaml doesn't grant what functions need: {refused:#?}");
+        }
     }
 }
 
