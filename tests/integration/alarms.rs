@@ -331,7 +331,7 @@ async fn each_alarm_fires_when_what_it_is_for_happens() {
     assert!(drain(Deadline::at(now + 120_000)).await.is_err());
     watch.faults.end();
     watch.points.push(aws("AWS/Lambda", "Errors", "PushDrainFunction", now));
-    watch.assert_on(&["FunctionErrorsAlarm"]);
+    watch.assert_on(&["BackgroundErrorsAlarm"]);
     watch.quiet().await;
     // A gateway that can't reach the function answers by itself.
     for _ in 0..5 {
@@ -343,6 +343,12 @@ async fn each_alarm_fires_when_what_it_is_for_happens() {
     // Throttles are Lambda's own; no code of ours makes one.
     watch.points.push(aws("AWS/Lambda", "Throttles", "UploadPicturesFunction", watch.harness.now() * 1000));
     watch.assert_on(&["ThrottlesAlarm"]);
+    watch.quiet().await;
+    watch.points.push(aws("AWS/Lambda", "Throttles", "FetchVideosFunction", watch.harness.now() * 1000));
+    watch.assert_on(&["BackgroundThrottlesAlarm"]);
+    watch.quiet().await;
+    watch.points.push(aws("AWS/Lambda", "Errors", "ValidateFunction", watch.harness.now() * 1000));
+    watch.assert_on(&["FunctionErrorsAlarm"]);
     watch.quiet().await;
 
     // Pruvan is down for longer than it should be.

@@ -1,6 +1,7 @@
 //! `status`, `assignedTo` and `dueDate` are wishes: each goes out until Pruvan has it, and then no more, so that a
 //! crew's *complete* is never undone by our yesterday's *assigned* (rule 4: no echo, no regress).
 
+use local::gateway::Variant;
 use proptest::prelude::*;
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
@@ -64,6 +65,46 @@ async fn a_pull_alone_tells_a_directive_too() {
     vendor.change_status("1", "complete", "complete").await.unwrap();
     vendor.import(None).await.unwrap();
     assert_eq!(status(&vendor, "1"), "complete");
+}
+
+/// What it costs that nobody says whether a pull was read: a directive that was told by none other is taken as told,
+/// and any report answers it, until the host sets it again. The other way round each report that follows a pull would
+/// be undone.
+#[tokio::test]
+async fn a_directive_in_a_pull_that_nobody_read_is_taken_as_told() {
+    for has_push_key in [true, false] {
+        let harness = Harness::with_gateway(Variant { reads_on: true, ..Variant::default() }).await;
+        let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+        if has_push_key {
+            vendor.validate().await.unwrap();
+        }
+        harness.put("vendor1", "1", json!({ "status": "assigned" })).await;
+        vendor.import(None).await.unwrap();
+        harness.system.tick().await;
+        let set = async |status: &str| {
+            let change = Some(json!({ "status": status }));
+            assert_eq!(harness.host("PATCH", "/accounts/vendor1/orders/1", change).await.0, 200);
+        };
+        // Told by the next push or pull, as long as nothing is reported.
+        set("rush").await;
+        harness.pull_that_nobody_reads(&vendor).await;
+        let next = async || {
+            harness.advance(400);
+            harness.system.tick().await;
+            if !has_push_key {
+                vendor.import(None).await.unwrap();
+            }
+            status(&vendor, "1")
+        };
+        assert_eq!(next().await, "rush");
+        // Reported meanwhile: not told, until it is set again.
+        set("rework").await;
+        harness.pull_that_nobody_reads(&vendor).await;
+        vendor.change_status("1", "rush", "viewed").await.unwrap();
+        assert_eq!(next().await, "rush");
+        set("rework").await;
+        assert_eq!(next().await, "rework");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use host_client::Signer;
 use host_client::stack;
 use serde_json::json;
 
+use local::gateway::Variant;
+
 use crate::harness::Harness;
 
 fn at(url: &str) -> Options {
@@ -52,6 +54,7 @@ async fn all_is_well_and_a_second_run_stores_nothing_new() {
         .map(|row| match &row.outcome {
             Outcome::Pass(_) => format!("PASS {}", row.check),
             Outcome::Fail(fault) => format!("FAIL {} {fault:?}", row.check),
+            Outcome::Warn(fault) => format!("WARN {} {fault:?}", row.check),
             Outcome::Skip(why) => format!("SKIP {}: {why}", row.check),
         })
         .collect();
@@ -72,10 +75,11 @@ async fn all_is_well_and_a_second_run_stores_nothing_new() {
     PASS an unknown path gets Pruvan's JSON
     PASS a photo of 4.5 MB arrives
     PASS a photo of 5 MB gets Pruvan's JSON
+    PASS a photo of 11 MB is refused
     PASS all replies are ASCII
     PASS the key of this run is deleted
     ");
-    assert!(report.is_healthy() && report.table(false).ends_with("16 passed, 0 failed, 2 skipped\n"));
+    assert!(report.is_healthy() && report.table(false).ends_with("17 passed, 0 failed, 2 skipped\n"));
     let (_, account) = harness.host("GET", "/accounts/doctor", None).await;
     assert_eq!((&account["keys"], &account["pushKey"]["state"]), (&json!([]), &json!("none")));
     let before = stored(&harness).await;
@@ -204,7 +208,7 @@ async fn each_fault_of_the_replies_fails_its_own_row() {
         _ => Spoiled::Body(body),
     })
     .await;
-    let [shape, page, path, size, ascii] = faults(&report).try_into().unwrap();
+    let [shape, page, path, ascii] = faults(&report).try_into().unwrap();
     assert_eq!(shape.0, "validate, under all five extensions");
     assert_eq!(shape.1, r#"validate.php: HTTP 200, application/json: {"valid":"yes"}"#);
     assert!(shape.2.contains(r#"documented is {"error":"","validated":true}"#), "{shape:?}");
@@ -213,9 +217,26 @@ async fn each_fault_of_the_replies_fails_its_own_row() {
     assert!(page.2.contains("compare the URL with the output WebServiceUrl"), "{page:?}");
     assert_eq!(path.0, "an unknown path gets Pruvan's JSON");
     assert!(path.2.contains("with its stage (/live)") && path.2.contains("GatewayResponses"), "{path:?}");
-    assert_eq!(size.0, "a photo of 5 MB gets Pruvan's JSON");
-    assert!(size.1.starts_with("HTTP 413, text/html: <h1>413") && size.2.contains("no JSON"), "{size:?}");
+    let warned = |row: &&checks::report::Row| matches!(row.outcome, Outcome::Warn(_));
+    let size = report.rows.iter().find(warned).unwrap();
+    assert_eq!(size.check, "a photo of 5 MB gets Pruvan's JSON");
+    let Outcome::Warn(fault) = &size.outcome else { unreachable!() };
+    assert!(fault.seen.starts_with("HTTP 413, text/html: <h1>413") && fault.next.contains("4.5 MB"), "{fault:?}");
     assert_eq!((ascii.0, ascii.1), ("all replies are ASCII", "other characters in the replies of status.svc"));
+}
+
+/// What API Gateway is reported to do where it doesn't take the template's gateway response.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_with_words_of_its_own_is_warned_of_and_fails_nobody() {
+    let harness = Harness::with_gateway(Variant { has_its_own_too_long: true, reads_on: true }).await;
+    let report = run(&at(&harness.system.gateway_url)).await.unwrap();
+    assert!(report.is_healthy(), "{}", report.table(false));
+    let table = report.table(false);
+    assert!(
+        table.contains(r#"WARN  a photo of 5 MB gets Pruvan's JSON"#) && table.contains("Request Too Long"),
+        "{table}"
+    );
+    assert!(table.ends_with("16 passed, 0 failed, 2 skipped, 1 with a warning\n"), "{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

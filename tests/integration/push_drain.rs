@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bridge::accounts::Accounts;
 use bridge::push_queue::PushQueue;
+use local::gateway::Variant;
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
 use simulator::Weather;
@@ -435,6 +436,22 @@ async fn a_survey_under_the_same_name_is_refused_or_replaced_in_two_pushes() {
     // A flag is a flag.
     replaced["replaceSurvey"] = json!("yes");
     assert_eq!(harness.host("PUT", path, Some(replaced)).await.1["errors"][0]["field"], "/replaceSurvey");
+}
+
+/// Lambda writes a pull to its end whether or not anybody reads it. What must be known for sure goes by pushes.
+#[tokio::test]
+async fn a_service_that_only_a_pull_nobody_read_left_out_is_made_anew_all_the_same() {
+    let harness = Harness::with_gateway(Variant { reads_on: true, ..Variant::default() }).await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", form("a")).await;
+    harness.system.tick().await;
+    harness.put("vendor1", "1", json!({})).await;
+    harness.pull_that_nobody_reads(&vendor).await;
+    harness.put("vendor1", "1", form("b")).await;
+    harness.advance(400);
+    harness.system.tick().await;
+    assert_eq!(vendor.project("1").unwrap()["services"], order(form("b"))["services"]);
 }
 
 #[tokio::test]

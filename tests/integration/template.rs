@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bridge::Dependencies;
+use bridge::outbound::Outbound;
+use bridge::time::{Clock, Random, Waits};
 use local::template::{TEMPLATE, Template};
 use serde_yaml_ng::Value;
 
 use crate::harness::pages::Page;
+use crate::harness::permissions::{Permission, granted};
 
 #[test]
 fn every_service_has_every_extension_and_the_host_has_its_routes() {
@@ -83,10 +87,20 @@ fn gateway_responses_are_in_pruvans_shape() {
     let template = Template::parse(TEMPLATE).unwrap();
     let responses = &template.apis["PruvanApi"].responses;
     assert!(template.apis["PruvanApi"].binary && !template.apis["HostApi"].binary);
-    for kind in ["REQUEST_TOO_LARGE", "THROTTLED", "DEFAULT_4XX", "DEFAULT_5XX"] {
-        let body: serde_json::Value = serde_json::from_str(&responses[kind]).unwrap();
+    let kinds = ["MISSING_AUTHENTICATION_TOKEN", "REQUEST_TOO_LARGE", "THROTTLED", "DEFAULT_4XX", "DEFAULT_5XX"];
+    for kind in kinds {
+        let body: serde_json::Value = serde_json::from_str(&responses[kind].body).unwrap();
         assert_eq!((&body["status"], &body["validated"]), (&false.into(), &false.into()));
         assert!(body["error"].as_str().unwrap().is_ascii());
+        // Whichever shapes the reply to what is too large, it says what helps.
+        let about_size = body["error"].as_str().unwrap().contains("4.5 MB");
+        assert_eq!(about_size, matches!(kind, "REQUEST_TOO_LARGE" | "DEFAULT_4XX"), "{kind}");
+    }
+    for response in template.apis["HostApi"].responses.values() {
+        assert_eq!(response.content_type, "application/problem+json");
+        let problem = response.body.replace("$context.error.messageString", "\"why\"");
+        let problem: serde_json::Value = serde_json::from_str(&problem).unwrap();
+        assert!(problem["title"].is_string() && problem["detail"].is_string() && problem["status"].is_u64());
     }
 }
 
@@ -96,34 +110,27 @@ fn resources() -> BTreeMap<String, Value> {
     resources.map(|(id, resource)| (id.as_str().unwrap().to_owned(), resource.clone())).collect()
 }
 
-/// The text of `!GetAtt X.Arn` and `!Sub '${X.Arn}/…'`: the resource, and what of it.
-fn resource(value: &Value) -> String {
-    let Value::Tagged(tagged) = value else { panic!("a resource that names no other: {value:?}") };
-    tagged.value.as_str().unwrap().replace("${", "").replace(".Arn}", "").replace(".Arn", "")
-}
-
 /// The table of infra/docs/architecture.md, action by action: by function, `dynamodb:Query OrdersTable/index/changes`
 /// and the like. A row changes there by a decision in infra/decisions.md.
-fn documented() -> BTreeMap<String, Vec<String>> {
+fn documented() -> BTreeMap<String, BTreeSet<Permission>> {
     let tables = Page::read("infra/docs/architecture.md").tables();
     let table = tables.into_iter().find(|table| table[0][0] == "function" && table[0].len() > 3).unwrap();
     let code = |cell: &str| cell.trim_matches('`').to_owned();
     let (head, rows) = table.split_first().unwrap();
     let mut documented = BTreeMap::new();
     for row in rows {
-        let mut may = Vec::new();
+        let mut may = BTreeSet::new();
         // The last column says whom it calls outside.
         for (on, cell) in head[1..head.len() - 1].iter().map(|on| code(on)).zip(&row[1..]) {
             for action in cell.split(", ").filter(|action| !action.is_empty()) {
                 assert!(action.starts_with('`') && action.ends_with('`'), "{action}");
                 let service = if on == "FilesBucket/*" { "s3" } else { "dynamodb" };
-                may.push(match code(action).split_once(' ') {
+                may.insert(match code(action).split_once(' ') {
                     Some((action, index)) => format!("{service}:{action} {on}/{index}"),
                     None => format!("{service}:{} {on}", code(action)),
                 });
             }
         }
-        may.sort();
         documented.insert(code(&row[0]), may);
     }
     documented
@@ -131,23 +138,7 @@ fn documented() -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn every_function_may_do_exactly_what_the_architecture_says() {
-    let mut granted = BTreeMap::new();
-    for function in resources().values().filter(|resource| resource["Type"] == "AWS::Serverless::Function") {
-        let mut may = Vec::new();
-        for policy in function["Properties"]["Policies"].as_sequence().unwrap() {
-            for statement in policy["Statement"].as_sequence().unwrap() {
-                assert_eq!(statement["Effect"], "Allow");
-                assert!(statement["Sid"].as_str().is_some_and(|sid| !sid.is_empty()));
-                for action in statement["Action"].as_sequence().unwrap() {
-                    assert!(!action.as_str().unwrap().contains('*'));
-                    may.push(format!("{} {}", action.as_str().unwrap(), resource(&statement["Resource"])));
-                }
-            }
-        }
-        may.sort();
-        granted.insert(function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().to_owned(), may);
-    }
-    assert_eq!(granted, documented());
+    assert_eq!(granted(), documented());
 }
 
 /// A table that a function may not touch has no business in its environment.
@@ -225,4 +216,38 @@ fn data_outlives_the_stack_and_schedules_are_not_retried() {
 fn sam_makes_no_stage_of_its_own() {
     let template: Value = serde_yaml_ng::from_str(TEMPLATE).unwrap();
     assert_eq!(template["Globals"]["Api"]["OpenApiVersion"], "3.0.1");
+}
+
+/// Variables without which a function works as the template's default says, or that only stand-ins for AWS set. Those
+/// that all functions have are read in one place each.
+const OPTIONAL: [&str; 2] = ["BUFFERED_REPLIES", "PHOTO_SIZE"];
+
+/// Each variable of a function is one that it does not start without, or one of [`OPTIONAL`], which the code reads.
+#[test]
+fn no_variable_is_set_in_vain() {
+    let template = Template::parse(TEMPLATE).unwrap();
+    let base =
+        ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name.to_owned(), "x".to_owned()));
+    let mut met = BTreeSet::new();
+    for function in template.functions.values() {
+        let starts = |without: &str| {
+            let kept = function.environment.iter().filter(|(name, _)| *name != without);
+            let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
+            let settings = base.iter().cloned().chain(kept).collect();
+            let (clock, random) = (Clock::system(), Random::system());
+            let dependencies = Dependencies::new(settings, clock, random, Waits::REAL, Outbound::public());
+            local::functions::start(&function.binary, &dependencies).unwrap().map(|_| ())
+        };
+        starts("").unwrap();
+        for name in function.environment.keys() {
+            match starts(name) {
+                Err(error) => assert!(error.to_string().contains(name), "{}: {error}", function.binary),
+                Ok(()) => {
+                    assert!(OPTIONAL.contains(&name.as_str()), "{} starts without {name}", function.binary);
+                    met.insert(name.clone());
+                }
+            }
+        }
+    }
+    assert_eq!(met, OPTIONAL.map(str::to_owned).into());
 }

@@ -36,7 +36,7 @@ impl QueuedOrder {
         before.delete_first
             && before.for_push_key == account.push_key_serial
             && self.order.deleted_at.is_none()
-            && !account.has_pulled(self.order.made_at)
+            && !account.may_have_pulled(self.order.made_at)
     }
 
     /// What goes now, as JSON, and the directives with it.

@@ -167,8 +167,9 @@ impl Account {
         self.wake_at < now - ANNOUNCED_MS
     }
 
-    /// Whether a pull has told the integration that there is now what was changed at `at`.
-    pub fn has_pulled(&self, at: i64) -> bool {
+    /// Whether a pull may have told the integration that there is now what was changed at `at`: nobody says whether it
+    /// was read to its end. That Pruvan has something for sure, only a push says.
+    pub fn may_have_pulled(&self, at: i64) -> bool {
         self.pulled_for == self.push_key_serial && (self.pulled_from..=self.pulled_at).contains(&at)
     }
 }

@@ -208,7 +208,8 @@ impl Order {
 impl Directive {
     /// Whether Pruvan may have been told it, of the order `number`, by a pull or by a push.
     pub fn may_have_been_told(&self, account: &Account, number: &str) -> bool {
-        account.has_pulled(self.at) || account.in_flight.may_have_told(account.push_key_serial, number, self.revision)
+        account.may_have_pulled(self.at)
+            || account.in_flight.may_have_told(account.push_key_serial, number, self.revision)
     }
 
     /// Whether it is still to be told to the integration that the account has now.

@@ -196,10 +196,10 @@ fn what_goes_first(
     row: Option<QueueRow>,
 ) -> Result<Option<(FirstPush, Option<QueueRow>)>, StoreError> {
     let (was, is) = (survey_by_service(known)?, survey_by_service(next)?);
-    // Pruvan knows the state before this one if a pull has told it, or if the queue has no row of the order. Then a
-    // service that was left out, or a deletion, has reached Pruvan and must not be sent again: crews may have worked on
-    // what came since.
-    let row_if_unsent = row.as_ref().filter(|_| !account.has_pulled(known.changed_at));
+    // Pruvan has the state before this one for sure if the queue has no row of the order. Then a service that was left
+    // out, or a deletion, has reached Pruvan and must not be sent again: crews may have worked on what came since.
+    // Without a push key nothing goes first, and pulls alone tell the order.
+    let row_if_unsent = row.as_ref().filter(|_| account.push_key_serial > 0);
     let mut before = FirstPush { for_push_key: account.push_key_serial, ..FirstPush::default() };
     if let Some(row) = row.as_ref().filter(|row| row.first_push.for_push_key == account.push_key_serial) {
         before.without.extend(row.first_push.without.iter().filter(|name| is.contains_key(*name)).cloned());
