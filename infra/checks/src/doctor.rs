@@ -38,9 +38,11 @@ const EXTENSIONS: [&str; 5] = ["", ".html", ".php", ".svc", ".aspx"];
 const AS_SPECIFIED: &str = "Mulipart/Form-Data";
 const USUAL: &str = "multipart/form-data";
 
-/// The size up to which uploads are promised to work, and one that is more than Lambda takes.
+/// The size up to which uploads are promised to work, one that is more than Lambda takes, and one that is more than API
+/// Gateway does.
 const LARGE: usize = 4_500_000;
 const TOO_LARGE: usize = 5_000_000;
+const FAR_TOO_LARGE: usize = 11_000_000;
 
 /// A gateway answers within 29 seconds; a large upload takes its time before that.
 const TIMEOUT: Duration = Duration::from_secs(35);
@@ -165,7 +167,7 @@ impl Checks {
             None => (ACCOUNT.to_owned(), None),
         };
         let style = ProgressStyle::with_template("{spinner} {pos}/{len}  {msg}");
-        let bar = ProgressBar::new(18).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = ProgressBar::new(19).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(100));
         let (report, not_ascii) = (Report::default(), Mutex::default());
         Ok(Checks { url, host, client, username, key, lent: None, not_ascii, report, bar })
@@ -183,7 +185,7 @@ impl Checks {
         let unreachable = matches!(reached, Outcome::Fail(_));
         self.note("https, with a valid certificate", reached);
         if unreachable {
-            // Else the table would say the same seventeen times.
+            // Else the table would say the same eighteen times.
             self.note("everything else", Outcome::Skip("the web service URL can't be reached".to_owned()));
             return;
         }
@@ -212,6 +214,9 @@ impl Checks {
         self.begin("an upload of 5 MB");
         let too_large = self.too_large().await;
         self.note("a photo of 5 MB gets Pruvan's JSON", too_large);
+        self.begin("an upload of 11 MB");
+        let far_too_large = self.far_too_large().await;
+        self.note("a photo of 11 MB is refused", far_too_large);
         let ascii = self.ascii();
         self.note("all replies are ASCII", ascii);
     }

@@ -26,6 +26,8 @@ pub enum Outcome {
     Pass(String),
     /// It doesn't hold; with what was seen, and what to do next.
     Fail(Fault),
+    /// It isn't as it should be, and fails nobody: with what was seen, and what it means.
+    Warn(Fault),
     /// It wasn't checked, and why.
     Skip(String),
 }
@@ -52,6 +54,7 @@ impl Outcome {
             Outcome::Pass(_) => 0,
             Outcome::Fail(_) => 1,
             Outcome::Skip(_) => 2,
+            Outcome::Warn(_) => 3,
         }
     }
 }
@@ -78,9 +81,9 @@ impl Report {
         !self.rows.iter().any(|row| matches!(row.outcome, Outcome::Fail(_)))
     }
 
-    /// How many passed, failed and were skipped.
-    pub fn counts(&self) -> [usize; 3] {
-        let mut counts = [0, 0, 0];
+    /// How many passed, failed, were skipped, and passed with a warning.
+    pub fn counts(&self) -> [usize; 4] {
+        let mut counts = [0; 4];
         for row in &self.rows {
             counts[row.outcome.kind()] += 1;
         }
@@ -101,7 +104,7 @@ impl Report {
             }
             let (word, code, lines) = match outcome {
                 Outcome::Pass(note) => ("PASS", "32", wrap(note, room, "")),
-                Outcome::Fail(Fault { seen, next }) => {
+                Outcome::Fail(Fault { seen, next }) | Outcome::Warn(Fault { seen, next }) => {
                     let mut lines = wrap(seen, room, "");
                     // One cause often fails many checks.
                     match told.get(next.as_str()) {
@@ -109,7 +112,10 @@ impl Report {
                         None => lines.extend(wrap(next, room, "-> ")),
                     }
                     told.entry(next).or_insert(check);
-                    ("FAIL", "31", lines)
+                    match outcome {
+                        Outcome::Warn(_) => ("WARN", "33", lines),
+                        _ => ("FAIL", "31", lines),
+                    }
                 }
                 Outcome::Skip(why) => ("SKIP", "33", wrap(why, room, "")),
             };
@@ -122,8 +128,9 @@ impl Report {
                 let _ = writeln!(table, "{:1$}{line}", "", first + 8);
             }
         }
-        let [passed, failed, skipped] = self.counts();
-        let _ = writeln!(table, "\n{passed} passed, {failed} failed, {skipped} skipped");
+        let [passed, failed, skipped, warned] = self.counts();
+        let warned = if warned > 0 { format!(", {warned} with a warning") } else { String::new() };
+        let _ = writeln!(table, "\n{passed} passed, {failed} failed, {skipped} skipped{warned}");
         table
     }
 }

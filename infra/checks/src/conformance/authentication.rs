@@ -44,7 +44,7 @@ pub async fn wrong(suite: &mut Suite) {
         let (mut faults, mut of) = (Vec::new(), 0);
         for service in Service::ALL {
             match refused(suite, service, who).await {
-                Outcome::Fail(fault) => faults.push(fault),
+                Outcome::Fail(fault) | Outcome::Warn(fault) => faults.push(fault),
                 Outcome::Pass(_) => {}
                 Outcome::Skip(_) => continue,
             }
