@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the project is made of and delivered with: licences, bans and sources of its dependencies (.deny.toml), dependencies that nothing uses,
-# the template by checkov (.checkov.yaml), and the workflows of .github.
+# the template by checkov (.checkov.yaml), the role for GitHub by the calls that CloudFormation makes, and the workflows of .github.
 #
 # With ADVISORIES=1 also known vulnerabilities and yanked crates: those are read from a repository on GitHub, so .ci/run leaves them out, and
 # .github/workflows/ci.yml has them, weekly too. Needs Rust, pip and, the first time, some minutes to compile two tools; DEPLOY_TOOLS keeps them.
@@ -39,12 +39,16 @@ if [ -n "${ADVISORIES:-}" ]; then
   cargo deny --locked check advisories
 fi
 
-step "checkov, on the template as SAM expands it"
+step "checkov, on the template as SAM expands it and on the role for GitHub"
 AWS_DEFAULT_REGION=us-east-1 "$tools/sam/bin/python" tests/deploy/sam_transform.py template.yaml >"$work/template.json"
-"$python/bin/checkov" --config-file .checkov.yaml --file "$work/template.json"
+"$python/bin/checkov" --config-file .checkov.yaml --file "$work/template.json" infra/github-role.yaml
 
-step "the stages that SAM makes"
+step "what SAM makes: stages, streams, lengths"
 python3 tests/deploy/expanded.py "$work/template.json"
+
+step "what the role for GitHub may do, and what a deployment takes"
+"$tools/sam/bin/cfn-lint" infra/github-role.yaml
+"$tools/sam/bin/python" tests/deploy/github_role.py "$work/template.json"
 
 step "workflows"
 "$python/bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
