@@ -108,12 +108,12 @@ python3 - "http://127.0.0.1:$port" >"$work/walk.sh" <<'END'
 import re, sys
 section = re.search(r"## The first time, from an empty account\n(.*?)\n## ", open("infra/docs/deploying.md").read(), re.S).group(1)
 blocks = [re.sub(r"(?m)^ {3}", "", block) for block in re.findall(r"(?s)   ```sh\n(.*?)   ```", section)]
-outputs, account, order, photo = blocks[2:]
+outputs, account, order, photo = blocks[3:]
 account = re.sub(r"(?m)^eval .*aws configure export-credentials.*\n", "", account)
 here = "sed -E 's|https://([^.]*)[.][^/]*|%s/restapis/\\1|; s|$|/_user_request_|'" % sys.argv[1]
 pruvan = """pruvan() { curl -sf "$URL/$1.html" -F "payload={\\"username\\":\\"vendor1\\",\\"token\\":\\"$KEY\\",$2}" "${@:3}"; echo; }
 """
-print("set -eo pipefail", outputs.replace("output WebServiceUrl", "URL=$(output WebServiceUrl)"),
+print("set -eo pipefail", "export AWS_REGION=$AWS_DEFAULT_REGION", outputs.replace("output WebServiceUrl", "URL=$(output WebServiceUrl)"),
       f"HOST=$(echo $HOST | {here}); URL=$(echo $URL | {here})", account.replace("signed -X", "MADE=$(signed -X").rstrip() + ")",
       "KEY=$(echo $MADE | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"apiKey\"])')", order, pruvan,
       "pruvan validate '\"pushkey\":null'", "pruvan getWorkOrders '\"timestamp\":null'",
