@@ -190,4 +190,5 @@ def main():
     print("the round trip held")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -163,6 +163,16 @@ async fn ours_passes_and_a_second_run_stores_nothing_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ours_passes_behind_a_gateway_that_has_its_own_words_and_reads_on() {
+    let harness = Harness::with_real_time_behind(Variant { has_its_own_too_long: true, reads_on: true }).await;
+    let (_, made) = harness.host("PUT", "/accounts/checks", None).await;
+    harness.put("checks", "1001", json!({ "status": "assigned", "dueDate": "2026-12-01" })).await;
+    let options = options(&harness.system.gateway_url, "checks", made["apiKey"].as_str().unwrap());
+    let report = run(&options).await.unwrap();
+    assert!(report.is_healthy(), "{}", report.table(false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_sound_host_passes() {
     let host = BrokenHost::with_orders(None).await;
     let report = run(&options(&host.url, USER, KEY)).await.unwrap();

@@ -49,11 +49,16 @@ impl Harness {
 
     /// By the real clock, with schedules that fire by themselves and waits that are short.
     pub async fn with_real_time() -> Harness {
+        Harness::with_real_time_behind(Variant::default()).await
+    }
+
+    /// The same, behind a gateway that differs from the local one.
+    pub async fn with_real_time_behind(gateway: Variant) -> Harness {
         let clock = Clock::system();
         let tick = Some(std::time::Duration::from_millis(50));
         let permissions = Permissions::default();
         let clients = Some(permissions.clients());
-        let options = Options { clock: clock.clone(), tick, time_scale: 100, clients, ..Options::default() };
+        let options = Options { clock: clock.clone(), tick, time_scale: 100, clients, gateway, ..Options::default() };
         let system = System::start(options).await.unwrap();
         let pruvan = Simulator::with_clock(milliseconds(&clock)).await.unwrap();
         let (client, now, lines) = (reqwest::Client::new(), Arc::default(), Arc::default());
