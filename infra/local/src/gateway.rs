@@ -116,7 +116,6 @@ impl Gateway {
         let response = responses.and_then(|responses| responses.get(kind).or_else(|| responses.get(class)));
         let Some(response) = response else { return message(status, kind) };
         let told = Value::from(kind).to_string();
-        let status = response.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(status);
         reply(status, &response.content_type, response.body.replace("$context.error.messageString", &told))
     }
 }

@@ -37,8 +37,6 @@ pub struct GatewayResponse {
     pub body: String,
     /// The reply's header Content-Type.
     pub content_type: String,
-    /// Its status code, if it isn't the type's own.
-    pub status: Option<u16>,
 }
 
 /// A Lambda function, as far as it matters here.
@@ -138,8 +136,7 @@ fn gateway_response(response: &Value) -> GatewayResponse {
     let header = scalar(&response["ResponseParameters"]["Headers"]["Content-Type"]);
     let content_type = if header.is_empty() { "application/json" } else { header.trim_matches('\'') };
     let body = scalar(&response["ResponseTemplates"]["application/json"]);
-    let status = response["StatusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
-    GatewayResponse { body, content_type: content_type.to_owned(), status }
+    GatewayResponse { body, content_type: content_type.to_owned() }
 }
 
 fn function(id: &str, resource: &Value, parameters: &BTreeMap<String, String>) -> Result<Function, TemplateError> {
