@@ -6,6 +6,7 @@ use std::time::Duration;
 use checks::conformance::{Format, Options, Waits, run};
 use checks::report::{Outcome, Report};
 use futures_util::future::join_all;
+use local::gateway::Variant;
 use serde_json::{Value, json};
 
 use crate::harness::Harness;
@@ -167,7 +168,9 @@ async fn ours_passes_behind_a_gateway_that_has_its_own_words_and_reads_on() {
     let harness = Harness::with_real_time_behind(Variant { has_its_own_too_long: true, reads_on: true }).await;
     let (_, made) = harness.host("PUT", "/accounts/checks", None).await;
     harness.put("checks", "1001", json!({ "status": "assigned", "dueDate": "2026-12-01" })).await;
-    let options = options(&harness.system.gateway_url, "checks", made["apiKey"].as_str().unwrap());
+    let url = &harness.system.gateway_url;
+    let mut options = options(url, "checks", made["apiKey"].as_str().unwrap());
+    options.read_back = Some(format!("{url}/accounts/checks/uploads/{{uuId}}"));
     let report = run(&options).await.unwrap();
     assert!(report.is_healthy(), "{}", report.table(false));
 }

@@ -190,7 +190,10 @@ async fn with_orders(count: usize) -> (Harness, Value) {
     let harness = Harness::start().await;
     let vendor = harness.account("example", IntegrationType::Internal).await;
     vendor.validate().await.unwrap();
-    let orders: Vec<Value> = (0..count).map(|n| order(json!({ "workOrderNumber": format!("{n:03}") }))).collect();
+    // So large that the orders of one shard are more than a part of the reply.
+    let instructions = "Mow the grass. ".repeat(1700);
+    let orders = (0..count).map(|n| json!({ "workOrderNumber": format!("{n:03}"), "instructions": instructions }));
+    let orders: Vec<Value> = orders.map(order).collect();
     let (status, reply) = harness.host("POST", "/accounts/example/orders", Some(Value::from(orders))).await;
     assert_eq!((status, &reply["created"]), (200, &json!(count)), "{reply}");
     let event = event("get-work-orders", &vendor.token);

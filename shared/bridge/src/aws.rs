@@ -63,7 +63,7 @@ const IDLE_FOR: Duration = Duration::from_secs(15);
 
 /// The connections of all clients of a function: each client of its own would read all root certificates again.
 pub fn http_client() -> SharedHttpClient {
-    Builder::new().pool_idle_timeout(IDLE_FOR).tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+    Builder::new().pool_idle_timeout(IDLE_FOR).tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
 }
 
 /// DynamoDB throttles by the second: in the middle of a list, what is refused three times in a row must still come. The

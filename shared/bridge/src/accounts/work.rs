@@ -1,6 +1,10 @@
 //! Accounts that have work for the drain: who they are, the lease on each, and how it is given back.
 
+use std::ops::Range;
+
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{Accounts, to_item};
 use crate::account::{Account, DEAD, NextWakeUp, PARKED, PushKeyState, REFUSED, WORK, work_partition};
@@ -24,6 +28,9 @@ pub struct Census {
     pub refused: usize,
 }
 
+/// Partitions of the index that are read at once.
+const BUCKETS_AT_ONCE: usize = 4;
+
 impl Accounts {
     /// Says that there is work for the drain. Called before the work is written, since the index it feeds is a hint
     /// that must not be missed.
@@ -38,17 +45,14 @@ impl Accounts {
 
     /// Users that had work at `now`, those first that have waited longest.
     pub async fn awake(&self, now: i64) -> Result<Vec<String>, StoreError> {
-        let buckets = WORK.map(|bucket| self.bucket(bucket, now));
-        let mut found: Vec<(i64, String)> =
-            futures_util::future::try_join_all(buckets).await?.into_iter().flatten().collect();
+        let mut found = self.buckets(WORK, now).await?.concat();
         found.sort();
         Ok(found.into_iter().map(|(_, username)| username).collect())
     }
 
     /// Who has work now or later, who has parked orders, and whose push key is dead or refused.
     pub async fn census(&self) -> Result<Census, StoreError> {
-        let buckets = (WORK.start..=REFUSED).map(|bucket| self.bucket(bucket, i64::MAX));
-        let found = futures_util::future::try_join_all(buckets).await?;
+        let found = self.buckets(WORK.start..REFUSED + 1, i64::MAX).await?;
         let mut census = Census::default();
         for (bucket, accounts) in (WORK.start..).zip(found) {
             let usernames = accounts.into_iter().map(|(_, username)| username);
@@ -60,6 +64,12 @@ impl Accounts {
             }
         }
         Ok(census)
+    }
+
+    /// These partitions of the index, some at once: each takes a connection, which costs more than what is in it.
+    async fn buckets(&self, buckets: Range<i64>, until: i64) -> Result<Vec<Vec<(i64, String)>>, StoreError> {
+        let found = buckets.map(|bucket| self.bucket(bucket, until));
+        futures_util::stream::iter(found).buffered(BUCKETS_AT_ONCE).try_collect().await
     }
 
     async fn bucket(&self, bucket: i64, until: i64) -> Result<Vec<(i64, String)>, StoreError> {

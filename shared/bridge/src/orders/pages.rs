@@ -1,13 +1,19 @@
 //! Many orders, page by page: all of an account, those that were changed since some time, or how many there are.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::Select;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{CURRENT, ENDED, Orders, SHARDS, change_key, partition};
 use crate::http::PAGE_BYTES;
 use crate::order::{Order, Pulled};
 use crate::store::{Item, StoreError, failed, row, s};
+
+/// Shards that are read at once. Each takes a connection of its own, and in a function that has just been started a
+/// connection costs more than a page.
+const AT_ONCE: usize = 4;
 
 /// Orders that are being read.
 #[derive(Debug)]
@@ -176,16 +182,19 @@ impl Orders {
     }
 
     /// Current orders changed since `since` (all of them without it), and those ended since `ended_since`, page by page
-    /// as the shards give them: no more pages are read ahead than the shards there are, and none once the receiver is
+    /// as the shards give them: no more pages are read ahead than shards are read at once, and none once the receiver is
     /// gone. The last message is an error if not all could be read, whatever kept them from being read.
     ///
     /// Within a shard the oldest change comes first, so an order that changes meanwhile may come again, newer, and none
     /// is passed over.
     pub fn pages(&self, username: &str, since: Option<i64>, ended_since: i64) -> Pages {
         let (pages, receiver) = mpsc::channel(1);
+        let places = Arc::new(Semaphore::new(AT_ONCE));
         for shard in 0..SHARDS {
             let (orders, partition, pages) = (self.clone(), partition(username, shard), pages.clone());
+            let places = places.clone();
             tokio::spawn(async move {
+                let _place = places.acquire().await;
                 // What ends while its shard is read is in one of the two ranges, or in both.
                 for (phase, since) in [(CURRENT, since.unwrap_or(0)), (ENDED, ended_since)] {
                     let mut query = orders.range(&partition, phase, since).into_paginator().send();
