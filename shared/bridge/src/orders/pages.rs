@@ -182,8 +182,8 @@ impl Orders {
     }
 
     /// Current orders changed since `since` (all of them without it), and those ended since `ended_since`, page by page
-    /// as the shards give them: no more pages are read ahead than shards are read at once, and none once the receiver is
-    /// gone. The last message is an error if not all could be read, whatever kept them from being read.
+    /// as the shards give them: no more pages are read ahead than shards are read at once, and none once the receiver
+    /// is gone. The last message is an error if not all could be read, whatever kept them from being read.
     ///
     /// Within a shard the oldest change comes first, so an order that changes meanwhile may come again, newer, and none
     /// is passed over.
