@@ -212,6 +212,7 @@ async fn nothing_is_acknowledged_that_is_not_stored() {
         r#"{"status":false,"error":"the order system is not available at the moment: please try again in a few minutes"}"#
     );
     assert_eq!(harness.dump().await["UploadsTable"].len(), 0);
+    assert_eq!(harness.permissions.refused(), ["upload-pictures: s3:PutObject Nowhere/*".to_owned()].into());
 }
 
 #[tokio::test]

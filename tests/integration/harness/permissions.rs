@@ -129,9 +129,9 @@ impl Permissions {
         self.used.lock().unwrap().clone()
     }
 
-    /// What was refused, each with its function.
+    /// What was refused since this was last asked, each with its function.
     pub fn refused(&self) -> BTreeSet<String> {
-        self.refused.lock().unwrap().clone()
+        std::mem::take(&mut *self.refused.lock().unwrap())
     }
 }
 
