@@ -24,7 +24,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use local::template::{TEMPLATE, Template};
 use local::{Options, System};
-use measure::median;
+use measure::{median, photo};
 use runtime_api::{Taken, run};
 use serde_json::{Value, json};
 use simulator::multipart;
@@ -75,7 +75,7 @@ const FUNCTIONS: [&str; 9] = [
     "fetch-videos",
 ];
 
-/// What is measured.
+/// A function or a floor: where its binary is, and which floor it stands beside.
 struct Program {
     name: &'static str,
     file: PathBuf,
@@ -151,17 +151,6 @@ fn pruvan(service: &str, username: &str, token: &str, fields: Value, photo: Opti
     event["multiValueHeaders"]["Content-Type"] = json!([content_type]);
     (event["body"], event["isBase64Encoded"]) = (json!(STANDARD.encode(body)), json!(true));
     event.to_string()
-}
-
-/// A photo: bytes that nothing compresses.
-fn photo() -> Vec<u8> {
-    let mut noise: u32 = 1;
-    let mut bytes = b"\xFF\xD8\xFF\xE0".to_vec();
-    bytes.resize_with(PHOTO_BYTES, || {
-        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        noise.to_be_bytes()[0]
-    });
-    bytes
 }
 
 /// Keys of the two accounts, and how many events there were.
@@ -240,7 +229,7 @@ fn parent(programs: &[Program]) {
     let mut taken: Vec<Vec<Taken>> = programs.iter().map(|_| Vec::new()).collect();
     runtime.block_on(async {
         let (token, token_with_key) = (account(&stores, USERNAME, ORDERS).await, account(&stores, WITH_KEY, 0).await);
-        let mut events = Events { token, token_with_key, photo: photo(), count: 0 };
+        let mut events = Events { token, token_with_key, photo: photo(PHOTO_BYTES), count: 0 };
         for _ in 0..rounds {
             for (program, taken) in programs.iter().zip(&mut taken) {
                 let (_, right) = events.next(program.name);

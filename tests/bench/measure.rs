@@ -16,3 +16,15 @@ pub fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
+
+/// A photo of so many bytes, which nothing compresses.
+#[allow(dead_code, reason = "two of the benchmarks send one")]
+pub fn photo(size: usize) -> Vec<u8> {
+    let mut noise: u32 = 1;
+    let mut bytes = b"\xFF\xD8\xFF\xE0".to_vec();
+    bytes.resize_with(size, || {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        noise.to_be_bytes()[0]
+    });
+    bytes
+}

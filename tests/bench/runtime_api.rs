@@ -155,15 +155,15 @@ fn ms(time: Duration) -> f64 {
 pub struct Taken {
     /// From its start until it asks for its first event.
     pub init: f64,
-    /// Its first event.
+    /// Milliseconds from its first event to the answer.
     pub first: f64,
-    /// One of the later events.
+    /// The median of its later events, in milliseconds.
     pub warm: f64,
     /// CPU from its start until its first event is answered.
     pub cold_cpu: f64,
     /// CPU of one of the later events.
     pub warm_cpu: f64,
-    /// Memory at most.
+    /// The most memory that it ever had, in megabytes (VmHWM).
     pub peak: f64,
 }
 

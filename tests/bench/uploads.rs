@@ -27,7 +27,7 @@ use bytes::Bytes;
 use cpu_time::ProcessTime;
 use local::stores::{ACCESS_KEY, SECRET_KEY};
 use local::{Options, System};
-use measure::{median, memory};
+use measure::{median, memory, photo};
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
 use simulator::{Simulator, VideoReply, multipart};
@@ -60,23 +60,12 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// The photo: bytes that nothing compresses.
-fn photo() -> Vec<u8> {
-    let mut noise: u32 = 1;
-    let mut bytes = b"\xFF\xD8\xFF\xE0".to_vec();
-    bytes.resize_with(PHOTO_BYTES, || {
-        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        noise.to_be_bytes()[0]
-    });
-    bytes
-}
-
 fn event(token: &str, n: usize) -> Value {
     let payload = json!({
         "username": "bench", "token": token, "uuId": format!("photo-{n}"), "key2": "1", "key4": "Task", "fileType": "picture",
         "evidenceType": "before", "timestamp": 1_414_434_590, "gpsTimestamp": "1414434574",
     });
-    let (content_type, body) = multipart(&payload.to_string(), Some(("1.jpg", &photo())));
+    let (content_type, body) = multipart(&payload.to_string(), Some(("1.jpg", &photo(PHOTO_BYTES))));
     let mut event: Value =
         serde_json::from_str(include_str!("../../infra/events/upload-pictures.json")).expect("the sample event");
     event["headers"]["Content-Type"] = json!(content_type);

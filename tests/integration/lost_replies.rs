@@ -23,7 +23,7 @@ struct Tables {
     orders: Orders,
     uploads: Uploads,
     queue: PushQueue,
-    /// Those of others.
+    /// The same tables, by the client whose calls don't fail: what others do meanwhile.
     others: (Accounts, Orders, Uploads),
 }
 

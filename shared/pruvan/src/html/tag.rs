@@ -189,7 +189,7 @@ pub(super) fn end_of_tag(text: &str) -> Option<usize> {
 
 /// A tag as it was written.
 pub(super) struct Tag {
-    /// In lower case.
+    /// The name of the element, in lower case however it was written.
     pub name: String,
     pub closes: bool,
     href: Option<String>,
