@@ -115,8 +115,7 @@ impl Gateway {
         let responses = self.apis.get(api).map(|api| &api.responses);
         let response = responses.and_then(|responses| responses.get(kind).or_else(|| responses.get(class)));
         let Some(response) = response else { return message(status, kind) };
-        let told = Value::from(kind).to_string();
-        reply(status, &response.content_type, response.body.replace("$context.error.messageString", &told))
+        reply(status, &response.content_type, response.body.clone())
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Api {
 /// What the gateway itself answers where a request reaches no function.
 #[derive(Debug, Clone)]
 pub struct GatewayResponse {
-    /// The body, in which `$context.error.messageString` stands for the gateway's message as a JSON string.
+    /// The body, in which nothing is put in place of variables.
     pub body: String,
     /// The reply's header Content-Type.
     pub content_type: String,
