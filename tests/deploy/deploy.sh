@@ -92,6 +92,8 @@ trip --push-key "https://$name/api/?apiKey=secret" --sent "$work/sent" --video "
 if [ -n "$from" ]; then
   step "what is here over what $from had"
   deploy .
+  # ministack makes an API anew whose definition has changed; in AWS it keeps its URL.
+  pruvan=$(url WebServiceUrl) host=$(url HostUrl)
   trip --again
 fi
 
