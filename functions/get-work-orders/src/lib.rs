@@ -50,7 +50,7 @@ impl Room {
 }
 
 /// A reply goes out in parts of about so many bytes: small enough to stay in a processor's cache between being written
-/// and being sent. A small part behind another one would wait for an acknowledgement, for 40 milliseconds.
+/// and being sent. What fails before the first one is full can still be told as an error.
 const PART: usize = 65_536;
 
 /// Orders without room that are queued at a time.
