@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bridge_console::Console;
 use bridge_console::commands::{PruvanOptions, pruvan};
 use host_client::HostClient;
+use local::gateway::Variant;
 use pruvan::integration::IntegrationType;
 use serde_json::json;
 use simulator::desk::Desk;
@@ -31,7 +32,10 @@ async fn served(routes: axum::Router, listener: tokio::net::TcpListener) {
 
 impl Room {
     async fn open() -> Room {
-        let harness = Harness::start().await;
+        Room::open_beside(Harness::start().await).await
+    }
+
+    async fn open_beside(harness: Harness) -> Room {
         let (listener, url) = listen(0).await.unwrap();
         let desk = Desk::open(None, Simulator::at(&url, harness.clock_ms())).unwrap();
         let host = HostClient::new(&harness.system.gateway_url).unwrap();
@@ -200,6 +204,24 @@ async fn each_weather_is_seen_by_the_queue_and_over_when_it_is_over() {
         assert_eq!(held(), name, "after {name}");
         room.harness.advance(600);
         room.harness.system.tick().await;
+    }
+}
+
+/// What a gateway says by itself is on the wire as it came, and the item isn't taken for one that was stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_with_words_of_its_own_is_shown_as_it_is() {
+    let variant = Variant { has_its_own_too_long: true, reads_on: true };
+    let room = Room::open_beside(Harness::with_gateway(variant).await).await;
+    room.press("import", &[("full", "on")]).await;
+    let account = room.desk.account("vendor1").unwrap();
+    for (size, words) in [(5_000_000, "Request Too Long"), (11_000_000, "HTTP content length exceeded")] {
+        let photo = vec![0xFF; size];
+        let fields = crate::harness::picture("large", "1", json!({}));
+        let answer = account.integration.publish(fields, Some(("1.jpg", &photo))).await.unwrap();
+        assert_eq!(answer.status, 413);
+        let wire = account.integration.last_exchange().unwrap();
+        let page = room.get(&format!("/console/wire/{wire}?account=vendor1")).await;
+        assert!(page.contains(words) && page.contains("413"), "{page}");
     }
 }
 
