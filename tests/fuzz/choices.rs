@@ -125,6 +125,9 @@ impl Choices {
             1 => (Value::from(format!("[{text}]")).to_string(), false),
             2 => (Value::from(text).to_string(), true),
             3 => (format!("\u{feff}  {text}\n"), true),
+            4 => (Value::from(Value::from(format!("\u{feff}{text}")).to_string()).to_string(), true),
+            5 if payload.contains_key("username") => (format!("{{\"x\":1,\"payload\":{text}}}"), true),
+            6 => (text.replace("\\n", "\n").replace("\\t", "\t"), !text.contains("\\\\")),
             _ => (text, true),
         }
     }

@@ -1,6 +1,8 @@
 //! A request of Pruvan's, in every form: `shared/bridge/src/form.rs`. An input is a line that is the content type, and
 //! the body.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bridge::form;
 use futures_util::FutureExt as _;
 use lambda_http::{Body, Request};
@@ -29,6 +31,9 @@ pub const FORM: Target = Target {
         ("\n--X\r\n", "a: b\r\n", "\r\n{}\r\n--X--\r\n"),
         ("\n--X\r\nContent-Disposition: form-data; name=payload\r\n\r\n{}", "\r\n--", "\r\n--X--\r\n"),
         ("\n", "payloaD=%7B&", "payload=%7B%7D"),
+        ("\n--X\nContent-Disposition: form-data; name=payload\n\n{}", "\n--X", "\n--X--\n"),
+        ("\n--X\nContent-Disposition: form-data; name=payload", "\n ", "\n\n{}\n--X--\n"),
+        ("multipart/form-data; boundary=part-0\n--part-0\n\n", "part-0 part-1 ", "\n--part-0--\n"),
         ("\npayload=", "%7B%22a%22%3A", ""),
         ("\n{\"a\":\"", "\\ud83d", "\"}"),
         ("\n{\"a\":[", "{\"a\":1},", "1]}"),
@@ -74,7 +79,7 @@ fn any(input: &[u8]) {
     match read(input) {
         Ok(read) => {
             let file = read.file.unwrap_or_default();
-            assert!(file.len() <= input.len());
+            assert!(file.len() <= input.len() || input.windows(2).any(|pair| pair == [0x1f, 0x8b]));
             if let Some(survey) = &read.survey {
                 let _ = Survey::from_json(survey);
             }
@@ -122,23 +127,34 @@ fn envelope(choices: &mut Choices, payload: &str, file: &[u8]) -> (Option<String
             (Some("application/x-www-form-urlencoded".to_owned()), body.into_bytes(), false)
         }
         _ => {
-            let mut body =
-                format!("--{boundary}\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{payload}\r\n")
-                    .into_bytes();
+            // As it must be, and as some write it.
+            let (end, headers_of_file) = *choices.one(&[
+                ("\r\n", ""),
+                ("\r\n", ""),
+                ("\n", ""),
+                ("\n", "\nContent-Type: image/jpeg"),
+                ("\r\n", "\nContent-Type: image/jpeg"),
+                ("\r\n", ";\r\n x=1"),
+                ("\r\n", "\r\nx: \u{1}"),
+                ("\r\n", "\r\nContent-Transfer-Encoding: base64"),
+            ]);
+            let mut body = format!(
+                "--{boundary}{end}Content-Disposition: form-data; name=\"payload\"{end}{end}{payload}{end}--{boundary}{end}"
+            )
+            .into_bytes();
             let name = *choices.one(&["file", "file", "other", "payload"]);
-            body.extend(
-                format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"1.jpg\"\r\n\r\n")
-                    .bytes(),
-            );
-            body.extend_from_slice(file);
-            body.extend(format!("\r\n--{boundary}--\r\n").bytes());
+            let disposition = format!("Content-Disposition: form-data; name=\"{name}\"; filename=\"1.jpg\"");
+            body.extend(format!("{disposition}{headers_of_file}{end}{end}").bytes());
+            let encoded = headers_of_file.contains("base64");
+            body.extend_from_slice(&if encoded { STANDARD.encode(file).into_bytes() } else { file.to_vec() });
+            body.extend(format!("{end}--{boundary}--{end}").bytes());
             let header = match choices.below(4) {
                 0 => None,
                 _ => Some(format!("{}{boundary}", choices.one(&headers))),
             };
             // A file that holds the boundary ends where it does.
-            let mark = format!("\r\n--{boundary}");
-            let inside = [b"\r\n", file].concat();
+            let mark = format!("\n--{boundary}");
+            let inside = [b"\n", file].concat();
             let clean = !inside.windows(mark.len()).any(|window| window == mark.as_bytes()) && !payload.contains(&mark);
             (header, body, clean && name != "payload")
         }

@@ -16,6 +16,7 @@ mod dates;
 mod form;
 mod html;
 mod import;
+mod json;
 mod order;
 mod payloads;
 mod push_reply;
@@ -48,8 +49,9 @@ pub struct Target {
     pub most: usize,
 }
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     form::FORM,
+    json::JSON,
     payloads::VALIDATE,
     payloads::GET_WORK_ORDERS,
     payloads::STATUS,

@@ -2,9 +2,10 @@
 //! a payload.
 
 use bridge::files;
+use bridge::format;
 use bridge::uploads::{fingerprint, item_id};
 use pruvan::get_work_orders::{GetWorkOrdersError, GetWorkOrdersRequest, Mode, WorkOrdersReply};
-use pruvan::lenient::{structure, text};
+use pruvan::lenient::{list, structure, text};
 use pruvan::payload::{self, MAX_FIELDS};
 use pruvan::status::{FieldStatus, OfficeStatus, StatusEntry, StatusReply, StatusRequest};
 use pruvan::upload::{Certified, UploadReply, UploadRequest};
@@ -257,11 +258,8 @@ fn make_status(choices: &mut Choices) -> (Vec<u8>, Whole) {
 fn any_status(input: &[u8]) {
     let Some(payload) = read(input) else { return };
     let given = payload.get("workOrders").and_then(structure);
-    let entries = match &given {
-        Some(Value::Array(entries)) => entries.len(),
-        Some(_) => 1,
-        None => 0,
-    };
+    let listed = payload.get("workOrders").and_then(list).map(|entries| entries.len());
+    let entries = listed.unwrap_or_else(|| usize::from(given.is_some()));
     let request = StatusRequest::from_payload(payload);
     credentials_hold(&request.credentials);
     assert_eq!(request.work_orders.len(), entries, "each entry is answered for");
@@ -395,8 +393,8 @@ pub fn upload_holds(payload: Map<String, Value>, file: &[u8]) {
     let request = UploadRequest::from_payload(payload);
     credentials_hold(&request.credentials);
     let upload = request.upload;
-    let format = files::sniff(file);
-    let _ = (upload.picture_count(), files::mismatch(format, &upload));
+    let format = format::sniff(file, upload.file_ext.as_deref().unwrap_or_default());
+    let _ = (upload.picture_count(), format::mismatch(format, &upload));
     for certified in [upload.authenticated(), upload.certified_time(), upload.certified_location()] {
         let count = matches!(certified, Some(Certified::Count(_)));
         assert!(!count || upload.file_type == pruvan::upload::FileType::Csr, "{certified:?}");

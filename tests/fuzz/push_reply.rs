@@ -1,5 +1,8 @@
 //! What Pruvan says to a push: `shared/pruvan/src/push.rs`. An input is the body.
 
+use pruvan::encoding::decode;
+use pruvan::json::unwrapped;
+use pruvan::lenient::{list, structure};
 use pruvan::push::{PushError, PushReply};
 use serde_json::{Value, json};
 
@@ -48,8 +51,15 @@ fn make(choices: &mut Choices) -> (Vec<u8>, Whole) {
     }
     let [created, updated, deleted] = counts.map(|count| u64::try_from(count).unwrap_or(0));
     let error = match errors.as_slice() {
-        [] => choices.one(&[Value::Null, json!(""), json!("null"), json!([])]).clone(),
+        [] => {
+            choices.one(&[Value::Null, json!(""), json!("null"), json!([]), json!({}), json!(0), json!(false)]).clone()
+        }
         [single] if choices.once_in(2) => single.clone(),
+        // As PHP writes a list that has gaps.
+        _ if choices.once_in(3) => {
+            let gaps = errors.into_iter().enumerate().map(|(index, error)| ((2 * index).to_string(), error));
+            Value::Object(gaps.collect())
+        }
         _ => Value::from(errors),
     };
     let [c, u, d] = counts.map(|number| count(choices, number));
@@ -84,13 +94,14 @@ fn make(choices: &mut Choices) -> (Vec<u8>, Whole) {
 }
 
 fn any(input: &[u8]) {
-    let body: Option<Value> = serde_json::from_slice(input.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(input)).ok();
+    let body = unwrapped(&decode(input)).ok().map(|json| json.value);
     let read = PushReply::parse(input);
     let Some(Value::Object(body)) = body else {
         assert_eq!(read, PushReply::Unreadable);
         return;
     };
-    let response = body.get("response").and_then(Value::as_object);
+    let response = body.get("response").and_then(structure);
+    let response = response.as_ref().and_then(Value::as_object);
     match read {
         PushReply::Counted { created, updated, deleted, errors, .. } => {
             assert!(response.is_some() || !errors.is_empty(), "nothing says that orders were looked at");
@@ -99,7 +110,7 @@ fn any(input: &[u8]) {
                 let said = response.is_some_and(|response| response.get(name).is_some_and(|said| !said.is_array()));
                 assert!(count == 0 || said, "{name} was not said");
             }
-            let most = body.get("error").map_or(0, |error| error.as_array().map_or(1, Vec::len));
+            let most = body.get("error").map_or(0, |error| list(error).map_or(1, |errors| errors.len()));
             assert!(errors.len() <= most);
             assert!(errors.iter().all(|error| !error.work_order_number.contains("::") && !error.error.is_empty()));
         }

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::files::{self, Files, Parts, sniff};
+use bridge::files::{self, Files, Parts};
+use bridge::format::sniff;
 use bridge::http::guarded;
 use bridge::outbound::{GetError, Outbound};
 use bridge::run::Deadline;
@@ -252,7 +253,7 @@ async fn begin(state: &FetchVideos, row: &UploadRow, video: &Video, first: &[u8]
     if matches!(first.trim_ascii_start().first(), None | Some(b'<' | b'{' | b'[')) {
         return Err(Fault::NoVideo);
     }
-    let format = sniff(first);
+    let format = sniff(first, "");
     // The same link gives the same name: a second attempt leaves no second object.
     let name = sha256_hex(video.uri.as_bytes());
     let path = files::path(&row.username, row.number(), row.item(), &name, format.extension);

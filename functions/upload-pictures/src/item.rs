@@ -1,12 +1,15 @@
 //! One item as it came, and how it is kept: its files in S3, and the row of a first version.
 
 use bridge::StoreError;
-use bridge::files::{self, Files, Format, sniff};
+use bridge::files::{self, Files};
+use bridge::format::{Format, mismatch, sniff};
 use bridge::orders::Orders;
 use bridge::secrets::sha256_hex;
 use bridge::time::Clock;
 use bridge::uploads::{UploadRow, Video, fingerprint, item_id, order_key, received};
 use bytes::Bytes;
+use pruvan::encoding::decode;
+use pruvan::json;
 use pruvan::upload::{FileType, Upload};
 use serde_json::Value;
 
@@ -24,7 +27,7 @@ pub struct PublishedItem<'a> {
     /// Tells versions apart: see [`fingerprint`].
     pub fingerprint: String,
     upload: &'a Upload,
-    /// The survey's JSON as text, out of up to two layers of JSON text; keys and numbers as they came.
+    /// The survey's JSON as text, out of all layers of JSON text; keys and numbers as they came.
     survey: Option<String>,
     file: Option<File>,
 }
@@ -46,7 +49,8 @@ struct Kept {
 impl PublishedItem<'_> {
     /// Of the fields, the survey and the bytes of the file, which are hashed here.
     pub fn new(upload: &Upload, survey: Option<String>, file: Option<Bytes>) -> PublishedItem<'_> {
-        let file = file.map(|bytes| File { sha256: sha256_hex(&bytes), format: sniff(&bytes), bytes });
+        let said = upload.file_ext.as_deref().unwrap_or_default();
+        let file = file.map(|bytes| File { sha256: sha256_hex(&bytes), format: sniff(&bytes, said), bytes });
         let sha256 = file.as_ref().map(|file| file.sha256.as_str());
         PublishedItem { uu_id: item_id(upload, sha256), fingerprint: fingerprint(upload, sha256), upload, survey, file }
     }
@@ -104,7 +108,7 @@ impl PublishedItem<'_> {
             sha256: self.file.as_ref().map(|file| file.sha256.clone()),
             size: self.file.as_ref().map_or(0, |file| file.bytes.len() as u64),
             content_type: self.file.as_ref().map_or("application/json", |file| file.format.content_type).to_owned(),
-            mismatch: self.file.as_ref().and_then(|file| files::mismatch(file.format, upload)),
+            mismatch: self.file.as_ref().and_then(|file| mismatch(file.format, upload)),
             file_type: short(&Some(upload.file_type.as_str().to_owned()).filter(|text| !text.is_empty())),
             service: short(&upload.key4),
             evidence_type: short(&upload.evidence_type),
@@ -165,7 +169,7 @@ impl PublishedItem<'_> {
         if file.bytes.len() > MAX_JSON_IN_ROW {
             return None;
         }
-        let json = serde_json::from_slice::<Value>(&file.bytes).ok()?.to_string();
+        let json = json::unwrapped(&decode(&file.bytes)).ok()?.value.to_string();
         // Numbers may have grown as they were written again.
         (json.len() <= room / 2).then_some(json)
     }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use bridge::accounts::{Account, Accounts};
 use bridge::auth::authenticate;
-use bridge::files::{Files, sniff};
+use bridge::files::Files;
+use bridge::format::sniff;
 use bridge::http::{guarded, to_pruvan};
 use bridge::orders::Orders;
 use bridge::settings::SettingError;
@@ -22,7 +23,9 @@ use bridge::web_service::{self, Refusal};
 use bridge::{Dependencies, StoreError};
 use bytes::Bytes;
 use lambda_http::{Body, Request, Response};
+use pruvan::encoding::decode;
 use pruvan::lenient::is_nothing;
+use pruvan::survey::verbatim;
 use pruvan::upload::{FileType, UploadReply, UploadRequest};
 
 use item::PublishedItem;
@@ -77,9 +80,8 @@ async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -
         return Err(Refusal::bad_request(record, NO_FILE));
     }
     // A survey may come as a JSON file and nothing else.
-    let answers = |file: &Bytes| sniff(file).extension == "json" && request.upload.file_type == FileType::Survey;
-    let in_file =
-        || form.file.as_ref().filter(|file| answers(file)).map(|file| String::from_utf8_lossy(file).into_owned());
+    let answers = |file: &Bytes| sniff(file, "").extension == "json" && request.upload.file_type == FileType::Survey;
+    let in_file = || form.file.as_ref().filter(|file| answers(file)).map(|file| verbatim(&decode(file)));
     let survey = form.survey.or_else(in_file);
     let item = PublishedItem::new(&request.upload, survey, form.file);
     let stored = store(state, &account, &item).await;

@@ -6,6 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use file_format::FileFormat;
 use host_client::segment;
 
 use crate::state::Console;
@@ -65,8 +66,7 @@ pub async fn item(State(console): State<Arc<Console>>, Path((username, id)): Pat
 
 /// Bytes that came from outside, of a kind that is told by what they begin with.
 pub fn untrusted(bytes: Bytes) -> Response {
-    let kind = infer::get(&bytes).map_or("", |kind| kind.mime_type());
-    shown(kind, Body::from(bytes))
+    shown(FileFormat::from_bytes(&bytes).media_type(), Body::from(bytes))
 }
 
 /// What came from outside is shown only if it is of a kind that can do nothing; all else can be saved.

@@ -10,7 +10,6 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
-use pruvan::upload::Upload;
 use secrecy::SecretString;
 
 use crate::dependencies::Dependencies;
@@ -20,51 +19,6 @@ use crate::store::StoreError;
 
 /// Links to files work for this long.
 pub const LINK_LIFETIME: Duration = Duration::from_secs(3600);
-
-/// What a file is, told from its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Format {
-    /// The media type that the file is stored and served with.
-    pub content_type: &'static str,
-    /// Its extension, without a dot.
-    pub extension: &'static str,
-}
-
-/// Tells what a file is from its first bytes; what Pruvan says of it may be wrong.
-pub fn sniff(bytes: &[u8]) -> Format {
-    let format = |content_type, extension| Format { content_type, extension };
-    match bytes {
-        [0xFF, 0xD8, 0xFF, ..] => format("image/jpeg", "jpg"),
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => format("image/png", "png"),
-        [b'%', b'P', b'D', b'F', b'-', ..] => format("application/pdf", "pdf"),
-        [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', b'i', ..] => format("image/heic", "heic"),
-        [_, _, _, _, b'f', b't', b'y', b'p', b'm', b'i', b'f', ..] => format("image/heif", "heif"),
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => format("video/mp4", "mp4"),
-        _ if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
-            && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() =>
-        {
-            format("application/json", "json")
-        }
-        _ => format("application/octet-stream", "bin"),
-    }
-}
-
-/// What `fileType` or `fileExt` say of a file that its bytes don't, if they do: for people, who may have to do with
-/// software that goes by the one or the other.
-pub fn mismatch(format: Format, upload: &Upload) -> Option<String> {
-    let found = format.extension;
-    let same =
-        |said: &str| matches!((said, found), ("jpeg", "jpg") | ("mpeg4" | "m4v" | "mov", "mp4")) || said == found;
-    if let Some(said) = upload.file_type.extension().filter(|said| !same(said)) {
-        return Some(format!("fileType {} means {said}, the bytes are {found}", upload.file_type.as_str()));
-    }
-    let said = upload.file_ext.as_deref().unwrap_or_default().trim_start_matches('.').to_ascii_lowercase();
-    if said.is_empty() || same(&said) {
-        return None;
-    }
-    let said: String = said.chars().take(20).collect();
-    Some(format!("fileExt says {said}, the bytes are {found}"))
-}
 
 /// Where a file belongs. Every part is encoded so that no two different parts give the same text and none can leave its
 /// place.
@@ -226,23 +180,6 @@ fn call<E: ProvideErrorMetadata, R>(operation: &'static str, error: &aws_sdk_s3:
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn formats_are_told_from_the_bytes() {
-        for (bytes, extension) in [
-            (&b"\xFF\xD8\xFF\xE0rest"[..], "jpg"),
-            (b"\x89PNG\r\n\x1a\nrest", "png"),
-            (b"%PDF-1.4", "pdf"),
-            (b"\0\0\0\x18ftypmp42", "mp4"),
-            (b"\0\0\0\x18ftypheic", "heic"),
-            (b" {\"a\": 1}", "json"),
-            (b"{\"a\": ", "bin"),
-            (b"", "bin"),
-            (b"hello", "bin"),
-        ] {
-            assert_eq!(sniff(bytes).extension, extension);
-        }
-    }
 
     #[test]
     fn no_part_leaves_its_place_or_meets_another() {

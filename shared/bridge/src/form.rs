@@ -4,14 +4,25 @@
 //! the specification's own spelling `Mulipart/Form-Data`, also without a boundary in the header), urlencoded, and plain
 //! JSON from test tools.
 
+mod multipart;
+
+use std::io::Read as _;
+
 use bytes::Bytes;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use lambda_http::http::HeaderName;
+use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use lambda_http::{Body, Request};
 use multer::{Constraints, Multipart, SizeLimit};
+use percent_encoding::percent_decode;
 use pruvan::PayloadError;
+use pruvan::encoding::decode;
 use pruvan::lenient::is_nothing;
 use pruvan::payload;
 use pruvan::survey::verbatim;
 use serde_json::{Map, Value};
+
+use multipart::{MAX_PART_HEADERS, MAX_PARTS, boundary, in_form, is_in_form};
 
 /// A payload and, for uploads, a file.
 #[derive(Debug)]
@@ -24,37 +35,65 @@ pub struct PruvanForm {
     pub file: Option<Bytes>,
 }
 
-/// More parts than any client sends; `multer` counts bytes but not parts.
-const MAX_PARTS: usize = 100;
-
-/// RFC 2046 allows 70 characters, and clients make 60 at most.
-const MAX_BOUNDARY: usize = 200;
-
-/// What a web server takes in the headers of a whole request; `multer` limits their number (32 a part) and not their
-/// length.
-const MAX_PART_HEADERS: usize = 16 * 1024;
-
 /// Lambda takes no event above 6 MB, so no body is larger; base64 makes it 4.7 MB.
-const MAX_BODY: u64 = 6_291_456;
+const MAX_BODY: usize = 6_291_456;
 
 /// Reads a request. The body is taken out of it and the file is cut out of the body.
 pub async fn read(request: Request) -> Result<PruvanForm, PayloadError> {
-    let header =
-        request.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = |name: HeaderName| {
+        request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let (content_type, encoding) = (header(CONTENT_TYPE), header(CONTENT_ENCODING).unwrap_or_default());
     let body = match request.into_body() {
         Body::Binary(bytes) => Bytes::from(bytes),
         Body::Text(text) => Bytes::from(text),
         _ => Bytes::new(),
     };
-    if let Some(boundary) = boundary(header.as_deref(), &body)? {
-        return multipart(body, boundary).await;
+    let body = unpacked(body, &encoding)?;
+    if let Some(boundary) = boundary(content_type.as_deref(), &body)? {
+        return multipart(body, &boundary).await;
     }
     let text = decode(&body);
-    if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+    if text.trim_start().starts_with(['{', '"']) {
         return from_payload(&text, None);
     }
-    let field = form_urlencoded::parse(&body).find(|(name, _)| name == "payload");
-    from_payload(&field.ok_or(PayloadError::Missing)?.1, None)
+    match field(text.trim_start().as_bytes(), "payload") {
+        Some(payload) => from_payload(&payload, None),
+        None if !matches!(encoding.trim(), "" | "identity" | "gzip" | "x-gzip" | "deflate") => {
+            Err(PayloadError::Packed)
+        }
+        None => Err(PayloadError::Missing),
+    }
+}
+
+/// The body as it was before it was compressed, if it was: told from its bytes, and deflate, which has no sign of its
+/// own, from the header.
+fn unpacked(body: Bytes, encoding: &str) -> Result<Bytes, PayloadError> {
+    let mut unpacked = Vec::new();
+    let most = u64::try_from(MAX_BODY).unwrap_or(u64::MAX) + 1;
+    let read = if body.starts_with(&[0x1f, 0x8b]) {
+        MultiGzDecoder::new(&body[..]).take(most).read_to_end(&mut unpacked)
+    } else if encoding.trim().eq_ignore_ascii_case("deflate") {
+        ZlibDecoder::new(&body[..]).take(most).read_to_end(&mut unpacked)
+    } else {
+        return Ok(body);
+    };
+    match read {
+        Ok(length) if length > MAX_BODY => Err(PayloadError::TooLong),
+        Ok(_) => Ok(unpacked.into()),
+        Err(_) => Err(PayloadError::Garbled),
+    }
+}
+
+/// A field of a urlencoded form, in whatever encoding its text is.
+fn field(body: &[u8], name: &str) -> Option<String> {
+    body.split(|byte| *byte == b'&').find_map(|pair| {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=').map(|part| {
+            let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+            decode(&percent_decode(&spaced).collect::<Vec<u8>>()).into_owned()
+        });
+        (parts.next()?.trim() == name).then(|| parts.next().unwrap_or_default())
+    })
 }
 
 fn from_payload(text: &str, file: Option<Bytes>) -> Result<PruvanForm, PayloadError> {
@@ -64,31 +103,24 @@ fn from_payload(text: &str, file: Option<Bytes>) -> Result<PruvanForm, PayloadEr
     Ok(PruvanForm { payload, survey, file })
 }
 
-/// The multipart boundary: the header's, if the body has it, or else the body's own first line.
-fn boundary(header: Option<&str>, body: &[u8]) -> Result<Option<String>, PayloadError> {
-    let named = header.and_then(|header| header.parse::<mime::Mime>().ok());
-    let named = named.and_then(|mime| mime.get_param(mime::BOUNDARY).map(|boundary| boundary.as_str().to_owned()));
-    let start = body.trim_ascii_start();
-    let first = start.strip_prefix(b"--").and_then(|rest| rest.split(|byte| *byte == b'\r' || *byte == b'\n').next());
-    let first =
-        first.and_then(|line| std::str::from_utf8(line).ok()).map(str::trim_end).filter(|line| !line.is_empty());
-    if first.or(named.as_deref()).is_some_and(|boundary| boundary.len() > MAX_BOUNDARY) {
-        return Err(PayloadError::LongBoundary);
-    }
-    Ok(match (named, first) {
-        (Some(named), Some(first)) if first == named => Some(named),
-        // A preamble may come before the first boundary.
-        (Some(named), None) => {
-            let mark = format!("--{named}");
-            body.windows(mark.len()).any(|window| window == mark.as_bytes()).then_some(named)
+/// Reads a body as it is, and if it is not in its form, or nothing comes of it so, in its form.
+async fn multipart(body: Bytes, boundary: &str) -> Result<PruvanForm, PayloadError> {
+    let fault = if is_in_form(&body, boundary) {
+        match in_parts(body.clone(), boundary.to_owned()).await {
+            Err(fault @ (PayloadError::Garbled | PayloadError::Missing)) => fault,
+            read => return read,
         }
-        (_, Some(first)) => Some(first.to_owned()),
-        (None, None) => None,
-    })
+    } else {
+        PayloadError::Garbled
+    };
+    match in_form(&body, boundary)? {
+        Some((boundary, body)) => in_parts(body, boundary).await,
+        None => Err(fault),
+    }
 }
 
-async fn multipart(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadError> {
-    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(MAX_BODY));
+async fn in_parts(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadError> {
+    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(2 * MAX_BODY as u64));
     let stream = futures_util::stream::once(std::future::ready(Ok::<_, std::convert::Infallible>(body)));
     let mut parts = Multipart::with_constraints(stream, boundary, constraints);
     let (mut payload, mut named_file, mut other_file) = (None, None, None);
@@ -130,16 +162,9 @@ fn fault(error: multer::Error) -> PayloadError {
     }
 }
 
-/// UTF-8, or else Latin-1, which no bytes are wrong in: notes from the field must not keep a photo out.
-fn decode(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::multipart::MAX_BOUNDARY;
     use super::*;
 
     fn request(content_type: Option<&str>, body: impl Into<Vec<u8>>) -> Request {
@@ -223,11 +248,126 @@ mod tests {
         assert_eq!(read(many(33)).await, Err(PayloadError::LongHeaders));
     }
 
+    const FILE: &[u8] = b"\xFF\xD8\xFF\r\n\r\n\n\n--Xtra\r\n--X-\r\r";
+
+    /// A body of a payload and a file, in which each line of the form itself ends as the first of these says, with
+    /// more headers of the file.
+    fn written(end: &str, headers: &str) -> Vec<u8> {
+        let payload =
+            format!("--X{end}Content-Disposition: form-data; name=\"payload\"{end}{end}{{\"username\":\"u\"}}");
+        let file = format!("{end}--X{end}{headers}{end}{end}");
+        [payload.as_bytes(), file.as_bytes(), FILE, format!("{end}--X--{end}").as_bytes()].concat()
+    }
+
+    const OF_A_FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"1.jpg\"";
+
+    #[tokio::test]
+    async fn what_is_not_in_its_form_is_read_all_the_same() {
+        let folded =
+            "Content-Disposition: form-data;\r\n name=\"file\";\r\n\tfilename=\"1.jpg\"\r\nContent-Type: image/jpeg";
+        for (what, body) in [
+            ("bare line feeds", written("\n", OF_A_FILE)),
+            ("more headers", written("\n", &format!("{OF_A_FILE}\nContent-Type: image/jpeg"))),
+            ("some bare line feeds", written("\r\n", &format!("{OF_A_FILE}\nContent-Type: image/jpeg"))),
+            ("folded headers", written("\r\n", folded)),
+            ("a control character", written("\r\n", &OF_A_FILE.replace("1.jpg", "1\u{1}\u{7f}.jpg"))),
+            ("no name of a header", written("\r\n", &format!(": x\r\n{OF_A_FILE}"))),
+            ("names in capitals", written("\r\n", &OF_A_FILE.to_uppercase())),
+            ("spaces before a colon", written("\r\n", &OF_A_FILE.replace(':', " :"))),
+            ("no quotation marks", written("\r\n", &OF_A_FILE.replace('"', ""))),
+            ("an encoding that is none", written("\r\n", &format!("{OF_A_FILE}\r\nContent-Transfer-Encoding: binary"))),
+            ("what is not encoded", written("\r\n", &format!("{OF_A_FILE}\r\nContent-Transfer-Encoding: base64"))),
+            ("a byte order mark", [b"\xef\xbb\xbf".as_slice(), &written("\r\n", OF_A_FILE)].concat()),
+            ("a preamble", [b"a\nb\n".as_slice(), &written("\n", OF_A_FILE)].concat()),
+        ] {
+            for header in [Some("multipart/form-data; boundary=X"), None] {
+                let read = read(request(header, body.clone())).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert_eq!(read.payload["username"], "u", "{what}");
+                assert_eq!(read.file.as_deref(), Some(FILE), "{what}");
+            }
+            let cut = request(Some("multipart/form-data; boundary=X"), &body[..body.len() - 6]);
+            assert_eq!(read(cut).await.unwrap_err(), PayloadError::Garbled, "{what}, cut");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_encoded_is_decoded() {
+        let base64 = |headers: &str, content: &str| {
+            let head = format!(
+                "--X\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{{}}\r\n--X\r\n{OF_A_FILE}\r\n{headers}\r\n\r\n"
+            );
+            format!("{head}{content}\r\n--X--\r\n")
+        };
+        for (headers, content) in [
+            ("Content-Transfer-Encoding: base64", "/9j/4AAQ"),
+            ("content-transfer-encoding:BASE64 ", "/9j/\r\n4AAQ\r\n"),
+            ("Content-Transfer-Encoding: quoted-printable", "=FF=D8=FF=E0=00=\r\n=10"),
+        ] {
+            let read = read(request(None, base64(headers, content))).await.unwrap();
+            assert_eq!(read.file.as_deref(), Some(&b"\xFF\xD8\xFF\xE0\0\x10"[..]), "{headers}");
+        }
+        let read = read(request(None, base64("Content-Transfer-Encoding: 8bit", "/9j/4AAQ"))).await.unwrap();
+        assert_eq!(read.file.as_deref(), Some(&b"/9j/4AAQ"[..]));
+    }
+
+    #[tokio::test]
+    async fn boundaries_that_nobody_quotes() {
+        let body = String::from_utf8(form(b"bytes")).unwrap();
+        for boundary in ["a=b", "----=_Part_1.2", "a:b", "a b"] {
+            let body = format!("This is a multi-part message.\r\n{}", body.replace("--X", &format!("--{boundary}")));
+            for header in [
+                Some(format!("multipart/form-data; boundary={boundary}")),
+                Some(format!("multipart/form-data; charset=utf-8; Boundary=\"{boundary}\"; x=1")),
+                Some("multipart/form-data".to_owned()),
+            ] {
+                let read = read(request(header.as_deref(), body.clone())).await.unwrap();
+                assert_eq!(read.file.as_deref(), Some(&b"bytes"[..]), "{header:?}");
+            }
+        }
+    }
+
+    fn gzip(body: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, body).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_compressed_is_unpacked_up_to_a_limit() {
+        let packed = |encoding: &str, body: Vec<u8>| {
+            let mut request = request(Some("multipart/form-data; boundary=X"), body);
+            request.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+            request
+        };
+        let read = async |request: Request| super::read(request).await.map(|form| form.file.unwrap_or_default());
+        assert_eq!(read(packed("gzip", gzip(&form(FILE)))).await.as_deref(), Ok(FILE));
+        assert_eq!(read(request(None, gzip(&form(FILE)))).await.as_deref(), Ok(FILE));
+        let room = MAX_BODY - form(b"").len();
+        assert_eq!(read(request(None, gzip(&form(&vec![0; room])))).await.map(|file| file.len()), Ok(room));
+        assert_eq!(read(request(None, gzip(&form(&vec![0; room + 1])))).await, Err(PayloadError::TooLong));
+        let mut cut = gzip(&form(FILE));
+        cut.truncate(cut.len() - 10);
+        assert_eq!(read(request(None, cut)).await, Err(PayloadError::Garbled));
+        assert_eq!(read(packed("br", b"\x1b\x03\x00".to_vec())).await, Err(PayloadError::Packed));
+        // Some say so and don't.
+        assert_eq!(read(packed("gzip", form(FILE))).await.as_deref(), Ok(FILE));
+    }
+
     #[tokio::test]
     async fn empty_files_are_none_and_latin_1_is_read() {
         assert_eq!(read(request(None, form(b""))).await.unwrap().file, None);
         let read = read(request(None, b"{\"notes\":\"caf\xE9\"}".to_vec())).await.unwrap();
         assert_eq!(read.payload["notes"], "caf\u{e9}");
+        let encoded = super::read(request(None, "payload=%7B%22notes%22%3A%22caf%E9+%92%22%7D")).await.unwrap();
+        assert_eq!(encoded.payload["notes"], "caf\u{e9} \u{2019}");
+        let utf_16: Vec<u8> = "\u{feff}{\"notes\":\"caf\u{e9}\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for body in [
+            utf_16,
+            b"\xef\xbb\xbf {\"notes\":\"caf\xc3\xa9\"}".to_vec(),
+            b"\xef\xbb\xbfpayload={\"notes\":\"caf\xe9\"}".to_vec(),
+        ] {
+            assert_eq!(super::read(request(None, body)).await.unwrap().payload["notes"], "caf\u{e9}");
+        }
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {

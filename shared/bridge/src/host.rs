@@ -6,11 +6,12 @@ use lambda_http::http::StatusCode;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response};
 use percent_encoding::percent_decode_str;
-use pruvan::lenient::not_json;
+use pruvan::json::read as read_json;
 use serde_json::{Map, Value};
 
 use crate::accounts::{Account, Accounts};
 use crate::http::{Problem, guarded};
+use crate::import::text_of;
 use crate::telemetry::{Notes, Telemetry};
 
 /// Runs a handler of the host's API, and records what became of its request.
@@ -74,11 +75,12 @@ pub async fn account(accounts: &Accounts, request: &Request) -> Result<Account, 
 
 /// The body as JSON.
 pub fn json(request: &Request) -> Result<Value, Problem> {
-    let body: &[u8] = request.body().as_ref();
-    if body.trim_ascii().is_empty() {
+    let text = text_of(request.body().as_ref()).map_err(|fault| Problem::bad_request(format!("the body {fault}")))?;
+    if text.trim().is_empty() {
         return Err(Problem::bad_request("the request has no body: send JSON"));
     }
-    serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body {}", not_json(&error))))
+    let json = read_json(&text).map_err(|fault| Problem::bad_request(format!("the body {fault}")))?;
+    Ok(json.value)
 }
 
 /// The body as a JSON object.
@@ -117,6 +119,18 @@ pub fn cursor(position: &str) -> String {
 mod tests {
     use super::*;
     use lambda_http::Body;
+
+    #[test]
+    fn a_body_is_read_with_the_faults_of_its_writer() {
+        let read = |body: &[u8]| json(&Request::new(Body::Binary(body.to_vec())));
+        let utf_16: Vec<u8> = "\u{feff}{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for body in [&b"\xef\xbb\xbf{\"a\":1}"[..], b"\xef\xbb\xbf\r\n {\"a\":1}", &utf_16] {
+            assert_eq!(read(body).unwrap(), serde_json::json!({ "a": 1 }));
+        }
+        assert_eq!(read(br#"{"a":"\ud83d"}"#).unwrap()["a"], "\u{fffd}");
+        assert_eq!(read(b"\xef\xbb\xbf").unwrap_err().detail(), "the request has no body: send JSON");
+        assert!(read(b"{\"city\":\"Zo\xeb\"}").unwrap_err().detail().starts_with("the body is not UTF-8"));
+    }
 
     #[test]
     fn a_body_too_deep_is_told_from_one_that_is_no_json() {

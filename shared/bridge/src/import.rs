@@ -8,7 +8,8 @@ mod spreadsheet;
 mod table;
 mod text;
 
-use pruvan::lenient::{is_too_deep, not_json, text_field};
+use pruvan::json::{JsonError, read as read_json};
+use pruvan::lenient::{list, text_field};
 use pruvan::rewrite::Alteration;
 use pruvan::work_order::Remark;
 use serde_json::{Map, Value};
@@ -62,11 +63,14 @@ pub fn read(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, R
 
 fn rows(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, ReadError> {
     match format {
-        Format::Json => match serde_json::from_str(text).map_err(ReadError::Json)? {
-            Value::Array(orders) if orders.len() > choices.most => Err(ReadError::TooMany(choices.most)),
-            Value::Array(orders) => Ok(orders.into_iter().map(|order| of_json(None, Ok(order))).collect()),
-            _ => Err(ReadError::NoArray),
-        },
+        Format::Json => {
+            let given = read_json(text).map_err(ReadError::Json)?.value;
+            match list(&given).filter(|orders| given.is_array() || !orders.is_empty()) {
+                Some(orders) if orders.len() > choices.most => Err(ReadError::TooMany(choices.most)),
+                Some(orders) => Ok(orders.into_iter().map(|order| of_json(None, Ok(order))).collect()),
+                None => Err(ReadError::NoArray),
+            }
+        }
         Format::Ndjson => {
             let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
             let mut rows = Vec::new();
@@ -74,10 +78,8 @@ fn rows(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, ReadE
                 if rows.len() == choices.most {
                     return Err(ReadError::TooMany(choices.most));
                 }
-                rows.push(of_json(
-                    Some(number),
-                    serde_json::from_str(line).map_err(|error| not_json_of_a_line(&error)),
-                ));
+                let order = read_json(line).map(|json| json.value);
+                rows.push(of_json(Some(number), order.map_err(not_json_of_a_line)));
             }
             Ok(rows)
         }
@@ -86,8 +88,11 @@ fn rows(format: Format, text: &str, choices: &Choices) -> Result<Vec<Row>, ReadE
 }
 
 /// The line is told beside it.
-fn not_json_of_a_line(error: &serde_json::Error) -> String {
-    if is_too_deep(error) { not_json(error) } else { "is not valid JSON".to_owned() }
+fn not_json_of_a_line(error: JsonError) -> String {
+    match error {
+        JsonError::NotJson { .. } => "is not valid JSON".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn of_json(line: Option<u64>, order: Result<Value, String>) -> Row {

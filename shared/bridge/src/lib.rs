@@ -12,6 +12,7 @@ pub mod change;
 pub mod dependencies;
 pub mod files;
 pub mod form;
+pub mod format;
 pub mod host;
 pub mod http;
 pub mod import;

@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::json::unwrapped;
+
 /// Nothing: `null`, a string that is blank, or the word "null" (the specification itself writes 'value is "null"').
 pub fn is_nothing(value: &Value) -> bool {
     match value {
@@ -61,55 +63,43 @@ pub fn flag(value: &Value) -> Option<bool> {
     }
 }
 
-/// More values than any payload holds, at whatever depth: a status report of 5,000 orders has some 50,000. Parsed, an
-/// object of one field takes eighty times the room of its text, and the smallest function has 256 MB.
-pub const MAX_VALUES: usize = 200_000;
-
-/// So many levels `serde_json` goes down, and no further.
-pub const MAX_DEPTH: usize = 127;
-
-/// Whether a JSON text has more than [`MAX_VALUES`], before it is parsed: each follows a comma or opens something, at
-/// most.
-pub fn has_too_many_values(text: &str) -> bool {
-    let (mut values, mut quoted, mut escaped) = (0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' | b'[' | b'{' if !quoted => values += 1,
-            _ => {}
-        }
-    }
-    values > MAX_VALUES
-}
-
-/// Whether a text is no JSON for us only because it goes deeper than [`MAX_DEPTH`].
-pub fn is_too_deep(error: &serde_json::Error) -> bool {
-    // The error has no other sign of it.
-    error.is_syntax() && error.to_string().starts_with("recursion limit exceeded")
-}
-
-/// What is wrong with a text that was to be JSON, to be put behind what it is.
-pub fn not_json(error: &serde_json::Error) -> String {
-    match is_too_deep(error) {
-        true => format!("is nested too deep: at most {MAX_DEPTH} levels are read"),
-        false => format!("is not valid JSON (line {}, column {})", error.line(), error.column()),
-    }
-}
-
-/// An object or array, also when it comes as a JSON string, once or twice encoded; of at most [`MAX_VALUES`] then.
+/// An object or array, also when it comes as a JSON string, however often encoded: see [`unwrapped`].
 pub fn structure(value: &Value) -> Option<Value> {
-    let mut value = value.clone();
-    for _ in 0..3 {
-        match value {
-            Value::Object(_) | Value::Array(_) => return Some(value),
-            Value::String(text) if has_too_many_values(&text) => return None,
-            Value::String(text) => value = serde_json::from_str(&text).ok()?,
-            _ => return None,
+    match value {
+        Value::Object(_) | Value::Array(_) => Some(value.clone()),
+        Value::String(text) => {
+            unwrapped(text).ok().map(|json| json.value).filter(|json| json.is_object() || json.is_array())
         }
+        _ => None,
     }
-    None
+}
+
+/// A list, also as PHP writes one that has a gap or was sorted: an object whose keys are its indexes. In either form it
+/// may be a JSON string.
+pub fn list(value: &Value) -> Option<Vec<Value>> {
+    match structure(value)? {
+        Value::Array(items) => Some(items),
+        Value::Object(fields) => {
+            let index = |key: &str| key.parse::<u32>().ok().filter(|index| index.to_string() == key);
+            let items = fields.into_iter().map(|(key, item)| Some((index(&key)?, item)));
+            let mut items = items.collect::<Option<Vec<(u32, Value)>>>()?;
+            items.sort_by_key(|(index, _)| *index);
+            Some(items.into_iter().map(|(_, item)| item).collect())
+        }
+        _ => None,
+    }
+}
+
+/// Whether PHP takes a value for no: what is nothing, `false`, `0`, and a list or object without anything in it.
+pub fn is_falsy(value: &Value) -> bool {
+    match value {
+        Value::Bool(yes) => !yes,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => matches!(text.trim(), "0" | "false") || is_nothing(value),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Null => true,
+    }
 }
 
 /// [`text`] of the field `name`, `None` when it is missing.
@@ -145,24 +135,33 @@ mod tests {
     }
 
     #[test]
-    fn values_up_to_the_limit() {
-        // The list itself is one of them, and what is in a text is none.
-        let list = |values: usize| format!("[{}\"\\\",[{{\"]", "1,".repeat(values - 1));
-        for (text, fine) in [(list(MAX_VALUES), true), (list(MAX_VALUES + 1), false)] {
-            assert_eq!(has_too_many_values(&text), !fine);
-            assert_eq!(structure(&Value::String(text)).is_some(), fine);
+    fn lists_that_became_objects() {
+        let list = |value: Value| list(&value);
+        let items = Some(vec![json!("a"), json!("b")]);
+        for form in [
+            json!(["a", "b"]),
+            json!({ "0": "a", "2": "b" }),
+            json!({ "10": "b", "9": "a" }),
+            json!("{\"1\":\"b\",\"0\":\"a\"}"),
+        ] {
+            assert_eq!(list(form), items);
+        }
+        assert_eq!((list(json!({})), list(json!([]))), (Some(vec![]), Some(vec![])));
+        for other in
+            [json!({ "a": 1 }), json!({ "0": 1, "a": 1 }), json!({ "01": 1 }), json!({ "-1": 1 }), json!("a"), json!(1)]
+        {
+            assert_eq!(list(other), None);
         }
     }
 
     #[test]
-    fn depth_up_to_the_limit() {
-        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-        assert!(serde_json::from_str::<Value>(&nested(MAX_DEPTH)).is_ok());
-        let error = serde_json::from_str::<Value>(&nested(MAX_DEPTH + 1)).unwrap_err();
-        assert_eq!(not_json(&error), "is nested too deep: at most 127 levels are read");
-        assert_eq!(structure(&Value::String(nested(MAX_DEPTH + 1))), None);
-        let error = serde_json::from_str::<Value>("[1 2]").unwrap_err();
-        assert_eq!(not_json(&error), "is not valid JSON (line 1, column 4)");
+    fn what_php_takes_for_no() {
+        for no in [json!(null), json!(false), json!(0), json!(0.0), json!("0"), json!(""), json!([]), json!({})] {
+            assert!(is_falsy(&no), "{no}");
+        }
+        for yes in [json!(true), json!(1), json!("a"), json!([0]), json!({ "a": 0 })] {
+            assert!(!is_falsy(&yes), "{yes}");
+        }
     }
 
     #[test]
@@ -170,7 +169,8 @@ mod tests {
         let survey = json!({"answers": []});
         let once = Value::String(survey.to_string());
         let twice = Value::String(once.to_string());
-        for form in [survey.clone(), once, twice] {
+        let often = Value::String(Value::String(twice.to_string()).to_string());
+        for form in [survey.clone(), once, twice, often] {
             assert_eq!(structure(&form), Some(survey.clone()));
         }
         assert_eq!(structure(&json!("not json")), None);

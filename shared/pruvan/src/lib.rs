@@ -6,8 +6,8 @@
 //!
 //! Two rules shape it:
 //!
-//! * **Lenient in.** Numbers as strings, `null` as `"null"`, `""` or missing, JSON inside JSON strings: all are read
-//!   ([`lenient`]). What this crate doesn't know is kept, never dropped.
+//! * **Lenient in.** Numbers as strings, `null` as `"null"`, `""` or missing, JSON inside JSON strings, lists that
+//!   became objects, JSON with the faults of its writers: all are read ([`lenient`], [`json`]). What this crate doesn't know is kept, never dropped.
 //! * **Strict out.** What it prints has the documented shape, keys in the documented order, and is ASCII ([`ascii`]):
 //!   *Testing, General* in the specification says that "Unicode strings and/or characters are not accepted".
 //!
@@ -16,9 +16,11 @@
 pub mod ascii;
 pub mod credentials;
 pub mod dates;
+pub mod encoding;
 pub mod get_work_orders;
 pub mod html;
 pub mod integration;
+pub mod json;
 pub mod lenient;
 pub mod options;
 pub mod payload;

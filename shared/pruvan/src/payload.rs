@@ -1,11 +1,14 @@
 //! The POST variable `payload`: one JSON object, the same envelope for all four web services.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::lenient::{MAX_DEPTH, MAX_VALUES, has_too_many_values, is_too_deep};
+use crate::encoding::without_mark;
+use crate::json::{Json, JsonError, MAX_DEPTH, MAX_VALUES, unwrapped};
+use crate::lenient::structure;
 
 /// More fields than any payload has: *Available uploadPictures Object Fields* names some 80, and all that come are
 /// kept.
@@ -34,6 +37,12 @@ pub enum PayloadError {
     /// The body ended before its end mark, or its parts could not be told apart.
     #[error("the request was cut short or garbled on its way: send it again")]
     Garbled,
+    /// Compressed in a way that isn't read.
+    #[error("the request is compressed in a way that is not read here: send it as it is, or in gzip")]
+    Packed,
+    /// Unpacked it has more bytes than any request may have.
+    #[error("the request is too long once it is unpacked: send a smaller file")]
+    TooLong,
     /// More form fields than any Pruvan client sends.
     #[error("the request has too many form fields: send payload and file only")]
     TooManyFields,
@@ -54,68 +63,58 @@ pub enum PayloadError {
     TooManyValues,
 }
 
-/// Reads the text of the form field `payload` as a JSON object; a JSON string that holds one is read as well.
+impl From<JsonError> for PayloadError {
+    fn from(error: JsonError) -> PayloadError {
+        match error {
+            JsonError::NotJson { line, column } => PayloadError::NotJson { line, column },
+            JsonError::TooDeep => PayloadError::TooDeep,
+            JsonError::TooManyValues => PayloadError::TooManyValues,
+        }
+    }
+}
+
+/// Reads the text of the form field `payload` as a JSON object; a JSON string that holds one is read as well, and so is
+/// one in a field `payload` of its own.
 pub fn parse(text: &str) -> Result<Map<String, Value>, PayloadError> {
-    let text = text.trim_start_matches('\u{feff}').trim();
-    if text.is_empty() {
+    let (fields, _) = envelope(text)?;
+    if fields.len() > MAX_FIELDS { Err(PayloadError::TooManyNames) } else { Ok(fields) }
+}
+
+/// The field `name` of the payload in `text` as it stands there, if it is there: a survey goes back as it came, with
+/// its own order of keys.
+pub fn verbatim(text: &str, name: &str) -> Option<String> {
+    let (_, text) = envelope(text).ok()?;
+    field(&text, name).map(str::to_owned)
+}
+
+/// The payload's fields, and the JSON object that they stand in.
+fn envelope(text: &str) -> Result<(Map<String, Value>, Cow<'_, str>), PayloadError> {
+    if without_mark(text.trim()).trim().is_empty() {
         return Err(PayloadError::Missing);
     }
-    let mended = without_lone_surrogates(text);
-    let text = mended.as_deref().unwrap_or(text);
-    let value = match json(text)? {
-        Value::String(inner) => json(&inner)?,
-        value => value,
-    };
-    match value {
-        Value::Object(map) if map.len() > MAX_FIELDS => Err(PayloadError::TooManyNames),
-        Value::Object(map) => Ok(map),
+    let (fields, text) = object(unwrapped(text)?)?;
+    // A client that posts JSON may post the form's one field as it is named.
+    let wrapped = !fields.contains_key("username") && fields.get("payload").and_then(structure).is_some();
+    match field(&text, "payload").filter(|_| wrapped) {
+        Some(inner) => {
+            let (fields, text) = object(unwrapped(inner)?)?;
+            Ok((fields, text.into_owned().into()))
+        }
+        None => Ok((fields, text)),
+    }
+}
+
+fn object(json: Json<'_>) -> Result<(Map<String, Value>, Cow<'_, str>), PayloadError> {
+    match json.value {
+        Value::Object(fields) => Ok((fields, json.text)),
         _ => Err(PayloadError::NotAnObject),
     }
 }
 
-fn json(text: &str) -> Result<Value, PayloadError> {
-    if has_too_many_values(text) {
-        return Err(PayloadError::TooManyValues);
-    }
-    serde_json::from_str(text).map_err(|error| match is_too_deep(&error) {
-        true => PayloadError::TooDeep,
-        false => PayloadError::NotJson { line: error.line(), column: error.column() },
-    })
-}
-
-/// The field `name` of the payload in `text` exactly as it stands there, if it is there: a survey goes back as it came,
-/// with its own order of keys.
-pub fn verbatim(text: &str, name: &str) -> Option<String> {
-    let text = text.trim_start_matches('\u{feff}').trim();
-    let mended = without_lone_surrogates(text);
-    let text = mended.as_deref().unwrap_or(text);
-    let inner: Option<String> = if text.starts_with('"') { serde_json::from_str(text).ok() } else { None };
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(inner.as_deref().unwrap_or(text)).ok()?;
-    fields.get(name).map(|value| value.get().to_owned())
-}
-
-/// The text with each escaped half of a surrogate pair replaced by U+FFFD, if there is one: a note that a client cut in
-/// the middle of an emoji must not keep a photo out.
-fn without_lone_surrogates(text: &str) -> Option<String> {
-    let half = |at: usize| -> Option<u16> {
-        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let (mut mended, mut copied, mut at) = (String::new(), 0, 0);
-    while let Some(backslash) = text.get(at..).and_then(|rest| rest.find('\\')) {
-        at += backslash;
-        at += match half(at) {
-            Some(0xD800..=0xDBFF) if matches!(half(at + 6), Some(0xDC00..=0xDFFF)) => 12,
-            Some(0xD800..=0xDFFF) => {
-                mended.push_str(&text[copied..at]);
-                mended.push('\u{fffd}');
-                copied = at + 6;
-                6
-            }
-            _ => 1 + text[at + 1..].chars().next().map_or(0, char::len_utf8),
-        };
-    }
-    (copied > 0).then(|| mended + &text[copied..])
+/// The JSON of one field of the object that a text is.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+    fields.get(name).map(|value| value.get())
 }
 
 #[cfg(test)]
@@ -142,15 +141,27 @@ mod tests {
     }
 
     #[test]
-    fn half_an_emoji_is_no_reason_to_refuse() {
-        for (notes, read) in [
-            (r"gate \ud83d", "gate \u{fffd}"),
-            (r"\udc4d gate", "\u{fffd} gate"),
-            (r"\ud83d\udc4d\ud83d", "\u{1f44d}\u{fffd}"),
-            (r"\\ud83d \u00e9", "\\ud83d \u{e9}"),
-        ] {
-            assert_eq!(parse(&format!("{{\"notes\":\"{notes}\"}}")).unwrap()["notes"], read, "{notes}");
+    fn the_faults_of_its_writers_keep_no_photo_out() {
+        let notes = |text: &str| parse(text).unwrap()["notes"].clone();
+        assert_eq!(notes(r#"{"notes":"gate \ud83d"}"#), "gate \u{fffd}");
+        assert_eq!(notes("{\"notes\":\"gate\n\tleft\",\"gpsAccuracy\":NaN}"), "gate\n\tleft");
+        let twice = Value::from(r#"{"notes":"gate \ud83d","survey":{"a":"\ud83d"}}"#).to_string();
+        assert_eq!(notes(&twice), "gate \u{fffd}");
+        assert_eq!(verbatim(&twice, "survey").as_deref(), Some("{\"a\":\"\u{fffd}\"}"));
+    }
+
+    #[test]
+    fn a_payload_may_stand_in_a_field_of_that_name() {
+        let inner = json!({ "username": "u", "survey": { "b": 1, "a": 2 } });
+        for wrapped in
+            [json!({ "payload": inner }), json!({ "payload": inner.to_string() }), json!({ "x": 1, "payload": inner })]
+        {
+            assert_eq!(Value::Object(parse(&wrapped.to_string()).unwrap()), inner);
         }
+        assert_eq!(verbatim(r#"{"payload":{"survey": {"b":1,"a":2}}}"#, "survey").as_deref(), Some(r#"{"b":1,"a":2}"#));
+        // One that has a name beside it is a field like others.
+        let own = json!({ "username": "u", "payload": { "username": "v" } });
+        assert_eq!(Value::Object(parse(&own.to_string()).unwrap()), own);
     }
 
     #[test]

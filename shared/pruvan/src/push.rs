@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use crate::encoding::decode;
 use crate::get_work_orders::append_order;
-use crate::lenient::{integer, text, text_field};
+use crate::json::unwrapped;
+use crate::lenient::{integer, is_falsy, list, structure, text, text_field};
 
 /// The form field that carries a push.
 pub const FORM_FIELD: &str = "workOrders";
@@ -99,23 +101,22 @@ pub struct PushError {
 impl PushReply {
     /// Reads a body, whatever its content type: Pruvan sends JSON as text/html.
     pub fn parse(body: &[u8]) -> PushReply {
-        // PHP sends a byte order mark when one of its files begins with it.
-        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-        let Ok(Value::Object(reply)) = serde_json::from_slice(body) else { return PushReply::Unreadable };
-        let (errors, error) = match reply.get("error") {
-            Some(Value::Array(items)) => {
-                let (named, unnamed): (Vec<_>, Vec<_>) = items.iter().map(order_error).partition(Result::is_ok);
+        let Ok(Value::Object(reply)) = unwrapped(&decode(body)).map(|json| json.value) else {
+            return PushReply::Unreadable;
+        };
+        let (errors, error) = match reply.get("error").filter(|error| !is_falsy(error)) {
+            Some(given @ (Value::Array(_) | Value::Object(_))) => {
+                let errors = list(given).unwrap_or_else(|| vec![given.clone()]);
+                let errors = errors.iter().filter(|error| !is_falsy(error));
+                let (named, unnamed): (Vec<_>, Vec<_>) = errors.map(order_error).partition(Result::is_ok);
                 let unnamed: Vec<String> = unnamed.into_iter().filter_map(Result::err).collect();
                 (named.into_iter().flatten().collect(), (!unnamed.is_empty()).then(|| unnamed.join("; ")))
             }
-            Some(Value::Object(_)) => match order_error(&reply["error"]) {
-                Ok(error) => (vec![error], None),
-                Err(text) => (Vec::new(), Some(text)),
-            },
             Some(other) => (Vec::new(), text(other)),
             None => (Vec::new(), None),
         };
-        match reply.get("response") {
+        let response = reply.get("response").map(|response| structure(response).unwrap_or_else(|| response.clone()));
+        match &response {
             Some(Value::Object(counts)) => {
                 let count =
                     |name| counts.get(name).and_then(integer).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn replies_of_every_kind() {
-        for error in ["null", "\"\"", "\"null\"", "[]"] {
+        for error in ["null", "\"\"", "\"null\"", "[]", "false", "{}", "0", "\"0\"", "[null]", "{\"0\":false}"] {
             let body = format!(r#"{{"response":{{"created":0,"updated":1,"deleted":0}},"error":{error}}}"#);
             assert_eq!(parse(&body), counted(0, 1, vec![], None), "{error}");
         }
@@ -205,6 +206,14 @@ mod tests {
             ),
             counted(1, 0, vec![refused.clone()], None)
         );
+        // A list with a gap, as PHP writes it; and halves of a surrogate pair, in JSON in a JSON text.
+        let gap =
+            r#"{"response":{"created":0,"updated":1},"error":{"1":{"workOrderNumber":"2","error":"no address"}}}"#;
+        for body in
+            [gap.to_owned(), Value::from(gap).to_string(), gap.replace("\"created\"", "\"x\":\"\\ud83d\",\"created\"")]
+        {
+            assert_eq!(parse(&body), counted(0, 1, vec![refused.clone()], None), "{body}");
+        }
         assert_eq!(parse(r#"{"response":{"created":0},"error":"too many"}"#), counted(0, 0, vec![], Some("too many")));
         assert_eq!(
             parse(r#"{"response":false,"error":[{"workOrderNumber":"2","error":"no address"},"and more"]}"#),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::ascii::ascii;
 use crate::credentials::Credentials;
 use crate::dates::WrittenDate;
-use crate::lenient::{structure, text, text_field};
+use crate::lenient::{list, structure, text, text_field};
 
 macro_rules! statuses {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal $(| $also:literal)*,)* }) => {
@@ -128,22 +128,19 @@ pub struct StatusEntry {
 }
 
 impl StatusRequest {
-    /// Reads a payload. `workOrders` may be an array, an array in a JSON string, or a single object; entries that are
-    /// no objects come out with an empty number.
+    /// Reads a payload. `workOrders` may be a list in any form, in a JSON string too, or a single object; entries that
+    /// are no objects come out with an empty number.
     pub fn from_payload(mut payload: Map<String, Value>) -> StatusRequest {
         let credentials = Credentials::take(&mut payload);
-        let entries = match payload.get("workOrders").and_then(structure) {
-            Some(Value::Array(entries)) => entries,
-            Some(single) => vec![single],
-            None => Vec::new(),
-        };
+        let given = payload.remove("workOrders").unwrap_or_default();
+        let entries = list(&given).or_else(|| structure(&given).map(|single| vec![single])).unwrap_or_default();
         StatusRequest { credentials, work_orders: entries.into_iter().map(StatusEntry::from_value).collect() }
     }
 }
 
 impl StatusEntry {
     fn from_value(entry: Value) -> StatusEntry {
-        let Value::Object(mut fields) = entry else {
+        let Some(Value::Object(mut fields)) = structure(&entry) else {
             let other = Map::from_iter([("entry".to_owned(), entry)]);
             return StatusEntry {
                 work_order_number: String::new(),
@@ -268,6 +265,27 @@ mod tests {
         assert_eq!(host_number("SMC::Simple"), "Simple");
         assert_eq!(host_number("Simple"), "Simple");
         assert_eq!(host_number("A::B::Simple 1 "), "Simple 1");
+    }
+
+    #[test]
+    fn a_list_may_have_become_an_object() {
+        let (one, two) = (json!({ "workOrderNumber": "1" }), json!({ "workOrderNumber": "2" }));
+        let gap = json!({ "0": one, "2": two });
+        for (list, numbers) in [
+            (json!([one, two]), vec!["1", "2"]),
+            (gap.clone(), vec!["1", "2"]),
+            (json!(gap.to_string()), vec!["1", "2"]),
+            (json!([one.to_string(), two]), vec!["1", "2"]),
+            (one, vec!["1"]),
+            (json!([]), vec![]),
+            (json!({}), vec![]),
+            // Half a surrogate pair, in JSON in a JSON text.
+            (json!(r#"[{"workOrderNumber":"1","clientStatus":"\ud83d"}]"#), vec!["1"]),
+        ] {
+            let request = StatusRequest::from_payload(Map::from_iter([("workOrders".to_owned(), list.clone())]));
+            let read: Vec<&str> = request.work_orders.iter().map(|entry| entry.work_order_number.as_str()).collect();
+            assert_eq!(read, numbers, "{list}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::lenient::{structure, text_field};
+use crate::json::unwrapped;
+use crate::lenient::{list, structure, text, text_field};
 
 /// A completed survey, read. What goes back for rework is the JSON as it came: [`verbatim`].
 #[derive(Debug, Clone, PartialEq)]
@@ -47,41 +48,30 @@ pub struct AnswerOption {
     pub display: String,
 }
 
-/// The JSON of a survey exactly as it came, from the field's own JSON: an object, or a text that holds it, once or
-/// twice encoded. What is neither comes back as it is.
+/// The JSON of a survey as it came, from the field's own JSON: an object, or a text that holds it, however often
+/// encoded. What is neither comes back as it is.
 pub fn verbatim(field: &str) -> String {
-    let mut json = field.trim().to_owned();
-    for _ in 0..2 {
-        match serde_json::from_str::<String>(&json) {
-            Ok(inner) => json = inner,
-            Err(_) => break,
-        }
-    }
-    json
+    unwrapped(field).map_or_else(|_| field.to_owned(), |json| json.text.into_owned())
 }
 
 impl Survey {
     /// Reads what [`verbatim`] gave.
     pub fn from_json(json: &str) -> Option<Survey> {
-        serde_json::from_str(json).ok().as_ref().and_then(Survey::parse)
+        unwrapped(json).ok().and_then(|json| Survey::parse(&json.value))
     }
 
-    /// Reads the field `survey`: an object, or JSON in a string, once or twice encoded. `None` if it is none of these.
+    /// Reads the field `survey`: an object, or JSON in a string, however often encoded. `None` if it is none of these.
     pub fn parse(value: &Value) -> Option<Survey> {
         let json = structure(value).filter(Value::is_object)?;
+        let meta = json.get("meta").and_then(structure);
         let empty = Map::new();
-        let meta = json.get("meta").and_then(Value::as_object).unwrap_or(&empty);
-        let answers = json.get("answers").and_then(structure);
+        let meta = meta.as_ref().and_then(Value::as_object).unwrap_or(&empty);
+        let answers = json.get("answers").and_then(list).unwrap_or_default();
         Some(Survey {
             survey_id: text_field(meta, "surveyId"),
             parent_id: text_field(meta, "parentId"),
             template: text_field(meta, "surveyTemplateId").map(|text| SurveyTemplate::parse(&text)),
-            answers: answers
-                .iter()
-                .flat_map(|answers| answers.as_array())
-                .flatten()
-                .filter_map(Answer::parse)
-                .collect(),
+            answers: answers.iter().filter_map(structure).filter_map(|answer| Answer::parse(&answer)).collect(),
             json,
         })
     }
@@ -91,8 +81,12 @@ impl Answer {
     fn parse(value: &Value) -> Option<Answer> {
         let fields = value.as_object()?;
         let texts = |name: &str| match fields.get(name) {
-            Some(Value::Array(items)) => items.iter().filter_map(crate::lenient::text).collect(),
-            Some(single) => crate::lenient::text(single).into_iter().collect(),
+            // A text is an answer, whatever it looks like.
+            Some(given @ (Value::Array(_) | Value::Object(_))) => match list(given) {
+                Some(items) => items.iter().filter_map(text).collect(),
+                None => text(given).into_iter().collect(),
+            },
+            Some(single) => text(single).into_iter().collect(),
             None => Vec::new(),
         };
         let option = |value: &Value| {
@@ -107,9 +101,9 @@ impl Answer {
             answer_type: text_field(fields, "answerType"),
             answer_options: fields
                 .get("answerOptions")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
+                .and_then(list)
+                .unwrap_or_default()
+                .iter()
                 .filter_map(option)
                 .collect(),
             pic_ids: texts("picIds"),

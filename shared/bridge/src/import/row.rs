@@ -1,6 +1,6 @@
 //! What is read of a file of orders, and why it can't be read.
 
-use pruvan::lenient::not_json;
+use pruvan::json::JsonError;
 use pruvan::work_order::Remark;
 use serde_json::{Map, Value};
 
@@ -72,8 +72,8 @@ impl DateOrder {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// It was to be JSON.
-    #[error("{}", not_json(.0))]
-    Json(serde_json::Error),
+    #[error(transparent)]
+    Json(JsonError),
     /// It is no text, or none of orders: what it is, and what to send instead.
     #[error("{0}")]
     NoText(&'static str),

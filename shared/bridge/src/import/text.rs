@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use pruvan::encoding::{utf_16, without_mark};
+
 use super::row::ReadError;
 
 const WORKBOOK: &str = "is a workbook, as Excel, Numbers and LibreOffice save it, and no text: save the sheet as \
@@ -36,28 +38,9 @@ pub fn text_of(bytes: &[u8]) -> Result<Cow<'_, str>, ReadError> {
         return Err(ReadError::NoText(if text.contains("PK\u{3}\u{4}") { WORKBOOK } else { GARBLED }));
     }
     Ok(match text {
-        Cow::Borrowed(text) => text.strip_prefix('\u{feff}').unwrap_or(text).into(),
+        Cow::Borrowed(text) => without_mark(text).into(),
         text => text,
     })
-}
-
-/// A text in UTF-16: with a byte order mark, or with a zero in every other byte of its beginning.
-fn utf_16(bytes: &[u8]) -> Option<String> {
-    let zeros = |at: usize| {
-        let start = bytes.get(..bytes.len().min(64)).unwrap_or_default();
-        start.len() > 3 && start.iter().skip(at).step_by(2).all(|byte| *byte == 0)
-    };
-    let little = bytes.starts_with(&[0xff, 0xfe]) || zeros(1);
-    if !little && !bytes.starts_with(&[0xfe, 0xff]) && !zeros(0) {
-        return None;
-    }
-    let unit = |pair: &[u8]| match (pair, little) {
-        ([low, high], true) => u16::from_le_bytes([*low, *high]),
-        ([high, low], false) => u16::from_be_bytes([*high, *low]),
-        _ => 0xfffd,
-    };
-    let units: Vec<u16> = bytes.chunks(2).map(unit).skip_while(|unit| *unit == 0xfeff).collect();
-    Some(String::from_utf16_lossy(&units))
 }
 
 #[cfg(test)]

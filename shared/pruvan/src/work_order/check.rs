@@ -8,7 +8,7 @@ use super::shapes::{is_in_us, is_template, is_zip_code, nearest, number_fault, o
 use crate::ascii::{ascii_value, is_private, rewritten};
 use crate::dates::WrittenDate;
 use crate::html::light;
-use crate::lenient::{is_nothing, number, structure, text};
+use crate::lenient::{is_nothing, list, number, structure, text};
 use crate::options::{Level, ValueFault, option_named};
 use crate::rewrite::Alteration;
 use crate::status::OfficeStatus;
@@ -90,6 +90,8 @@ impl Check {
     /// A value as it is sent, by the kind of its field; none if it can't be sent, or nothing is left of it.
     fn value(&mut self, pointer: &str, kind: Kind, value: Value) -> Option<Value> {
         match kind {
+            // PHP writes an object without anything in it as a list.
+            Kind::Json | Kind::Options(_) if list(&value).is_some_and(|items| items.is_empty()) => None,
             Kind::Number => self.number(pointer, &value),
             Kind::Line(max) => self.line(pointer, max, &value).map(Value::String),
             Kind::User => self.user(pointer, &value).map(Value::String),
@@ -343,7 +345,7 @@ impl Check {
 
     /// A list of services, complete and none twice.
     pub fn services(&mut self, value: &Value) -> Value {
-        let Some(Value::Array(items)) = structure(value) else {
+        let Some(items) = list(value) else {
             self.error("/services", "must be a list of services, such as [{\"serviceName\": \"Photos\"}]");
             return Value::Null;
         };
@@ -354,7 +356,7 @@ impl Check {
         let mut services = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate().take(MAX_SERVICES) {
             let pointer = format!("/services/{index}");
-            let Value::Object(body) = item else {
+            let Some(Value::Object(body)) = structure(&item) else {
                 self.error(&pointer, "must be an object, such as {\"serviceName\": \"Photos\"}");
                 continue;
             };
