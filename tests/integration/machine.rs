@@ -11,11 +11,13 @@ use bridge::settings::Settings;
 use bridge_console::commands::{PruvanOptions, pruvan};
 use host_client::HostClient;
 use host_client::import::{ImportError, rows, run, run_until};
+use local::serve::{ServeOptions, command};
 use pruvan::integration::IntegrationType;
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use simulator::VideoReply;
+use simulator::folder::take;
 
 use crate::harness::{Harness, PHOTO, picture};
 
@@ -369,4 +371,24 @@ async fn pruvan_alone_says_at_once_that_a_key_is_wrong_and_leaves_the_push_key_a
     assert!(error.contains("is in use") && error.contains("--data"), "{error}");
     page.stop().unwrap();
     pruvan(&options).await.unwrap().stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_second_runner_on_a_data_folder_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |data: &std::path::Path| {
+        let options =
+            ServeOptions { port: 0, data: data.to_owned(), memory: false, tick: 3600, time_scale: 1, sample: false };
+        // It would run until it is stopped.
+        tokio::time::timeout(Duration::from_secs(20), command(options)).await.unwrap().unwrap_err().to_string()
+    };
+    let first = take(folder.path()).unwrap();
+    let error = start(folder.path()).await;
+    assert!(error.contains("is in use") && error.contains("--data"), "{error}");
+    drop(first);
+    // Nor while Pruvan is played alone on its part of the folder.
+    let pruvan = folder.path().join("pruvan");
+    let _first = take(&pruvan).unwrap();
+    let error = start(folder.path()).await;
+    assert!(error.contains(&pruvan.display().to_string()) && error.contains("is in use"), "{error}");
 }
