@@ -14,8 +14,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use bridge::Dependencies;
 use futures_util::StreamExt as _;
-use local::stores::{ACCESS_KEY, SECRET_KEY};
 use local::{Options, System};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 pub type Item = HashMap<String, AttributeValue>;
@@ -35,12 +35,20 @@ pub async fn wait_for_the_end() {
     let _ = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().count()).await;
 }
 
+/// Where a system is, and the access key of its stores.
+pub fn told(system: &System) -> Value {
+    let stores = &system.stores;
+    json!({
+        "gateway": system.gateway_url, "dynamodb": stores.dynamodb_url, "s3": stores.s3_url,
+        "id": stores.key.id, "secret": stores.key.secret.expose_secret(),
+    })
+}
+
 /// Runs the stores until the parent closes the standard input; the first line says where they are.
 pub fn stores() {
     runtime().block_on(async {
         let system = System::start(Options::default()).await.expect("the stores");
-        let stores = &system.stores;
-        say(&json!({ "gateway": system.gateway_url, "dynamodb": stores.dynamodb_url, "s3": stores.s3_url }).to_string());
+        say(&told(&system).to_string());
         wait_for_the_end().await;
     });
 }
@@ -142,13 +150,15 @@ pub async fn put(dynamodb: &aws_sdk_dynamodb::Client, table: &str, items: Vec<It
 
 /// Environment variables of what is measured.
 pub fn environment(stores: &Value) -> Vec<(String, String)> {
-    let url = |name: &str| stores[name].as_str().unwrap_or_default().to_owned();
-    let mut environment =
-        vec![("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url("dynamodb")), ("AWS_ENDPOINT_URL_S3".to_owned(), url("s3"))];
+    let text_of = |name: &str| stores[name].as_str().unwrap_or_default().to_owned();
+    let mut environment = vec![
+        ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), text_of("dynamodb")),
+        ("AWS_ENDPOINT_URL_S3".to_owned(), text_of("s3")),
+        ("AWS_ACCESS_KEY_ID".to_owned(), text_of("id")),
+        ("AWS_SECRET_ACCESS_KEY".to_owned(), text_of("secret")),
+    ];
     let fixed = [
         ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         ("ACCOUNTS_TABLE", "AccountsTable"),
         ("ORDERS_TABLE", "OrdersTable"),
         ("PUSH_QUEUE_TABLE", "PushQueueTable"),

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use apart::{environment, runtime, say, start, typical, wait_for_the_end};
+use apart::{environment, runtime, say, start, told, typical, wait_for_the_end};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use local::template::{TEMPLATE, Template};
@@ -110,8 +110,10 @@ fn stores() {
         let certificates = Certificates::make();
         let dynamodb = before(&system.stores.dynamodb_url, &certificates, round_trip).await;
         let s3 = before(&system.stores.s3_url, &certificates, round_trip).await;
-        let line =
-            json!({ "gateway": system.gateway_url, "dynamodb": dynamodb, "s3": s3, "trusted": certificates.trusted() });
+        let mut line = told(&system);
+        line["dynamodb"] = json!(dynamodb);
+        line["s3"] = json!(s3);
+        line["trusted"] = json!(certificates.trusted());
         say(&line.to_string());
         wait_for_the_end().await;
     });

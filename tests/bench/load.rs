@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 /// The local runner over stores that are elsewhere.
 fn gateway() {
     let stores: Value = serde_json::from_str(&std::env::var("STORES").expect("where the stores are")).expect("JSON");
-    let endpoints = environment(&stores).into_iter().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL")).collect();
+    let endpoints = environment(&stores).into_iter().filter(|(name, _)| name.starts_with("AWS_")).collect();
     runtime().block_on(async {
         let system = System::start(Options { environment: endpoints, ..Options::default() }).await.expect("a gateway");
         say(&json!({ "gateway": system.gateway_url, "pid": std::process::id() }).to_string());

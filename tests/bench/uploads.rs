@@ -25,10 +25,10 @@ use bridge::settings::Settings;
 use bridge::time::{Clock, Random, Waits};
 use bytes::Bytes;
 use cpu_time::ProcessTime;
-use local::stores::{ACCESS_KEY, SECRET_KEY};
 use local::{Options, System};
 use measure::{median, memory, photo};
 use pruvan::integration::IntegrationType;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use simulator::{Simulator, VideoReply, multipart};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -165,8 +165,8 @@ fn parent() {
         command.env("BENCH_AS", role).env("BENCH_TOKEN", &token);
         for (name, value) in [
             ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_ACCESS_KEY_ID", &system.stores.key.id),
+            ("AWS_SECRET_ACCESS_KEY", system.stores.key.secret.expose_secret()),
             ("AWS_ENDPOINT_URL_DYNAMODB", &system.stores.dynamodb_url),
             ("AWS_ENDPOINT_URL_S3", &system.stores.s3_url),
             ("ACCOUNTS_TABLE", "AccountsTable"),

@@ -9,8 +9,7 @@ cd "$(dirname "$0")/../.."
 tools=${DEPLOY_TOOLS:-$PWD/.venv-deploy}
 image=public.ecr.aws/lambda/provided:al2023-x86_64
 work=$(mktemp -d)
-# The stores' own credentials. sam local hands on what is set here and named in the template.
-export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=localsecret AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0
+export AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0
 
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 fail() { echo "NOT SO  $1" >&2; exit 1; }
@@ -37,6 +36,10 @@ step "the stores"
 cargo build -q --locked -p local
 cargo run -q --locked -p local -- --memory --port 0 --tick 3600 >"$work/ready.json" 2>"$work/local.log" &
 for _ in $(seq 120); do [ -s "$work/ready.json" ] && break; sleep 0.5; done
+# The stores take no other access key than the runner's own. sam local hands it on.
+printed() { sed -n "s|.*\"$1\":\"\([^\"]*\)\".*|\1|p" "$work/ready.json"; }
+AWS_ACCESS_KEY_ID=$(printed accessKeyId) AWS_SECRET_ACCESS_KEY=$(printed secretAccessKey)
+export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 # They listen on 127.0.0.1 and nowhere else; a container reaches this machine by the bridge's address.
 bridge=$(ip -4 -o address show docker0 | sed 's|.* inet \([0-9.]*\)/.*|\1|')
 port() { sed -n "s|.*\"$1\":\"http://127.0.0.1:\([0-9]*\)\".*|\1|p" "$work/ready.json"; } # of dynamodb, s3 or gateway

@@ -20,6 +20,7 @@ mod import;
 mod isolation;
 mod lists;
 mod lost_replies;
+mod machine;
 mod openapi;
 mod pages;
 mod payloads;

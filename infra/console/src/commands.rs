@@ -1,5 +1,6 @@
 //! Pages without a system on this machine: our side of a deployed stack, and Pruvan alone.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,9 +8,11 @@ use host_client::web_services::{pruvan_key, web_service_url};
 use host_client::{CallError, HostClient, SetupError, stack};
 use pruvan::integration::IntegrationType;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 use simulator::desk::{Desk, DeskError};
+use simulator::folder::{FolderError, take};
 use simulator::listen::{ListenError, listen};
-use simulator::{Simulator, system_ms};
+use simulator::{Integration, Simulator, system_ms};
 use tokio::task::JoinHandle;
 
 use crate::state::Console;
@@ -29,6 +32,15 @@ pub enum PageError {
     /// What Pruvan holds can't be kept.
     #[error(transparent)]
     Desk(#[from] DeskError),
+    /// It is kept where another run keeps its own.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The implementation gives no answer.
+    #[error("{0}; see that it runs (ours by `cargo run -p local`), and that --url is right")]
+    NoAnswer(#[from] simulator::CallError),
+    /// It says that the user name and the key are not right.
+    #[error("validate is refused: {0}; compare --username, PRUVAN_KEY (or --token), --url and --extension")]
+    NotValidated(String),
 }
 
 /// A page that is served.
@@ -39,6 +51,8 @@ pub struct Page {
     pub about: String,
     desk: Option<Arc<Desk>>,
     servers: Vec<JoinHandle<()>>,
+    /// Keeps the folder of the data for this run.
+    _taken: Option<File>,
 }
 
 impl Page {
@@ -128,6 +142,7 @@ pub async fn console(options: &ConsoleOptions) -> Result<Page, PageError> {
         url: format!("{url}/console"),
         desk: None,
         servers: vec![serve(listener, console.routes())],
+        _taken: None,
     })
 }
 
@@ -138,6 +153,7 @@ pub async fn pruvan(options: &PruvanOptions) -> Result<Page, PageError> {
     })?;
     let web_service_url = web_service_url(&options.url)?;
     let web_service_url = web_service_url.as_str().trim_end_matches('/');
+    let taken = options.data.as_deref().map(take).transpose()?;
     let (listener, url) = listen(options.port).await?;
     // A port of its own: what a tunnel leads to must not have the page.
     let (pushes, push_url) = listen(options.push_port).await?;
@@ -147,17 +163,36 @@ pub async fn pruvan(options: &PruvanOptions) -> Result<Page, PageError> {
     let (username, extension) = (options.username.trim(), options.extension.trim_start_matches('.'));
     let simulator = &desk.simulator;
     let token = token.expose_secret();
-    desk.set_up(simulator.integrate(web_service_url, extension, username, token, kind, options.auto_admin));
+    let integration = simulator.integrate(web_service_url, extension, username, token, kind, options.auto_admin);
+    // Before a page is opened on which the first button would say so.
+    let odd = check(&integration).await?;
+    desk.set_up(integration);
     let receiver = serve(pushes, desk.simulator.routes());
     let mut console = Console::new(&url, &format!("Pruvan for {web_service_url}"), Some(desk.clone()), None);
     web_service_url.clone_into(&mut console.web_service_url);
-    let about = format!("A Pruvan for {web_service_url}, whose push keys begin with {reached}:");
+    let about = format!("{odd}A Pruvan for {web_service_url}, whose push keys begin with {reached}:");
     Ok(Page {
         about,
         url: format!("{url}/console"),
         desk: Some(desk),
         servers: vec![receiver, serve(listener, console.routes())],
+        _taken: taken,
     })
+}
+
+/// Asks whether the implementation takes the user name and the key, and gives what is odd about the answer: that is
+/// what the page is there to show. No push key is sent: which one an account has is decided by who presses Validate.
+async fn check(integration: &Integration) -> Result<String, PageError> {
+    let exchange = integration.call("validate", json!({}), None).await?;
+    let reply = exchange.reply();
+    match reply["validated"].as_bool() {
+        Some(true) => Ok(String::new()),
+        Some(false) => Err(PageError::NotValidated(reply["error"].as_str().unwrap_or_default().to_owned())),
+        None => Ok(format!(
+            "{} answers with status {} and not as validate does: compare --url and --extension, and see The wire.\n",
+            exchange.url, exchange.status
+        )),
+    }
 }
 
 fn serve(listener: tokio::net::TcpListener, routes: axum::Router) -> JoinHandle<()> {

@@ -9,6 +9,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use simulator::listen::is_from_here;
 
 use crate::state::Console;
 use crate::view::View;
@@ -43,7 +44,9 @@ impl Console {
 /// The console shows keys to whoever asks, so other pages in the same browser must not be able to: neither by a name of
 /// theirs that leads here, nor by a form of theirs that is sent here.
 async fn guard(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
-    if let Some(why) = console.why_not(request.method(), request.headers()) {
+    if !is_from_here(request.method(), request.headers()) {
+        let why =
+            "the console takes nothing from other pages or through a tunnel, and answers on its own machine alone";
         return (StatusCode::FORBIDDEN, format!("{why}: open {}/console\n", console.url)).into_response();
     }
     let mut response = next.run(request).await;

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, Method};
 use host_client::HostClient;
 use serde_json::Value;
 use simulator::desk::{Desk, Told};
-use simulator::listen::is_from_here;
 
 /// Links work for an hour.
 const FRESH: Duration = Duration::from_secs(50 * 60);
@@ -68,15 +66,6 @@ impl Console {
     pub fn version(&self) -> u64 {
         let desk = self.desk.as_ref().map_or(0, |desk| desk.changes());
         desk + self.activity.as_ref().map_or(0, |count| count.load(std::sync::atomic::Ordering::Relaxed))
-    }
-
-    /// Why a request is not answered, if it isn't.
-    pub fn why_not(&self, method: &Method, headers: &HeaderMap) -> Option<&'static str> {
-        if !is_from_here(headers) {
-            return Some("the console answers only on its own machine, and nothing that came from elsewhere");
-        }
-        let elsewhere = headers.get("sec-fetch-site").is_some_and(|from| from == "cross-site" || from == "same-site");
-        (elsewhere && method != Method::GET).then_some("the console takes nothing from other pages")
     }
 
     /// Remembers the links of an item that the host's API gave.

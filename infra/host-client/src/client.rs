@@ -8,6 +8,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use crate::signer::{SetupError, Signer};
+use crate::web_services::{is_local, shown};
 
 /// A client of the host's API at one base URL.
 pub struct HostClient {
@@ -20,8 +21,14 @@ impl HostClient {
     /// Of the API at `url`. Credentials and region come from the variables that all AWS tools read.
     pub fn new(url: &str) -> Result<HostClient, SetupError> {
         let base = Url::parse(url.trim_end_matches('/'));
-        let base =
-            base.map_err(|_| SetupError(format!("{url:?} is not a URL: give the output HostUrl of the stack")))?;
+        let base = base
+            .map_err(|_| SetupError(format!("{:?} is not a URL: give the output HostUrl of the stack", shown(url))))?;
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(SetupError(format!(
+                "{:?} must have no user name in it: calls are signed with the AWS credentials of the environment",
+                shown(url)
+            )));
+        }
         let on_this_machine = base.path() == "/" && matches!(base.host_str(), Some("127.0.0.1" | "localhost"));
         let signer = if on_this_machine {
             None
@@ -69,6 +76,7 @@ impl HostClient {
             call: format!("{method} {path}"),
             status: None,
             reason: error.to_string(),
+            nobody_there: false,
         };
         let url = format!("{}{path}", self.base());
         let mut request =
@@ -77,7 +85,13 @@ impl HostClient {
             signer.sign("execute-api", &mut request).map_err(|error| failed(&error))?;
         }
         let request = reqwest::Request::try_from(request).map_err(|error| failed(&error))?;
-        let reply = self.client.execute(request).await.map_err(|error| failed(&cause(&error)))?;
+        let reply = self.client.execute(request).await.map_err(|error| match nobody_there(&error) {
+            Some(at) => CallError {
+                nobody_there: true,
+                ..failed(&format_args!("nothing answers at {at}: start `cargo run -p local`"))
+            },
+            None => failed(&cause(&error)),
+        })?;
         let status = reply.status().as_u16();
         let body = reply.bytes().await.map_err(|error| failed(&cause(&error)))?;
         Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
@@ -92,6 +106,8 @@ pub struct CallError {
     /// HTTP status, if there was a reply.
     status: Option<u16>,
     reason: String,
+    /// On this machine nothing listens there.
+    nobody_there: bool,
 }
 
 impl CallError {
@@ -100,12 +116,17 @@ impl CallError {
         let said =
             body["detail"].as_str().or(body["message"].as_str()).or(body["Message"].as_str()).unwrap_or_default();
         let named = http::StatusCode::from_u16(status).map_or_else(|_| status.to_string(), |status| status.to_string());
-        CallError { call: format!("{method} {path}"), status: Some(status), reason: join(&named, said) }
+        CallError {
+            call: format!("{method} {path}"),
+            status: Some(status),
+            reason: join(&named, said),
+            nobody_there: false,
+        }
     }
 
     /// The same call would fail again.
     pub fn is_lasting(&self) -> bool {
-        self.status.is_some_and(|status| status < 500 && !matches!(status, 408 | 429))
+        self.nobody_there || self.status.is_some_and(|status| status < 500 && !matches!(status, 408 | 429))
     }
 }
 
@@ -118,10 +139,14 @@ pub fn segment(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// The innermost cause of an error, which is the one that tells a person something; never the URL, which may be secret.
+/// The innermost cause of an error, which is the one that tells a person something; never the whole URL, which may be
+/// secret.
 pub fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no reply in time".to_owned();
+    }
+    if let Some(at) = nobody_there(error) {
+        return format!("nothing answers at {at}: the connection is refused");
     }
     let mut cause: &dyn Error = error;
     while let Some(inner) = cause.source() {
@@ -129,4 +154,18 @@ pub fn cause(error: &reqwest::Error) -> String {
     }
     // One of its own would print the URL.
     if cause.is::<reqwest::Error>() { "the request failed".to_owned() } else { cause.to_string() }
+}
+
+/// Where on this machine nothing listens, if that is why a call failed.
+fn nobody_there(error: &reqwest::Error) -> Option<String> {
+    let url = error.url().filter(|url| is_local(url))?;
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(inner) = cause {
+        let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+        if inner.downcast_ref::<std::io::Error>().is_some_and(refused) {
+            return Some(url.origin().ascii_serialization());
+        }
+        cause = inner.source();
+    }
+    None
 }

@@ -70,6 +70,14 @@ pub enum ImportError {
         /// Orders that are still to go in.
         left: usize,
     },
+    /// Somebody pressed Ctrl-C.
+    #[error(
+        "interrupted; {left} orders are not in yet, or not known to be: run it again, and what is in already stays as it is"
+    )]
+    Interrupted {
+        /// Orders that are still to go in; those of the call that was under way are among them.
+        left: usize,
+    },
     /// The API answered and did nothing, again and again.
     #[error("the API takes no orders at the moment; {left} are not in yet: run it again")]
     Busy {
@@ -89,6 +97,13 @@ pub enum ImportError {
     /// The report can't be printed.
     #[error("stdout: {0}")]
     Print(std::io::Error),
+}
+
+impl ImportError {
+    /// What a program exits with: 130 is what shells make of Ctrl-C.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, ImportError::Interrupted { .. }) { 130 } else { 2 }
+    }
 }
 
 /// Orders of a call: what a busy table takes well within the twenty seconds after which the API stops.
@@ -130,12 +145,13 @@ pub async fn command(options: Options) -> Result<bool, ImportError> {
     let choices = Choices { ignore, service, dates, ..Choices::default() };
     let rows = rows(&file, &choices)?;
     let host = HostClient::new(&url)?;
-    let (done, error) = match run(&host, &username, rows, &choices).await {
+    let interrupted = async { drop(tokio::signal::ctrl_c().await) };
+    let (done, error) = match run_until(&host, &username, rows, &choices, interrupted).await {
         Ok(done) => (done, None),
         Err((done, error)) => (done, Some(error)),
     };
-    // Where nothing was done there is nothing to tell but the error.
-    if error.is_none() || !done.counts.is_empty() {
+    // Where nothing was done there is nothing to tell but the error; who breaks it off wants to know that, too.
+    if error.as_ref().is_none_or(|error| error.exit_code() == 130) || !done.counts.is_empty() {
         write!(std::io::stdout(), "{}", done.report()).map_err(ImportError::Print)?;
     }
     error.map_or(Ok(done.refused.is_empty()), Err)
@@ -179,29 +195,45 @@ pub async fn run(
     rows: Vec<Row>,
     choices: &Choices,
 ) -> Result<Imported, (Imported, ImportError)> {
+    run_until(host, username, rows, choices, std::future::pending()).await
+}
+
+/// The same, until `interrupted` is done.
+pub async fn run_until(
+    host: &HostClient,
+    username: &str,
+    rows: Vec<Row>,
+    choices: &Choices,
+    interrupted: impl Future<Output = ()>,
+) -> Result<Imported, (Imported, ImportError)> {
     let bar = ProgressBar::new(u64::try_from(rows.len()).unwrap_or(0));
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} orders  {per_sec}  {eta} left  {msg}") {
         bar.set_style(style);
     }
     let mut import = Import::of(rows, &choices.service);
     bar.inc(u64::try_from(import.done.refused.len()).unwrap_or(0));
-    match import.call_until_done(host, username, &bar).await {
-        Ok(()) => {
+    let ended = tokio::select! {
+        ended = import.call_until_done(host, username, &bar) => Some(ended),
+        () = interrupted => None,
+    };
+    import.done.refused.sort();
+    import.done.altered.sort();
+    let error = match ended {
+        Some(Ok(())) => {
             bar.finish_and_clear();
-            import.done.refused.sort();
-            import.done.altered.sort();
-            Ok(import.done)
+            return Ok(import.done);
         }
-        Err(error) => {
-            bar.abandon();
-            Err((import.done, error))
-        }
-    }
+        Some(Err(error)) => error,
+        None => ImportError::Interrupted { left: import.left() },
+    };
+    bar.abandon();
+    Err((import.done, error))
 }
 
 /// An import under way.
 struct Import<'a> {
     done: Imported,
+    orders: usize,
     waiting: VecDeque<(Option<u64>, Value)>,
     /// What the reading of the file had to say, by number.
     warnings: BTreeMap<String, Vec<Remark>>,
@@ -214,7 +246,7 @@ impl Import<'_> {
     /// What can't be read, or is there twice, is refused before anything is called.
     fn of(rows: Vec<Row>, service: &str) -> Import<'_> {
         let (done, waiting, put_in) = (Imported::default(), VecDeque::new(), BTreeSet::new());
-        let mut import = Import { done, waiting, warnings: BTreeMap::new(), put_in, service };
+        let mut import = Import { done, orders: rows.len(), waiting, warnings: BTreeMap::new(), put_in, service };
         let mut numbers = BTreeSet::new();
         for Row { line, number, order, service_put_in, warnings } in rows {
             let twice = !number.is_empty() && !numbers.insert(number.clone());
@@ -235,6 +267,11 @@ impl Import<'_> {
             }
         }
         import
+    }
+
+    /// Orders of which it isn't known what became of them.
+    fn left(&self) -> usize {
+        self.orders.saturating_sub(self.done.counts.values().sum())
     }
 
     /// Calls until nothing waits. A call that fails, or that attempts none of its orders, is made again a few times.

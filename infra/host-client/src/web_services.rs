@@ -15,11 +15,15 @@ pub const SERVICES: [&str; 4] = ["validate", "getWorkOrders", "uploadPictures", 
 pub fn web_service_url(text: &str) -> Result<Url, SetupError> {
     let url = Url::parse(text.trim().trim_end_matches('/'));
     let url = url.ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+    let text = shown(text);
     let url = url.ok_or_else(|| {
         SetupError(format!(
             "{text:?} is not a web service URL: give the output WebServiceUrl of the stack, https://..."
         ))
     })?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(SetupError(format!("{text:?} must have no user name or password in it: Pruvan sends neither")));
+    }
     if url.scheme() != "https" && !is_local(&url) {
         return Err(SetupError(format!("{text:?} must begin with https://: Pruvan calls nothing else")));
     }
@@ -33,6 +37,24 @@ pub fn web_service_url(text: &str) -> Result<Url, SetupError> {
         return Err(SetupError(format!("leave out /{last} at the end of the URL: Pruvan appends /{service}")));
     }
     Ok(url)
+}
+
+/// A URL, or what was meant to be one, as it may be shown: who logs in with it and what stands behind its path may be
+/// secret.
+pub(crate) fn shown(text: &str) -> String {
+    let (path, behind) = match text.find(['?', '#']) {
+        // What comes before the last @ may hold such a sign itself.
+        Some(at) if !text[at..].contains('@') => (&text[..at], "?***"),
+        _ => (text, ""),
+    };
+    let shown = match path.rsplit_once('@') {
+        Some((login, rest)) => {
+            let scheme = login.find("//").map_or("", |at| &login[..at + 2]);
+            format!("{scheme}***@{rest}")
+        }
+        None => path.to_owned(),
+    };
+    shown + behind
 }
 
 /// Whether it leads to this machine.
@@ -103,9 +125,37 @@ mod tests {
             ("https://pruvan.example.com/live?x=1", "nothing after its path"),
             ("https://pruvan.example.com/live/validate.html", "leave out /validate.html"),
             ("https://pruvan.example.com/getWorkOrders/", "leave out /getWorkOrders"),
+            ("https://user@pruvan.example.com/", "no user name or password"),
+            ("https://@pruvan.example.com:443@/", "not a web service URL"),
         ] {
             let error = web_service_url(url).unwrap_err().to_string();
             assert!(error.contains(next), "{url}: {error}");
         }
+    }
+
+    #[test]
+    fn no_error_repeats_what_is_secret_in_a_url() {
+        for url in [
+            "https://user:hunter2@pruvan.example.com/",
+            "http://user:hunter2@pruvan.example.com/live",
+            "ftp://user:hunter2@pruvan.example.com/",
+            "user:hunter2@pruvan.example.com",
+            "https:/user:hunter2@",
+            "https://user:hunt?er2@pruvan.example.com:x/",
+            "https://user:hunter2@a@pruvan.example.com:x/",
+            "https://hunter2:@pruvan.example.com/validate",
+            "https://pruvan.example.com/live?token=hunter2",
+            "https://pruvan.example.com:x/live#hunter2",
+            "https://[::1/?key=hunter2",
+        ] {
+            for error in [web_service_url(url).err(), crate::HostClient::new(url).err()].into_iter().flatten() {
+                let error = error.to_string();
+                assert!(!error.contains("hunt") && !error.contains("er2"), "{url}: {error}");
+            }
+            assert!(web_service_url(url).is_err(), "{url}");
+        }
+        assert_eq!(shown("https://a:b@c.example:1/x?y=z"), "https://***@c.example:1/x?***");
+        assert_eq!(shown("https://c.example/a@b"), "https://***@b");
+        assert_eq!(shown("pruvan.example.com"), "pruvan.example.com");
     }
 }

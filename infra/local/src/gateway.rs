@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bridge::secrets::hex;
@@ -33,6 +34,9 @@ const TIMEOUT: Duration = Duration::from_secs(29);
 
 /// What it says above [`MAX_BODY`], whatever the template's gateway responses are.
 const BODY_TOO_LONG: &str = "HTTP content length exceeded 10485760 bytes.";
+
+/// What it says of the host's API to other pages, and to what comes through a tunnel: there is no such thing in AWS.
+const NOT_FROM_HERE: &str = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"on this machine the host's API asks for no signature, so it takes nothing from other pages or through a tunnel: call it from a program on this machine"}"#;
 
 /// What is reported of API Gateway both ways, or differs from how this gateway does it by itself; for tests.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,11 +75,15 @@ impl Gateway {
             Some((route, function, *timeout, parameters))
         });
         let Some((route, Function::Http(function), timeout, parameters)) = chosen else {
+            if path == "/" && parts.method == Method::GET && accepts_a_page(&parts.headers) {
+                // Whoever opens the address in a browser wants to see something.
+                return Redirect::to("/console").into_response();
+            }
             return gateway.refused(api_of(path), StatusCode::FORBIDDEN, "MISSING_AUTHENTICATION_TOKEN");
         };
-        if route.api == "HostApi" && !is_from_here(&parts.headers) {
+        if route.api == "HostApi" && !is_from_here(&parts.method, &parts.headers) {
             // Nothing is signed here, so that a page from elsewhere, or whoever a tunnel brings, could do as it likes.
-            return gateway.refused(&route.api, StatusCode::FORBIDDEN, "ACCESS_DENIED");
+            return reply(StatusCode::FORBIDDEN, "application/problem+json", NOT_FROM_HERE.to_owned());
         }
         let Ok(body) = to_bytes(body, MAX_BODY).await else {
             return reply(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", BODY_TOO_LONG.to_owned());
@@ -117,6 +125,12 @@ impl Gateway {
         let Some(response) = response else { return message(status, kind) };
         reply(status, &response.content_type, response.body.clone())
     }
+}
+
+/// Whether a page is what the caller would like best, as browsers do and Pruvan, SDKs and curl don't.
+fn accepts_a_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accept.split([',', ';']).any(|kind| kind.trim() == "text/html")
 }
 
 /// What the gateway says where the template doesn't.

@@ -4,7 +4,9 @@
 //! Routes, schedules, environment variables, tables and gateway responses are read from template.yaml, so that what
 //! runs here and what is deployed can't drift apart. Everything binds 127.0.0.1 only.
 
+pub mod access_key;
 pub mod demo;
+mod dynamodb;
 pub mod functions;
 pub mod gateway;
 pub mod s3_store;

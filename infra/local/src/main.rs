@@ -7,7 +7,8 @@ use bridge::settings::Settings;
 use bridge_console::commands::{self as page, ConsoleOptions, PageError, PruvanOptions};
 use checks::{command, conformance, doctor};
 use clap::{Parser, Subcommand};
-use host_client::{download, import};
+use host_client::download;
+use host_client::import::{self, ImportError};
 use local::{demo, serve};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -15,7 +16,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Pruvan Bridge on one machine: the functions, DynamoDB, S3, the gateway and the schedule, with no AWS account.
 ///
-/// When it is ready, it prints one line of JSON on stdout with the base URLs; everything for people goes to stderr.
+/// When it is ready, it prints one line of JSON on stdout with the base URLs and the access key of the stores;
+/// everything for people goes to stderr.
 #[derive(Debug, Parser)]
 #[command(name = "local", version, arg_required_else_help = false)]
 struct Arguments {
@@ -63,7 +65,7 @@ enum Command {
     /// CSV (with a row of names: the specification's, or those of Pruvan's own import), NDJSON or a JSON array, told by
     /// what is in it. Several rows with one number are one order with several services. It can be run again: what is
     /// there as in the file isn't changed. A deployed API is called with the AWS credentials of the environment. Exits
-    /// with 1 if an order was refused.
+    /// with 1 if an order was refused, with 130 if it was broken off, and says what is in by then.
     Import(import::Options),
 }
 
@@ -79,7 +81,11 @@ async fn main() -> ExitCode {
         Some(Command::Doctor(options)) => command::exit(doctor::command(options).await),
         Some(Command::Conformance(options)) => command::exit(conformance::command(options).await),
         Some(Command::Download(options)) => exit(download::command(options).await.map(|()| true), 1),
-        Some(Command::Import(options)) => exit(import::command(options).await, 2),
+        Some(Command::Import(options)) => {
+            let done = import::command(options).await;
+            let failed = done.as_ref().err().map_or(2, ImportError::exit_code);
+            exit(done, failed)
+        }
     }
 }
 

@@ -13,8 +13,10 @@ use bridge_console::commands::interrupted;
 use host_client::HostClient;
 use indicatif::{ProgressBar, ProgressStyle};
 use pruvan::integration::IntegrationType;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use simulator::desk::{Desk, private};
+use simulator::desk::Desk;
+use simulator::folder::take;
 use simulator::listen::listen;
 use simulator::{Simulator, system_ms};
 
@@ -48,17 +50,11 @@ pub struct ServeOptions {
 /// Starts the system and serves it until it is interrupted.
 pub async fn command(arguments: ServeOptions) -> Result<(), StartError> {
     let data = (!arguments.memory).then_some(arguments.data);
-    let (listener, url) = listen(arguments.port).await?;
     let activity = Arc::new(AtomicU64::new(0));
-    if let Some(data) = &data {
-        let kept = std::fs::create_dir_all(data).and_then(|()| private(data));
-        kept.map_err(|error| {
-            StartError(format!(
-                "the folder {} can't be used: {error}; choose another with --data, or --memory",
-                data.display()
-            ))
-        })?;
-    }
+    // What plays Pruvan may be run alone on its part of the folder, too.
+    let folders = data.iter().flat_map(|data| [data.clone(), data.join("pruvan")]);
+    let _taken = folders.map(|folder| take(&folder)).collect::<Result<Vec<_>, _>>()?;
+    let (listener, url) = listen(arguments.port).await?;
     let desk = Desk::open(data.as_ref().map(|data| data.join("pruvan")).as_deref(), Simulator::at(&url, system_ms))?;
     let mut console = Console::new(&url, "on this machine", Some(desk.clone()), Some(HostClient::new(&url)?));
     console.activity = Some(activity.clone());
@@ -94,16 +90,26 @@ pub async fn command(arguments: ServeOptions) -> Result<(), StartError> {
         sample(&system, &desk).await?;
     }
     ready.store(true, Ordering::Relaxed);
-    let ready =
-        json!({ "gateway": system.gateway_url, "dynamodb": system.stores.dynamodb_url, "s3": system.stores.s3_url });
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "{ready}")
+    writeln!(stdout, "{}", ready_line(&system))
         .and_then(|()| stdout.flush())
         .map_err(|error| StartError(format!("stdout: {error}")))?;
     interrupted().await;
     eprintln!("stopping");
     system.stop().await;
     Ok(desk.save()?)
+}
+
+/// Where it is, for programs, and the access key that `sam local` needs to call the stores.
+fn ready_line(system: &System) -> Value {
+    let stores = &system.stores;
+    json!({
+        "gateway": system.gateway_url,
+        "dynamodb": stores.dynamodb_url,
+        "s3": stores.s3_url,
+        "accessKeyId": stores.key.id,
+        "secretAccessKey": stores.key.secret.expose_secret(),
+    })
 }
 
 /// Fills it with sample data, once.

@@ -2,6 +2,7 @@
 
 use host_client::SetupError;
 use simulator::desk::DeskError;
+use simulator::folder::FolderError;
 use simulator::listen::ListenError;
 
 /// One line for a person, with the next step.
@@ -11,6 +12,12 @@ pub struct StartError(pub String);
 
 impl From<ListenError> for StartError {
     fn from(error: ListenError) -> StartError {
+        StartError(error.to_string())
+    }
+}
+
+impl From<FolderError> for StartError {
+    fn from(error: FolderError) -> StartError {
         StartError(error.to_string())
     }
 }

@@ -8,23 +8,25 @@ use aws_sdk_dynamodb::types::{
 };
 use axum::Router;
 use axum::error_handling::HandleError;
-use axum::http::StatusCode;
-use s3s::auth::SimpleAuth;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use bridge::time::Random;
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::NameValidation;
+use s3s::{S3Result, s3_error};
+use secrecy::ExposeSecret as _;
 use simulator::listen::listen;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::access_key::{AccessKey, NotSigned, why_not};
+use crate::dynamodb;
 use crate::s3_store::Store;
 use crate::start_error::StartError;
 use crate::template::{Table, Template};
-
-/// The access key that both stores take.
-pub const ACCESS_KEY: &str = "local";
-
-/// Its secret: nothing but this machine can reach the stores.
-pub const SECRET_KEY: &str = "localsecret";
 
 /// DynamoDB and S3, both running inside this process.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub struct Stores {
     pub s3_url: String,
     /// Where S3 keeps its objects.
     pub objects: PathBuf,
+    /// The only access key that both take.
+    pub key: AccessKey,
     servers: Vec<JoinHandle<()>>,
 }
 
@@ -53,43 +57,66 @@ impl Stores {
             ))
         };
         std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
-        let database = if keep {
-            let file = folder.join("dynamodb.sqlite");
-            dynoxide::Database::new(&file.to_string_lossy())
+        let (database, key) = if keep {
+            let database = dynoxide::Database::new(&folder.join("dynamodb.sqlite").to_string_lossy());
+            (database, AccessKey::kept(&folder.join("stores-key.json"), &Random::system()))
         } else {
-            dynoxide::Database::memory()
+            (dynoxide::Database::memory(), Ok(AccessKey::random(&Random::system())))
         };
         let database = database.map_err(|error| unusable(&error))?;
-        let (listener, dynamodb_url) = listen(0).await?;
-        let stopped = until(stop.clone());
-        let dynamodb = tokio::spawn(async move {
-            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, stopped).await {
-                tracing::error!(%error, "dynamodb.stopped");
-            }
-        });
+        let key = key.map_err(|error| unusable(&error))?;
+        let (dynamodb, dynamodb_url) = serve(dynamodb::routes(database, key.clone()), stop).await?;
         let objects = folder.join("s3");
         let store = Store::open(&objects, template.buckets.clone()).map_err(|error| unusable(&error))?;
         let mut service = S3ServiceBuilder::new(store);
-        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        service.set_auth(OwnKey(key.clone()));
         service.set_validation(LogicalIds);
         let service =
             HandleError::new(service.build(), |_: s3s::HttpError| async { StatusCode::INTERNAL_SERVER_ERROR });
-        let (listener, s3_url) = listen(0).await?;
-        let stopped = until(stop.clone());
-        let s3 = tokio::spawn(async move {
-            let served =
-                axum::serve(listener, Router::new().fallback_service(service)).with_graceful_shutdown(stopped).await;
-            if let Err(error) = served {
-                tracing::error!(%error, "s3.stopped");
-            }
-        });
-        Ok(Stores { dynamodb_url, s3_url, objects, servers: vec![dynamodb, s3] })
+        let (s3, s3_url) = serve(Router::new().fallback_service(service).layer(from_fn(s3_guard)), stop).await?;
+        Ok(Stores { dynamodb_url, s3_url, objects, key, servers: vec![dynamodb, s3] })
     }
 
     /// Waits until both have stopped.
     pub async fn stopped(self) {
         for server in self.servers {
             let _ = server.await;
+        }
+    }
+}
+
+/// Serves these routes on a free port until it is told to stop.
+async fn serve(routes: Router, stop: &watch::Receiver<bool>) -> Result<(JoinHandle<()>, String), StartError> {
+    let (listener, url) = listen(0).await?;
+    let stopped = until(stop.clone());
+    let server = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(stopped).await {
+            tracing::error!(%error, "store.stopped");
+        }
+    });
+    Ok((server, url))
+}
+
+/// The runner's own key, and what to do about every other.
+struct OwnKey(AccessKey);
+
+#[async_trait::async_trait]
+impl S3Auth for OwnKey {
+    async fn get_secret_key(&self, id: &str) -> S3Result<SecretKey> {
+        match id == self.0.id {
+            true => Ok(self.0.secret.expose_secret().into()),
+            false => Err(s3_error!(InvalidAccessKeyId, "{}", NotSigned::OtherKey)),
+        }
+    }
+}
+
+/// Signatures are `s3s`'s to check; what no SDK sends doesn't come so far.
+async fn s3_guard(request: Request, next: Next) -> Response {
+    match why_not(request.method(), request.uri(), request.headers()) {
+        None => next.run(request).await,
+        Some(why) => {
+            let error = format!("<Error><Code>AccessDenied</Code><Message>{why}</Message></Error>");
+            (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/xml")], error).into_response()
         }
     }
 }

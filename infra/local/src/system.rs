@@ -11,6 +11,7 @@ use bridge::lines::Lines;
 use bridge::outbound::Outbound;
 use bridge::settings::Settings;
 use bridge::time::{Clock, Random, Waits};
+use secrecy::ExposeSecret as _;
 use simulator::listen::listen;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -20,7 +21,7 @@ use crate::functions::Function;
 use crate::gateway::{Gateway, Variant};
 use crate::schedules::{Schedule, Schedules};
 use crate::start_error::StartError;
-use crate::stores::{self, ACCESS_KEY, SECRET_KEY, Stores, until};
+use crate::stores::{self, Stores, until};
 use crate::template::{TEMPLATE, Template};
 
 /// How to run it.
@@ -92,19 +93,19 @@ impl System {
         let stores = Stores::start(&folder, options.data.is_some(), &template, &stopping).await?;
         let base = [
             ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_ACCESS_KEY_ID", stores.key.id.as_str()),
+            ("AWS_SECRET_ACCESS_KEY", stores.key.secret.expose_secret()),
             ("AWS_ENDPOINT_URL_DYNAMODB", stores.dynamodb_url.as_str()),
             ("AWS_ENDPOINT_URL_S3", stores.s3_url.as_str()),
         ];
         let base = base.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let all = template.functions.values().flat_map(|function| function.environment.clone());
         let settings: Settings = base.iter().cloned().chain(all).chain(options.environment.clone()).collect();
+        let outbound = outbound(&[&stores.dynamodb_url, &stores.s3_url], &gateway_url);
         let dependencies = |settings: Settings| {
             let waits = Waits::divided_by(options.time_scale);
             let clock = options.clock.clone();
-            let mut dependencies =
-                Dependencies::new(settings, clock, Random::system(), waits, Outbound::with_loopback());
+            let mut dependencies = Dependencies::new(settings, clock, Random::system(), waits, outbound.clone());
             dependencies.lines = options.lines.clone();
             dependencies
         };
@@ -170,6 +171,15 @@ impl System {
         }
         let _ = tokio::time::timeout(Duration::from_secs(5), self.stores.stopped()).await;
     }
+}
+
+/// The way out of the functions. A push key or a video's link that leads to one of our own ports would call the host's
+/// API, which asks for no signature here, or a store: of all that, only what plays Pruvan beside the gateway is open.
+fn outbound(stores: &[&str], gateway: &str) -> Outbound {
+    let port =
+        |url: &str| reqwest::Url::parse(url).ok().and_then(|url| url.port_or_known_default()).unwrap_or_default();
+    let outbound = Outbound::with_loopback().with_own_port(port(gateway), &simulator::PATHS);
+    stores.iter().fold(outbound, |outbound, url| outbound.with_own_port(port(url), &[]))
 }
 
 /// Where data is kept, and what removes it in the end if nothing is to stay.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::folder::private;
 use crate::integration::{CallError, Integration};
 use crate::items::Item;
 use crate::server::Simulator;
@@ -450,13 +451,6 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     next.write_all(bytes)?;
     next.as_file().sync_all()?;
     next.persist(path).map(drop).map_err(|error| error.error)
-}
-
-/// Lets only its owner look into a folder: there are keys in it.
-pub fn private(folder: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    Ok(())
 }
 
 /// A file type as people say it.

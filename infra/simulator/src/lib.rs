@@ -6,6 +6,7 @@
 //! between runs.
 
 pub mod desk;
+pub mod folder;
 pub mod integration;
 pub mod items;
 pub mod listen;
@@ -21,7 +22,7 @@ pub mod wire;
 
 pub use host_client::web_services::multipart;
 pub use integration::{CallError, Integration};
-pub use server::{Simulator, system_ms};
+pub use server::{PATHS, Simulator, system_ms};
 pub use state::{Connection, Kept};
 pub use video::{MP4_HEAD, VideoReply};
 pub use weather::Weather;

@@ -19,6 +19,9 @@ use crate::video::{self, VideoReply};
 use crate::weather::Weather;
 use crate::wire::Wire;
 
+/// Below which paths the [routes](Simulator::routes) are: push keys, and links to videos.
+pub const PATHS: [&str; 2] = ["/api/", "/video/"];
+
 /// The largest push that is taken, in bytes.
 const MAX_PUSH: usize = 32 * 1024 * 1024;
 

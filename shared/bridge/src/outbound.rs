@@ -1,7 +1,8 @@
 //! The way out: push keys come from outside and are hostile until shown otherwise.
 //!
-//! https and port 443 only, allow-listed hosts, names and no IP literals, no user info, no proxy, no redirects, and a
-//! resolver that fails if any address of a name is not public, so that the address checked is the one connected to.
+//! https and port 443 only, allow-listed hosts, names and no IP literals, no user info, no proxy, each redirect checked
+//! anew, and a resolver that fails if any address of a name is not public, so that the address checked is the one
+//! connected to.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,6 +26,8 @@ const MAX_REPLY: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Outbound {
     loopback: bool,
+    /// The runner's own ports on this machine, and below which paths of each calls may lead.
+    own: BTreeMap<u16, &'static [&'static str]>,
     /// What names lead to, instead of asking; for tests.
     names: Option<Arc<BTreeMap<String, Vec<IpAddr>>>>,
 }
@@ -50,6 +53,9 @@ pub enum Refused {
     /// A host that is not on the list.
     #[error("its host is not on the list of allowed hosts (PushHosts, VideoHosts)")]
     Host,
+    /// A port of the local runner's own.
+    #[error("it must not lead back to this system")]
+    Own,
 }
 
 /// How a call that was made ended.
@@ -73,12 +79,19 @@ pub enum Called {
 impl Outbound {
     /// Public hosts only: what every deployment uses.
     pub fn public() -> Outbound {
-        Outbound { loopback: false, names: None }
+        Outbound { loopback: false, own: BTreeMap::new(), names: None }
     }
 
     /// Also `http://127.0.0.1:PORT`. Only the local runner, which binds nothing else, makes this.
     pub fn with_loopback() -> Outbound {
-        Outbound { loopback: true, names: None }
+        Outbound { loopback: true, own: BTreeMap::new(), names: None }
+    }
+
+    /// The same, but of `port`, which is the runner's own, only what is below one of `paths`: whatever else answers
+    /// there asks for no signature, or takes that of this process for its own.
+    pub fn with_own_port(mut self, port: u16, paths: &'static [&'static str]) -> Outbound {
+        self.own.insert(port, paths);
+        self
     }
 
     /// The same, where names lead to these addresses and to no others: for tests of what is done with an answer.
@@ -93,7 +106,10 @@ impl Outbound {
             return Err(Refused::UserInfo);
         }
         if self.loopback && url.scheme() == "http" && url.host_str() == Some("127.0.0.1") {
-            return Ok(url);
+            // The parser has taken dots out of the path before this sees it.
+            let own = url.port_or_known_default().and_then(|port| self.own.get(&port));
+            let open = own.is_none_or(|paths| paths.iter().any(|path| url.path().starts_with(path)));
+            return if open { Ok(url) } else { Err(Refused::Own) };
         }
         if url.scheme() != "https" {
             return Err(Refused::NotHttps);

@@ -14,7 +14,6 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use bridge::Dependencies;
-use local::stores::{ACCESS_KEY, SECRET_KEY};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -139,7 +138,9 @@ impl Faults {
             faults: self.clone(),
             inner: aws_smithy_http_client::Builder::new().build_http(),
         });
-        let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
+        let setting = |name| dependencies.settings.get(name).unwrap();
+        let (id, secret) = (setting("AWS_ACCESS_KEY_ID"), setting("AWS_SECRET_ACCESS_KEY"));
+        let credentials = Credentials::new(id, secret, None, None, "test");
         let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(Duration::from_millis(1));
         let patience = *self.patience.lock().unwrap();
         let timeouts = TimeoutConfig::builder().set_operation_attempt_timeout(patience).clone().build();

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use local::stores::{ACCESS_KEY, SECRET_KEY};
 use serde_json::Value;
 
 use super::Harness;
@@ -39,13 +38,8 @@ pub fn executable(name: &str) -> PathBuf {
 
 /// Where the stores are, and who may use them.
 pub fn endpoints(harness: &Harness) -> BTreeMap<String, String> {
-    let of = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    BTreeMap::from([
-        of("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-        of("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-        of("AWS_ENDPOINT_URL_DYNAMODB", &harness.system.stores.dynamodb_url),
-        of("AWS_ENDPOINT_URL_S3", &harness.system.stores.s3_url),
-    ])
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3"];
+    names.map(|name| (name.to_owned(), harness.system.settings.get(name).unwrap().to_owned())).into()
 }
 
 /// A sample event, with this key.

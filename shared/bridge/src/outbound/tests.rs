@@ -52,6 +52,49 @@ fn loopback_is_allowed_where_it_was_asked_for_and_only_as_it_is_written() {
     }
 }
 
+#[test]
+fn of_its_own_ports_the_runner_calls_only_what_plays_pruvan() {
+    let local = Outbound::with_loopback().with_own_port(9000, &["/api/", "/video/"]).with_own_port(9002, &[]);
+    for url in [
+        "http://127.0.0.1:9000/api/?apiKey=x",
+        "http://127.0.0.1:9000/video/v",
+        "http://127.0.0.1:9000/x/../api/",
+        "http://127.0.0.1:9001/accounts/other/keys",
+        "http://127.0.0.1/accounts/other/keys",
+    ] {
+        assert!(check(&local, url).is_ok(), "{url}");
+    }
+    for url in [
+        "http://127.0.0.1:9000/accounts/other/keys",
+        "http://127.0.0.1:9000/",
+        "http://127.0.0.1:9000",
+        "http://127.0.0.1:9000/console/do/validate",
+        "http://127.0.0.1:9000/api",
+        "http://127.0.0.1:9000//api/",
+        "http://127.0.0.1:9000/API/",
+        "http://127.0.0.1:9000/api/../accounts/other/keys",
+        "http://127.0.0.1:9000/api/%2e%2e/accounts/other/keys",
+        "http://127.0.0.1:9000/api/.%2E/accounts",
+        "http://127.0.0.1:9000/video/x/../../accounts",
+        "http://127.0.0.1:9000\\accounts\\other\\keys",
+        "http://2130706433:9000/accounts/other/keys",
+        "http://0x7f.1:9000/accounts/other/keys",
+        "http://127.1:09000/accounts/other/keys",
+        "HTTP://127.0.0.1:9000/accounts/other/keys?/api/",
+        "http://127.0.0.1:9000/accounts/other/keys#/api/",
+        "http://127.0.0.1:9002/api/?apiKey=x",
+        "http://127.0.0.1:9002/",
+    ] {
+        assert_eq!(check(&local, url), Err(Refused::Own), "{url}");
+    }
+    // Without a port it is 80.
+    let local = Outbound::with_loopback().with_own_port(80, &[]);
+    assert_eq!(check(&local, "http://127.0.0.1/accounts"), Err(Refused::Own));
+    for url in ["http://localhost:9000/accounts", "http://0.0.0.0:9000/accounts", "http://[::1]:9000/accounts"] {
+        assert!(check(&local, url).is_err(), "{url}");
+    }
+}
+
 /// No part of the public internet, or a way back out of it.
 const NOT_PUBLIC: [&str; 44] = [
     "127.0.0.1",
