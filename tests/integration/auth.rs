@@ -39,7 +39,7 @@ async fn no_route_of_pruvans_lets_anybody_in_without_the_key() {
     let other = harness.account("vendor2", IntegrationType::Internal).await;
     harness.put("vendor1", "1", json!({})).await;
     let (_, made) = harness.host("POST", "/accounts/vendor1/keys", None).await;
-    let path = format!("/accounts/vendor1/keys/{}", made["id"].as_str().unwrap());
+    let path = format!("/accounts/vendor1/keys/{}", made["keyId"].as_str().unwrap());
     assert_eq!(harness.host("DELETE", &path, None).await.0, 204);
     // The note that the key was used, once an hour, is not what this is about.
     vendor.validate().await.unwrap();

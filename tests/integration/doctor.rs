@@ -90,7 +90,7 @@ async fn all_is_well_and_a_second_run_stores_nothing_new() {
     assert!(run(&options).await.unwrap().is_healthy());
     let (_, account) = harness.host("GET", "/accounts/doctor", None).await;
     let [left] = account["keys"].as_array().unwrap().as_slice() else { panic!("{account}") };
-    let path = format!("/accounts/doctor/keys/{}", left["id"].as_str().unwrap());
+    let path = format!("/accounts/doctor/keys/{}?last=true", left["keyId"].as_str().unwrap());
     assert_eq!(harness.host("DELETE", &path, None).await.0, 204);
     assert_eq!(stored(&harness).await, before);
 }
@@ -326,7 +326,7 @@ async fn a_host_api_that_fails_leaves_the_rest_to_be_checked() {
     let harness = Harness::start().await;
     harness.host("PUT", "/accounts/doctor", None).await;
     let (_, account) = harness.host("GET", "/accounts/doctor", None).await;
-    let path = format!("/accounts/doctor/keys/{}", account["keys"][0]["id"].as_str().unwrap());
+    let path = format!("/accounts/doctor/keys/{}?last=true", account["keys"][0]["keyId"].as_str().unwrap());
     assert_eq!(harness.host("DELETE", &path, None).await.0, 204);
     let report = spoiled(&harness, |uri, _, body, stage| match stage {
         Stage::Request if uri.path().starts_with("/accounts") => {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use pruvan::integration::IntegrationType;
 use serde_json::{Value, json};
 
-use crate::harness::Harness;
+use crate::harness::faults::{Fault, Faults};
+use crate::harness::{Harness, order};
 
 async fn numbers(harness: &Harness, query: &str) -> Vec<String> {
     let mut numbers = BTreeSet::new();
@@ -84,6 +85,63 @@ async fn orders_are_found_by_how_they_stand() {
     assert_eq!(harness.host("GET", &format!("{earlier}&cursor={next}"), None).await.0, 200);
     let later = format!("/accounts/vendor1/orders?changedSince={}&cursor={next}", since + 3600);
     assert_eq!(harness.host("GET", &later, None).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_search_goes_on_until_it_has_something_or_its_time_is_up_and_says_which() {
+    let harness = Harness::start().await;
+    harness.account("vendor1", IntegrationType::Internal).await;
+    let all: Vec<Value> = (0..2600).map(|n| order(json!({ "workOrderNumber": format!("N{n:04}") }))).collect();
+    harness.host("POST", "/accounts/vendor1/orders", Some(Value::from(all))).await;
+    let (mut last, mut cursor) = (String::new(), String::new());
+    loop {
+        let (_, page) = harness.host("GET", &format!("/accounts/vendor1/orders?limit=500{cursor}"), None).await;
+        last = page["orders"]
+            .as_array()
+            .unwrap()
+            .last()
+            .map_or(last, |order| order["workOrderNumber"].as_str().unwrap().to_owned());
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let (_, page) = harness.host("GET", &format!("/accounts/vendor1/orders?text={last}"), None).await;
+    assert_eq!((&page["orders"][0]["workOrderNumber"], &page["timeUp"]), (&json!(last), &json!(false)), "{page}");
+    let (_, page) = harness.host("GET", "/accounts/vendor1/orders?text=nowhere", None).await;
+    assert_eq!(page, json!({ "orders": [], "next": null, "timeUp": false }));
+
+    // A read that takes nine seconds: the next page goes on behind it.
+    let (faults, stores) = (Faults::default(), &harness.system.stores);
+    let hand = harness.clock_hand();
+    faults.slow(move || hand(9));
+    let of = faults.meet(harness.dependencies(), &stores.dynamodb_url, &stores.s3_url);
+    let function = local::functions::start("orders", &of).unwrap().unwrap();
+    let local::functions::Function::Http(function) = function else { panic!("orders answers requests") };
+    let search = async |more: Value| {
+        let (route, mut query) = ("/accounts/{username}/orders", json!({ "text": last }));
+        query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let event = json!({
+            "resource": route, "path": route, "httpMethod": "GET", "headers": {}, "multiValueHeaders": {},
+            "pathParameters": { "username": "vendor1" }, "queryStringParameters": query,
+            "requestContext": { "resourcePath": route, "httpMethod": "GET", "identity": {} },
+            "body": null, "isBase64Encoded": false,
+        });
+        let reply = function(lambda_http::request::from_str(&event.to_string()).unwrap()).await;
+        let local::functions::Reply::Buffered(reply) = reply else { panic!("it is whole") };
+        let body: Value = serde_json::from_slice(reply.body().as_ref()).unwrap_or_default();
+        (reply.headers().clone(), body)
+    };
+    faults.plan(1, Fault::Slow);
+    let (headers, page) = search(json!({})).await;
+    assert!(faults.end() && headers.get("x-time-up").is_none());
+    assert_eq!((&page["orders"], &page["timeUp"]), (&json!([]), &json!(true)));
+    let next = page["next"].as_str().unwrap();
+    let (_, page) = search(json!({ "cursor": next })).await;
+    assert_eq!((&page["orders"][0]["workOrderNumber"], &page["timeUp"]), (&json!(last), &json!(false)));
+    faults.plan(1, Fault::Slow);
+    let (headers, _) = search(json!({ "format": "csv" })).await;
+    assert!(headers["x-time-up"] == "true" && headers.contains_key("x-next-cursor"));
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod directives;
 mod doctor;
 mod events;
 mod host_api;
+mod host_api_edges;
 mod house;
 mod import;
 mod isolation;

@@ -62,6 +62,28 @@ fn every_route_is_described_and_no_other() {
     assert_eq!(described, routes);
 }
 
+#[test]
+fn the_query_parameters_are_those_that_the_code_takes_and_no_others() {
+    let document = document();
+    let mut described = BTreeMap::new();
+    for (path, item) in document["paths"].as_mapping().unwrap() {
+        let path = path.as_str().unwrap();
+        for method in ["get", "put", "post", "patch", "delete"].into_iter().filter(|_| path.starts_with("/accounts")) {
+            let of = |value: &Value| value["parameters"].as_sequence().cloned().unwrap_or_default();
+            let all = [of(item), of(&item[method])].concat();
+            let query = all.iter().map(|parameter| resolve(&document, parameter)).filter(|it| it["in"] == "query");
+            let names: BTreeSet<String> = query.map(|it| it["name"].as_str().unwrap().to_owned()).collect();
+            if !names.is_empty() {
+                described.insert(format!("{} {path}", method.to_uppercase()), names);
+            }
+        }
+    }
+    let taken = accounts::QUERY.iter().chain(orders::QUERY);
+    let taken =
+        taken.map(|(route, names)| ((*route).to_owned(), names.iter().map(|name| (*name).to_owned()).collect()));
+    assert_eq!(described, taken.collect::<BTreeMap<_, _>>());
+}
+
 fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let Some(reference) = value["$ref"].as_str() else { return value };
     reference.trim_start_matches("#/").split('/').fold(document, |value, part| &value[part])

@@ -376,7 +376,7 @@ impl Model<'_> {
                 break;
             }
         }
-        let left = queue.page(&self.username, None).await.unwrap().0;
+        let left = queue.page(&self.username, None, 500).await.unwrap().0;
         assert!(left.is_empty(), "still waiting: {left:?}");
         for (number, told) in &self.told {
             let project = self.vendor.project(&number.to_string());

@@ -278,3 +278,129 @@ async fn the_deployments_photo_size_is_for_orders_that_give_none() {
         assert_eq!(vendor.project(number).unwrap()["options"]["photo_size"], size);
     }
 }
+
+/// A survey with so many answers, of which each tenth names two of the photos.
+fn large_survey(count: usize) -> Value {
+    let answer = |n: usize| {
+        let pictures = if n.is_multiple_of(10) { json!([format!("p{}", n % 3), "never"]) } else { json!([]) };
+        json!({ "id": format!("q{n}"), "question": "Is it?", "answer": ["yes"], "picIds": pictures })
+    };
+    let mut item = survey((0..count).map(answer).collect());
+    // As text, as Pruvan sends it: a payload itself has fewer values.
+    item["survey"] = Value::from(item["survey"].to_string());
+    item
+}
+
+#[tokio::test]
+async fn a_survey_of_forty_thousand_answers_comes_in_pages_and_hides_no_other() {
+    let (harness, vendor) = start().await;
+    for id in ["p0", "p1", "p2"] {
+        publish(&vendor, id, "1", json!({ "evidenceType": "x" }), PHOTO).await;
+    }
+    let small = survey(json!([{ "id": "only", "answer": ["a"] }]));
+    publish(&vendor, "oldest", "1", small.clone(), SURVEY_PDF).await;
+    harness.advance(1);
+    publish(&vendor, "large", "1", large_survey(40_000), SURVEY_PDF).await;
+    harness.advance(1);
+    publish(&vendor, "newest", "1", small, SURVEY_PDF).await;
+    let path = "/accounts/vendor1/orders/1/answers";
+    let expected: Vec<String> = std::iter::once("newest only".to_owned())
+        .chain((0..40_000).map(|n| format!("large q{n}")))
+        .chain(["oldest only".to_owned()])
+        .collect();
+    let (mut seen, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+    loop {
+        let url = format!("{}{path}?limit=5000{cursor}", harness.system.gateway_url);
+        let reply = harness.client.get(url).send().await.unwrap();
+        assert_eq!(reply.status(), 200);
+        let text = reply.text().await.unwrap();
+        assert!(text.len() < 5_000_000, "{} bytes", text.len());
+        let page: Value = serde_json::from_str(&text).unwrap();
+        for answer in page["answers"].as_array().unwrap() {
+            seen.push(format!("{} {}", answer["survey"].as_str().unwrap(), answer["questionId"].as_str().unwrap()));
+            if !answer["pictures"].as_array().unwrap().is_empty() {
+                assert!(answer["pictures"][0]["link"].is_string() && answer["pictures"][1]["link"].is_null());
+            }
+        }
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert!(seen == expected && pages > 8, "{} answers on {pages} pages", seen.len());
+    // One at a time, over the edge between two surveys.
+    let (mut one_by_one, mut cursor) = (Vec::new(), String::new());
+    for _ in 0..3 {
+        let page = get(&harness, &format!("orders/1/answers?limit=1{cursor}")).await;
+        one_by_one.push(page["answers"][0]["questionId"].as_str().unwrap().to_owned());
+        cursor = format!("&cursor={}", page["next"].as_str().unwrap());
+    }
+    assert_eq!(one_by_one, ["only", "q0", "q1"]);
+    let csv = harness.client.get(format!("{}{path}?format=csv", harness.system.gateway_url)).send().await.unwrap();
+    assert!(csv.headers().contains_key("x-next-cursor"));
+    assert_eq!(csv.text().await.unwrap().lines().count(), 1001);
+    // Where a photo belongs is told by the same survey.
+    let uploads = get(&harness, "orders/1/uploads?fileType=picture").await;
+    assert!(uploads["uploads"].as_array().unwrap().iter().all(|photo| photo["question"]["survey"] == "large"));
+}
+
+#[tokio::test]
+async fn an_answer_of_many_pictures_shows_some_and_says_how_many_it_left_out() {
+    let (harness, vendor) = start().await;
+    let pictures: Vec<String> = (0..3000).map(|n| format!("p{n}")).collect();
+    let answers = json!([{ "id": "q", "picIds": pictures }, { "id": "next" }]);
+    publish(&vendor, "s", "1", survey(answers), SURVEY_PDF).await;
+    let page = get(&harness, "orders/1/answers").await;
+    let first = &page["answers"][0];
+    assert_eq!((first["pictures"].as_array().unwrap().len(), &first["picturesLeftOut"]), (500, &json!(2500)));
+    assert_eq!(
+        (&page["answers"][1]["questionId"], &page["answers"][1]["picturesLeftOut"]),
+        (&json!("next"), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn thousands_of_versions_of_one_item_come_in_pages() {
+    let (harness, vendor) = start().await;
+    for sent in [200, 300, 100] {
+        let more = json!({ "notes": format!("sent {sent}"), "timestamp": 1_414_434_000 + sent });
+        publish(&vendor, "a", "1", more, PHOTO).await;
+    }
+    // As if it had been published some thousand times.
+    let client = harness.system.dynamodb().unwrap();
+    let rows = client.scan().table_name("UploadsTable").send().await.unwrap().items.unwrap();
+    let version =
+        rows.iter().find(|row| row.contains_key("versionOf") && row["version"].as_n().unwrap() == "1").unwrap();
+    let key = version["uuId"].as_s().unwrap().strip_suffix("000001").unwrap().to_owned();
+    for chunk in (4..4600).collect::<Vec<u32>>().chunks(25) {
+        let puts = chunk.iter().map(|number| {
+            use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+            let mut row = version.clone();
+            row.insert("uuId".to_owned(), AttributeValue::S(format!("{key}{number:06}")));
+            row.insert("version".to_owned(), AttributeValue::N(number.to_string()));
+            WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(row)).build().unwrap()).build()
+        });
+        client.batch_write_item().request_items("UploadsTable", puts.collect()).send().await.unwrap();
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = get(&harness, &format!("uploads/a?limit=500{cursor}")).await;
+        assert_eq!((&page["uuId"], &page["fields"]["notes"]), (&json!("a"), &json!("sent 300")));
+        let versions = page["earlierVersions"].as_array().unwrap();
+        assert!(versions.len() <= 500);
+        seen.extend(versions.iter().map(|version| version["version"].as_u64().unwrap()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let all: Vec<u64> = (1..4600).rev().filter(|number| *number != 2).collect();
+    assert_eq!(seen, all);
+    assert_eq!(get(&harness, "uploads/a").await["earlierVersions"].as_array().unwrap().len(), 100);
+    // A late one that was there before is known among them all, and a new one isn't.
+    for (notes, counted) in [("sent 100", 3), ("another", 4)] {
+        publish(&vendor, "a", "1", json!({ "notes": notes, "timestamp": 1_414_434_100 }), PHOTO).await;
+        assert_eq!(get(&harness, "uploads/a?limit=1").await["versions"], counted, "{notes}");
+    }
+}

@@ -37,7 +37,7 @@ fn every_service_has_every_extension_and_the_host_has_its_routes() {
         ("accounts", "GET", "/accounts/{username}"),
         ("accounts", "PUT", "/accounts/{username}"),
         ("accounts", "POST", "/accounts/{username}/keys"),
-        ("accounts", "DELETE", "/accounts/{username}/keys/{id}"),
+        ("accounts", "DELETE", "/accounts/{username}/keys/{keyId}"),
         ("accounts", "GET", "/accounts/{username}/push-queue"),
         ("orders", "GET", "/accounts/{username}/orders"),
         ("orders", "POST", "/accounts/{username}/orders"),

@@ -3,7 +3,7 @@
 //! ```text
 //! PUT    /accounts/{username}             settings; the first time 201 with an API key, shown this once
 //! GET    /accounts                        GET /accounts/{username}
-//! POST   /accounts/{username}/keys        a second key, to rotate       DELETE /accounts/{username}/keys/{id}
+//! POST   /accounts/{username}/keys        a second key, to rotate       DELETE /accounts/{username}/keys/{keyId}
 //! GET    /accounts/{username}/push-queue
 //! POST   /accounts/{username}/push-queue/retry                         all that is parked
 //! POST   /accounts/{username}/push-queue/{workOrderNumber}/retry       one order, whatever it waits for
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bridge::Dependencies;
 use bridge::accounts::{AccountSettings, Accounts, MAX_KEYS};
-use bridge::host;
+use bridge::host::{self, PageSize, QueryParameters};
 use bridge::http::{Problem, no_content, to_host};
 use bridge::push_queue::PushQueue;
 use bridge::secrets::{ApiKey, hex};
@@ -25,9 +25,23 @@ use bridge::time::{Clock, Random};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
+use pruvan::lenient::is_nothing;
 use pruvan::status::OfficeStatus;
-use pruvan::work_order::Remark;
+use pruvan::work_order::{Remark, could_be_number};
 use serde_json::{Map, Value, json};
+
+/// The query parameters of the routes that take some.
+pub const QUERY: &QueryParameters = &[
+    ("GET /accounts", &["limit", "cursor"]),
+    ("DELETE /accounts/{username}/keys/{keyId}", &["last"]),
+    ("GET /accounts/{username}/push-queue", &["limit", "cursor"]),
+];
+
+/// Accounts a page.
+const ACCOUNTS: PageSize = PageSize { default: 100, most: 500 };
+
+/// Orders of the push queue a page.
+const WAITING: PageSize = PageSize { default: 500, most: 500 };
 
 /// Parked orders that one request sends again.
 const RETRIED: usize = 500;
@@ -64,6 +78,7 @@ pub async fn handle(state: Arc<AccountsApi>, request: Request) -> Response<Body>
 }
 
 async fn dispatch(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
+    host::check_query(request, QUERY)?;
     match (request.method(), host::route(request).as_str()) {
         (&Method::GET, "/accounts") => list(state, request).await,
         (&Method::GET, "/accounts/{username}") => {
@@ -71,7 +86,7 @@ async fn dispatch(state: &AccountsApi, request: &Request) -> Result<Response<Bod
         }
         (&Method::PUT, "/accounts/{username}") => put(state, request).await,
         (&Method::POST, "/accounts/{username}/keys") => add_key(state, request).await,
-        (&Method::DELETE, "/accounts/{username}/keys/{id}") => delete_key(state, request).await,
+        (&Method::DELETE, "/accounts/{username}/keys/{keyId}") => delete_key(state, request).await,
         (&Method::GET, "/accounts/{username}/push-queue") => push_queue(state, request).await,
         (&Method::POST, "/accounts/{username}/push-queue/retry") => retry_parked(state, request).await,
         (&Method::POST, "/accounts/{username}/push-queue/{workOrderNumber}/retry") => retry(state, request).await,
@@ -80,9 +95,11 @@ async fn dispatch(state: &AccountsApi, request: &Request) -> Result<Response<Bod
 }
 
 async fn list(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
-    let (accounts, next) = state.accounts.page(host::read_cursor(request)?.as_deref()).await?;
+    let limit = ACCOUNTS.asked_for(request)?;
+    let (accounts, next) = state.accounts.page(host::read_cursor(request)?.as_deref(), limit).await?;
     let accounts: Vec<Value> = accounts.iter().map(show::account).collect();
-    Ok(to_host(StatusCode::OK, &json!({ "accounts": accounts, "next": next.as_deref().map(host::cursor) })))
+    let next = next.map(|next| host::cursor(request, &next));
+    Ok(to_host(StatusCode::OK, &json!({ "accounts": accounts, "next": next })))
 }
 
 async fn put(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
@@ -96,6 +113,12 @@ async fn put(state: &AccountsApi, request: &Request) -> Result<Response<Body>, P
     let body: &[u8] = request.body().as_ref();
     let given = if body.trim_ascii().is_empty() { Map::new() } else { host::json_object(request)? };
     let known = state.accounts.get(&username).await?;
+    if known.is_none() && (matches!(username.as_str(), "." | "..") || is_nothing(&Value::from(username.as_str()))) {
+        return Err(Problem::bad_request(format!(
+            "{username:?} can be no account: no path can have . and .. in it, and null is a word for nothing in Pruvan's payloads, so that nobody could log in"
+        )));
+    }
+    let named: Vec<String> = given.keys().cloned().collect();
     let settings = settings(known.as_ref().map(|account| &account.settings), given).map_err(Problem::fields)?;
     let now = state.clock.now_ms();
     if known.is_none() {
@@ -108,8 +131,11 @@ async fn put(state: &AccountsApi, request: &Request) -> Result<Response<Body>, P
             return Ok(to_host(StatusCode::CREATED, &Value::Object(shown)));
         }
     }
-    state.accounts.set_settings(&username, &settings).await?;
-    Ok(to_host(StatusCode::OK, &show::account(&host::account(&state.accounts, request).await?)))
+    let account = match named.is_empty() {
+        true => host::account(&state.accounts, request).await?,
+        false => state.accounts.set_settings(&username, &settings, named.iter().map(String::as_str)).await?,
+    };
+    Ok(to_host(StatusCode::OK, &show::account(&account)))
 }
 
 /// The settings there were, with those given put over them; `null` puts one back to its default.
@@ -186,21 +212,35 @@ async fn add_key(state: &AccountsApi, request: &Request) -> Result<Response<Body
             format!("the account has {MAX_KEYS} keys already: delete the one that is no longer in use first"),
         ));
     }
-    Ok(to_host(StatusCode::CREATED, &json!({ "id": id, "apiKey": key.reveal() })))
+    Ok(to_host(StatusCode::CREATED, &json!({ "keyId": id, "apiKey": key.reveal() })))
 }
 
 async fn delete_key(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
-    let id = host::path_parameter(request, "id")?;
-    if !account.keys.contains_key(&id) || !state.accounts.delete_key(&account.username, &id).await? {
-        return Err(Problem::not_found("the account has no key of this id: GET /accounts/{username} lists them"));
+    let id = host::path_parameter(request, "keyId")?;
+    let also_the_last = match host::query(request, "last").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::bad_request("last must be true or false")),
+    };
+    let known = account.keys.contains_key(&id);
+    if known && state.accounts.delete_key(&account.username, &id, also_the_last).await? {
+        return Ok(no_content());
     }
-    Ok(no_content())
+    // Another request may have deleted one of two meanwhile.
+    if known && host::account(&state.accounts, request).await?.keys.contains_key(&id) {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "it is the account's last key, without which Pruvan is shut out: POST …/keys makes another to be typed into Pruvan first, or ?last=true deletes it all the same",
+        ));
+    }
+    Err(Problem::not_found("the account has no key of this keyId: GET /accounts/{username} lists them"))
 }
 
 async fn push_queue(state: &AccountsApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
-    let (rows, next) = state.queue.page(&account.username, host::read_cursor(request)?.as_deref()).await?;
+    let limit = WAITING.asked_for(request)?;
+    let (rows, next) = state.queue.page(&account.username, host::read_cursor(request)?.as_deref(), limit).await?;
     let now = state.clock.now_ms();
     let rows: Vec<Value> = rows.iter().map(|row| show::waiting(row, now)).collect();
     Ok(to_host(
@@ -209,7 +249,7 @@ async fn push_queue(state: &AccountsApi, request: &Request) -> Result<Response<B
             "pushKey": show::push_key(&account),
             "backoff": show::backoff(&account, now),
             "waiting": rows,
-            "next": next.as_deref().map(host::cursor),
+            "next": next.map(|next| host::cursor(request, &next)),
         }),
     ))
 }
@@ -221,7 +261,7 @@ async fn retry(state: &AccountsApi, request: &Request) -> Result<Response<Body>,
     let now = state.clock.now_ms();
     state.accounts.wake(&account.username, now).await?;
     // No order has such a number, and no table takes it.
-    let possible = pruvan::work_order::number_fault(&number).is_none();
+    let possible = could_be_number(&number);
     if !possible || !state.queue.retry(&account.username, &number, now).await? {
         return Err(Problem::not_found(format!(
             "work order {number:?} is not in the push queue: there is none, or Pruvan has it as it is; POST …/orders/{{workOrderNumber}}/push sends one again"

@@ -13,10 +13,9 @@ pub fn settings(settings: &AccountSettings) -> Map<String, Value> {
 }
 
 pub fn account(account: &Account) -> Value {
-    let keys = account
-        .keys
-        .iter()
-        .map(|(id, key)| json!({ "id": id, "made": display(key.made_at), "lastUsed": key.last_used_at.map(display) }));
+    let keys = account.keys.iter().map(
+        |(id, key)| json!({ "keyId": id, "made": display(key.made_at), "lastUsed": key.last_used_at.map(display) }),
+    );
     let mut shown = settings(&account.settings);
     shown.insert("username".to_owned(), Value::from(account.username.as_str()));
     shown.insert("made".to_owned(), Value::from(display(account.made_at)));

@@ -1,24 +1,27 @@
 //! What the function needs, and what its routes have in common.
 
+use std::time::Duration;
+
 use bridge::Dependencies;
 use bridge::accounts::Accounts;
 use bridge::change::Changes;
 use bridge::files::Files;
-use bridge::host;
+use bridge::host::{self, PageSize};
 use bridge::http::Problem;
 use bridge::orders::Orders;
 use bridge::push_queue::PushQueue;
 use bridge::settings::SettingError;
 use bridge::telemetry::Telemetry;
-use bridge::time::Clock;
+use bridge::time::{Clock, ms};
 use bridge::uploads::Uploads;
 use lambda_http::Request;
+use serde_json::Value;
 
-/// Orders and uploads a page, unless `limit` says less or more.
-const PAGE: usize = 100;
+/// Orders and uploads a page.
+const PAGE: PageSize = PageSize { default: 100, most: 500 };
 
-/// Orders and uploads a page, at most.
-const MAX_PAGE: usize = 500;
+/// So long a request looks for what its list shall show, well within the gateway's 29 seconds.
+const LOOKS_FOR: Duration = Duration::from_secs(8);
 
 /// What the function needs.
 pub struct OrdersApi {
@@ -49,6 +52,12 @@ impl OrdersApi {
             clock: dependencies.clock.clone(),
         })
     }
+
+    /// Says whether the time is up that a request has, from now on, to look for what its list shall show.
+    pub fn looking(&self) -> impl Fn() -> bool {
+        let stop_at = self.clock.now_ms() + ms(LOOKS_FOR);
+        move || self.clock.now_ms() >= stop_at
+    }
 }
 
 /// The work order number in the path.
@@ -61,11 +70,37 @@ pub fn no_such_order(number: &str) -> Problem {
     Problem::not_found(format!("there is no work order {number:?} in this account"))
 }
 
-/// The query's `limit`, or how many a page has without.
+/// The query's `limit`, or how many orders or uploads a page has without.
 pub fn limit(request: &Request) -> Result<usize, Problem> {
-    match host::query(request, "limit").map(|limit| limit.parse()) {
-        None => Ok(PAGE),
-        Some(Ok(limit @ 1..=MAX_PAGE)) => Ok(limit),
-        Some(_) => Err(Problem::bad_request(format!("limit must be a whole number from 1 to {MAX_PAGE}"))),
+    PAGE.asked_for(request)
+}
+
+/// How a page of a list ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageEnd<P> {
+    /// Where the next one begins; none if the list is at its end.
+    pub next: Option<P>,
+    /// The time was up, and not the page full: what comes next may be what was looked for.
+    pub time_up: bool,
+}
+
+impl<P> PageEnd<P> {
+    /// At the end of what is wanted for one page, or of the list.
+    pub fn at(next: Option<P>) -> PageEnd<P> {
+        PageEnd { next, time_up: false }
+    }
+
+    /// Where the time was up.
+    pub fn out_of_time(next: P) -> PageEnd<P> {
+        PageEnd { next: Some(next), time_up: true }
+    }
+}
+
+impl PageEnd<String> {
+    /// The reply with how it ends.
+    pub fn put_into(self, mut reply: Value, request: &Request) -> Value {
+        reply["next"] = self.next.map(|next| host::cursor(request, &next)).into();
+        reply["timeUp"] = self.time_up.into();
+        reply
     }
 }

@@ -28,7 +28,7 @@ mod write;
 
 use std::sync::Arc;
 
-use bridge::host;
+use bridge::host::{self, QueryParameters};
 use bridge::http::{Problem, to_host};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
@@ -37,12 +37,30 @@ pub use api::OrdersApi;
 use api::{no_such_order, number};
 use condition::with_etag;
 
+/// The query parameters of the routes that take some.
+pub const QUERY: &QueryParameters = &[
+    (
+        "GET /accounts/{username}/orders",
+        &["status", "fieldStatus", "changedSince", "dueFrom", "dueTo", "text", "limit", "cursor", "format"],
+    ),
+    ("POST /accounts/{username}/orders", &["ignore", "service", "dates"]),
+    (
+        "GET /accounts/{username}/orders/{workOrderNumber}/uploads",
+        &["fileType", "service", "evidenceType", "limit", "cursor"],
+    ),
+    ("GET /accounts/{username}/orders/{workOrderNumber}/answers", &["limit", "cursor", "format"]),
+    ("GET /accounts/{username}/orders/{workOrderNumber}/manifest", &["limit", "cursor"]),
+    ("GET /accounts/{username}/uploads/{uuId}", &["limit", "cursor"]),
+    ("GET /accounts/{username}/unmatched", &["limit", "cursor"]),
+];
+
 /// Answers one request of the host, whatever comes: a fault of ours is a 500 with a problem.
 pub async fn handle(state: Arc<OrdersApi>, request: Request) -> Response<Body> {
     host::answer(&state.telemetry, &request, dispatch(&state, &request)).await
 }
 
 async fn dispatch(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
+    host::check_query(request, QUERY)?;
     match (request.method(), host::route(request).as_str()) {
         (&Method::GET, "/accounts/{username}/orders") => list::list(state, request).await,
         (&Method::POST, "/accounts/{username}/orders") => bulk::post(state, request).await,

@@ -1,7 +1,5 @@
 //! All files of an order, each with a link and a name in folders.
 
-use std::collections::BTreeMap;
-
 use bridge::files::part_of_name;
 use bridge::host;
 use bridge::http::{Problem, to_host};
@@ -12,7 +10,7 @@ use lambda_http::{Body, Request, Response};
 use serde_json::json;
 
 use crate::api::{OrdersApi, limit, number};
-use crate::items::{is_photo, places, select};
+use crate::items::{places, select};
 use crate::uploads::link;
 
 /// `GET …/orders/{workOrderNumber}/manifest`: all files of an order, each with a link and a name in folders by task and
@@ -20,8 +18,9 @@ use crate::uploads::link;
 pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = number(request)?;
-    let (rows, next) = select(state, &account, &number, request, limit(request)?, |_| true).await?;
-    let places = if rows.iter().any(is_photo) { places(state, &account, &number).await? } else { BTreeMap::new() };
+    let count = limit(request)?;
+    let (rows, end) = select(state, &account, &number, host::read_cursor(request)?, count, |_| true).await?;
+    let places = places(state, &account, &number, &rows).await?;
     let mut files = Vec::new();
     for row in &rows {
         let place = places.get(&row.uu_id).and_then(|place| place["questionId"].as_str());
@@ -62,5 +61,5 @@ pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>
             }));
         }
     }
-    Ok(to_host(StatusCode::OK, &json!({ "files": files, "next": next.as_deref().map(host::cursor) })))
+    Ok(to_host(StatusCode::OK, &end.put_into(json!({ "files": files }), request)))
 }

@@ -3,8 +3,10 @@
 use bridge::host;
 use bridge::http::{Problem, with_body};
 use bridge::import::protected;
-use lambda_http::http::StatusCode;
+use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Request, Response};
+
+use crate::api::PageEnd;
 
 /// What a list is asked for as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +42,8 @@ impl Table {
         self.0.push(cells.map(|cell| protected(&cell).into_owned()).collect());
     }
 
-    /// The reply; where the list goes on stands in the header `X-Next-Cursor`.
-    pub fn reply(&self, next: Option<&str>) -> Result<Response<Body>, Problem> {
+    /// The reply; how the list ends stands in the headers `X-Next-Cursor` and `X-Time-Up`.
+    pub fn reply(&self, end: PageEnd<String>, request: &Request) -> Result<Response<Body>, Problem> {
         // Without the mark, Excel takes UTF-8 for its own code page.
         let mut csv = csv::Writer::from_writer("\u{feff}".as_bytes().to_vec());
         for row in &self.0 {
@@ -50,8 +52,11 @@ impl Table {
         }
         let text = csv.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let mut response = with_body(StatusCode::OK, "text/csv; charset=utf-8", text);
-        if let Some(next) = next.and_then(|next| next.parse().ok()) {
+        if let Some(next) = end.next.and_then(|next| host::cursor(request, &next).parse().ok()) {
             response.headers_mut().insert("x-next-cursor", next);
+        }
+        if end.time_up {
+            response.headers_mut().insert("x-time-up", HeaderValue::from_static("true"));
         }
         Ok(response)
     }

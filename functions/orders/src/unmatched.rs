@@ -10,10 +10,11 @@ use bridge::uploads::{UploadRow, Written, order_key};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use pruvan::lenient;
+use pruvan::work_order::could_be_number;
 use serde_json::{Value, json};
 
-use crate::api::{OrdersApi, limit, no_such_order};
-use crate::items::{READS, held, item};
+use crate::api::{OrdersApi, PageEnd, limit, no_such_order};
+use crate::items::{held, item};
 use crate::uploads;
 
 /// `GET …/unmatched`: items that belong to no order that we know, newest first.
@@ -21,15 +22,14 @@ pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     let account = host::account(&state.accounts, request).await?;
     let limit = limit(request)?;
     let mut before = host::read_cursor(request)?;
-    let mut shown = Vec::new();
-    let mut bytes = 0;
-    for _ in 0..READS {
+    let time_is_up = state.looking();
+    let (mut shown, mut bytes) = (Vec::new(), 0);
+    let end = loop {
         // Few at a time: each may hold much, and what is shown can't be taken back.
         let page = i32::try_from((limit - shown.len()).min(8)).unwrap_or(1);
         let (rows, next) = state.uploads.unmatched(&account.username, before.as_deref(), page).await?;
         let numbers: BTreeSet<String> = rows.iter().map(|row| row.number().to_owned()).collect();
-        let numbers = numbers.into_iter().filter(|number| pruvan::work_order::number_fault(number).is_none()).collect();
-        let numbers: Vec<String> = numbers;
+        let numbers: Vec<String> = numbers.into_iter().filter(|number| could_be_number(number)).collect();
         let known = state.orders.get_all(&account.username, &numbers).await?;
         let known: BTreeSet<&str> = known.iter().map(|order| order.work_order_number.as_str()).collect();
         for row in &rows {
@@ -41,12 +41,14 @@ pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>
                 shown.push(uploads::show(&state.files, row, None).await?);
             }
         }
-        before = next;
-        if before.is_none() || shown.len() >= limit || bytes > PAGE_BYTES {
-            break;
+        match next {
+            Some(next) if shown.len() >= limit || bytes > PAGE_BYTES => break PageEnd::at(Some(next)),
+            Some(next) if time_is_up() => break PageEnd::out_of_time(next),
+            None => break PageEnd::at(None),
+            next => before = next,
         }
-    }
-    Ok(to_host(StatusCode::OK, &json!({ "uploads": shown, "next": before.as_deref().map(host::cursor) })))
+    };
+    Ok(to_host(StatusCode::OK, &end.put_into(json!({ "uploads": shown }), request)))
 }
 
 /// `POST …/unmatched/{uuId}/assign` `{"workOrderNumber"}`: the item belongs to that order from now on.

@@ -1,7 +1,5 @@
 //! What crews sent, and how the host sees it: the items of an order, and one item with its earlier versions.
 
-use std::collections::BTreeMap;
-
 use bridge::StoreError;
 use bridge::files::Files;
 use bridge::host;
@@ -14,8 +12,8 @@ use pruvan::upload::{Certified, Upload};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::api::{OrdersApi, limit, number};
-use crate::items::{held, is_photo, item, places, select};
+use crate::api::{OrdersApi, PageEnd, limit, number};
+use crate::items::{held, item, places, select};
 use crate::show::parsed;
 
 /// `GET …/orders/{workOrderNumber}/uploads`: by `fileType`, `service` and `evidenceType`, newest first.
@@ -32,34 +30,50 @@ pub async fn list(state: &OrdersApi, request: &Request) -> Result<Response<Body>
         };
         wanted.iter().zip(has).all(same)
     };
-    let (rows, next) = select(state, &account, &number, request, limit(request)?, wants).await?;
-    let places = if rows.iter().any(is_photo) { places(state, &account, &number).await? } else { BTreeMap::new() };
+    let count = limit(request)?;
+    let (rows, end) = select(state, &account, &number, host::read_cursor(request)?, count, wants).await?;
+    let places = places(state, &account, &number, &rows).await?;
     let mut shown = Vec::with_capacity(rows.len());
     for row in &rows {
         shown.push(show(&state.files, row, places.get(&row.uu_id)).await?);
     }
-    Ok(to_host(StatusCode::OK, &json!({ "uploads": shown, "next": next.as_deref().map(host::cursor) })))
+    Ok(to_host(StatusCode::OK, &end.put_into(json!({ "uploads": shown }), request)))
 }
 
-/// `GET …/uploads/{uuId}`: one item, whatever order it belongs to, and its versions.
+/// `GET …/uploads/{uuId}`: one item, whatever order it belongs to, and a page of its earlier versions.
 pub async fn one(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
+    let count = limit(request)?;
+    let mut before = match host::read_cursor(request)? {
+        Some(version) => Some(version.parse().map_err(|_| host::bad_cursor())?),
+        None => None,
+    };
     let row = item(state, &account, request).await?;
-    let (mut versions, mut bytes) = (Vec::new(), 0);
-    for version in state.uploads.versions(&account.username, &row.uu_id).await? {
-        bytes += held(&version);
-        let mut shown = show(&state.files, &version, None).await?;
-        if bytes > PAGE_BYTES {
-            // The file is what an old version is looked up for.
-            shown["survey"] = Value::Null;
-            shown["fields"] = Value::Null;
+    let time_is_up = state.looking();
+    let (mut versions, mut bytes) = (Vec::new(), held(&row));
+    let end = 'pages: loop {
+        let (page, next) =
+            state.uploads.versions(&account.username, &row.uu_id, before, count - versions.len()).await?;
+        let last = page.len();
+        for (index, version) in page.iter().enumerate() {
+            bytes += held(version);
+            versions.push(show(&state.files, version, None).await?);
+            if bytes > PAGE_BYTES && index + 1 < last {
+                break 'pages PageEnd::at(Some(version.version));
+            }
         }
-        versions.push(shown);
-    }
-    let places = if is_photo(&row) { places(state, &account, row.number()).await? } else { BTreeMap::new() };
+        match next {
+            Some(next) if versions.len() >= count || bytes > PAGE_BYTES => break PageEnd::at(Some(next)),
+            Some(next) if time_is_up() => break PageEnd::out_of_time(next),
+            Some(next) => before = Some(next),
+            None => break PageEnd::at(None),
+        }
+    };
+    let end = PageEnd { next: end.next.map(|version| version.to_string()), time_up: end.time_up };
+    let places = places(state, &account, row.number(), std::slice::from_ref(&row)).await?;
     let mut shown = show(&state.files, &row, places.get(&row.uu_id)).await?;
     shown["earlierVersions"] = Value::from(versions);
-    Ok(to_host(StatusCode::OK, &shown))
+    Ok(to_host(StatusCode::OK, &end.put_into(shown, request)))
 }
 
 /// An upload, with links that work for an hour; `place` is the survey question that it belongs to.

@@ -90,21 +90,32 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
         }
         Ok::<_, Problem>(order)
     };
-    let changed =
-        state.changes.change(&account, &number, Intent::Set(&set), instructions, state.clock.now_ms(), make).await?;
+    let changed = state.changes.change(&account, &number, Intent::Set(&set), instructions, state.clock.now_ms(), make);
+    let changed = match changed.await {
+        // Among those that are, a deleted one isn't found.
+        Err(problem) if problem.is_not_found() && state.orders.get(&account.username, &number).await?.is_some() => {
+            let detail = format!("work order {number:?} is deleted: PUT makes it anew");
+            return Err(Problem::new(StatusCode::CONFLICT, detail));
+        }
+        changed => changed?,
+    };
     let warnings = warnings.into_inner().unwrap_or_default();
     Ok(with_etag(to_host(StatusCode::OK, &result(&changed, warnings)), &changed.order))
 }
 
-/// `DELETE`: here, and by a push in Pruvan.
+/// `DELETE`: here, and by a push in Pruvan. Once more does no more, and is answered alike: the first reply may have
+/// been lost.
 pub async fn delete(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Problem> {
     let account = host::account(&state.accounts, request).await?;
     let number = number(request)?;
     let condition = Condition::read(request)?;
     let check = |order: &Order| condition.check(Some(order));
     if !state.changes.delete(&account, &number, state.clock.now_ms(), check).await? {
-        condition.check(None)?;
-        return Err(no_such_order(&number));
+        let deleted = state.orders.get(&account.username, &number).await?.is_some();
+        if !deleted {
+            condition.check(None)?;
+            return Err(no_such_order(&number));
+        }
     }
     Ok(no_content())
 }

@@ -123,8 +123,7 @@ async fn store(
         let (written, outcome) = match versions::arrival(known.as_ref(), row.sent_at) {
             Arrival::First => (state.uploads.create(&row).await?, "stored"),
             Arrival::Late(known) => {
-                let earlier = state.uploads.versions(username, &item.uu_id).await?;
-                if earlier.iter().any(|row| row.fingerprint == item.fingerprint) {
+                if state.uploads.has_version(username, &item.uu_id, &item.fingerprint).await? {
                     (Written::Done, "repeat of an earlier version")
                 } else {
                     let late = versions::late(known, row.clone());

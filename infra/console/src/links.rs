@@ -28,6 +28,7 @@ pub fn paging(view: &View, limit: usize) -> String {
 pub fn pages(view: &View, reply: &Value, what: &str) -> Markup {
     let next = reply["next"].as_str();
     html! {
+        @if reply["timeUp"] == true { p.hint { "The time was up: there may be more on the next page." } }
         @if next.is_some() || !view.cursor.is_empty() {
             nav.pages aria-label={ "Pages of " (what) } {
                 @if !view.cursor.is_empty() { a href=(view.cursor("").url()) { "\u{21e4} First page" } }

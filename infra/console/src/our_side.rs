@@ -68,9 +68,16 @@ pub async fn panel(console: &Console, host: &HostClient, view: &View) -> Markup 
 
 /// The accounts there are.
 pub async fn usernames(host: &HostClient) -> Result<Vec<String>, CallError> {
-    let reply = host.get("/accounts").await?;
-    let accounts = reply["accounts"].as_array().into_iter().flatten();
-    Ok(accounts.filter_map(|account| account["username"].as_str().map(str::to_owned)).collect())
+    let (mut usernames, mut page) = (Vec::new(), "/accounts?limit=500".to_owned());
+    loop {
+        let reply = host.get(&page).await?;
+        let accounts = reply["accounts"].as_array().into_iter().flatten();
+        usernames.extend(accounts.filter_map(|account| account["username"].as_str().map(str::to_owned)));
+        match reply["next"].as_str() {
+            Some(next) => page = format!("/accounts?limit=500&cursor={}", segment(next)),
+            None => return Ok(usernames),
+        }
+    }
 }
 
 async fn orders(host: &HostClient, view: &View) -> Result<Markup, CallError> {
@@ -103,8 +110,8 @@ async fn orders(host: &HostClient, view: &View) -> Result<Markup, CallError> {
                     }
                 }
             }
-            (pages(view, &reply, "orders"))
         }
+        (pages(view, &reply, "orders"))
     })
 }
 
@@ -228,7 +235,7 @@ async fn queue(host: &HostClient, view: &View) -> Result<Markup, CallError> {
                     }
                 }
             }
-            (pages(view, &reply, "the push queue"))
         }
+        (pages(view, &reply, "the push queue"))
     })
 }

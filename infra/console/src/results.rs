@@ -17,6 +17,9 @@ const PHOTOS: usize = 36;
 /// Other items a page.
 const PAGE: usize = 20;
 
+/// Answers a page: as a rule all of an order.
+const ANSWERS: usize = 500;
+
 /// What stands side by side.
 const SIDES: [&str; 3] = ["before", "during", "after"];
 
@@ -133,7 +136,7 @@ fn video(upload: &Value, view: &View) -> Markup {
 }
 
 pub async fn surveys(console: &Console, host: &HostClient, view: &View) -> Result<Markup, CallError> {
-    let reply = host.get(&order_path(view, &format!("/answers{}", paging(view, PAGE)))).await?;
+    let reply = host.get(&order_path(view, &format!("/answers{}", paging(view, ANSWERS)))).await?;
     let answers = reply["answers"].as_array().cloned().unwrap_or_default();
     let surveys = answers.chunk_by(|a, b| a["survey"] == b["survey"]);
     for picture in answers.iter().flat_map(|answer| answer["pictures"].as_array().into_iter().flatten()) {
@@ -216,7 +219,7 @@ pub async fn unmatched(console: &Console, host: &HostClient, view: &View) -> Res
                     }
                 }
             }
-            (pages(view, &reply, "unmatched items"))
         }
+        (pages(view, &reply, "unmatched items"))
     })
 }

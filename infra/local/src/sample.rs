@@ -262,7 +262,7 @@ async fn token(host: &HostClient, plan: &Plan, desk: &Desk) -> Result<String, St
     let (mut status, mut added) = call("POST", &keys, Vec::new()).await?;
     if status == 409 {
         // Both are lost: one of them goes.
-        let id = made["keys"][0]["id"].as_str().unwrap_or_default().to_owned();
+        let id = made["keys"][0]["keyId"].as_str().unwrap_or_default().to_owned();
         call("DELETE", &format!("{keys}/{}", segment(&id)), Vec::new()).await?;
         (status, added) = call("POST", &keys, Vec::new()).await?;
     }

@@ -53,11 +53,11 @@ impl Accounts {
         self.get("\n").await.map(|_| ())
     }
 
-    /// At most a page of accounts after `after`, in no order, and where to go on.
-    pub async fn page(&self, after: Option<&str>) -> Result<(Vec<Account>, Option<String>), StoreError> {
+    /// At most `limit` accounts after `after`, in no order, and where to go on.
+    pub async fn page(&self, after: Option<&str>, limit: usize) -> Result<(Vec<Account>, Option<String>), StoreError> {
         let start = after.map(|username| Item::from([("username".to_owned(), s(username))]));
-        let reply = self.client.scan().table_name(&self.table).limit(100).set_exclusive_start_key(start);
-        let reply = reply.send().await.map_err(failed("Scan of Accounts"))?;
+        let scan = self.client.scan().table_name(&self.table).limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let reply = scan.set_exclusive_start_key(start).send().await.map_err(failed("Scan of Accounts"))?;
         let next = reply.last_evaluated_key.as_ref().and_then(|key| key.get("username")?.as_s().ok().cloned());
         let accounts = reply.items.unwrap_or_default().into_iter().map(|item| row("Accounts", item));
         Ok((accounts.collect::<Result<_, _>>()?, next))
@@ -91,17 +91,21 @@ impl Accounts {
         self.write(update.only_if("attribute_not_exists(username)", [])).await
     }
 
-    /// Replaces the settings of an account that exists.
-    pub async fn set_settings(&self, username: &str, settings: &AccountSettings) -> Result<(), StoreError> {
-        let item = to_item(settings)?;
-        let mut update = self.update(username);
-        for (name, value) in item {
-            update = update.set(&name, value);
-        }
-        if settings.client_code.is_none() {
-            update = update.remove(["clientCode"]);
-        }
-        self.write_to_existing(update).await
+    /// Sets those of the settings that are `named`, as they stand in `settings`, and gives the account as it is then.
+    /// Each is an attribute of its own, so that whoever sets others at the same time takes nothing back.
+    pub async fn set_settings<'a>(
+        &self,
+        username: &str,
+        settings: &AccountSettings,
+        named: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Account, StoreError> {
+        let mut item = to_item(settings)?;
+        let update = named
+            .into_iter()
+            .fold(self.update(username), |update, name| update.set_or_remove(name, item.remove(name)))
+            .only_if("attribute_exists(username)", []);
+        let written = update.send_and_read(&self.client, "UpdateItem on Accounts").await?;
+        row("Accounts", written.ok_or(StoreError::Contended("the account"))?)
     }
 
     /// Adds a key; false if the account has [`MAX_KEYS`] already.
@@ -115,10 +119,14 @@ impl Accounts {
         self.write(update).await
     }
 
-    /// Deletes a key; false if there is no such account.
-    pub async fn delete_key(&self, username: &str, id: &str) -> Result<bool, StoreError> {
-        let update = self.update(username).remove([format!("keys.{id}").as_str()]);
-        self.write(if_key_exists(update, id)).await
+    /// Deletes a key; false if there is none of this id, or it is the last and that is not to go.
+    pub async fn delete_key(&self, username: &str, id: &str, also_the_last: bool) -> Result<bool, StoreError> {
+        let update = if_key_exists(self.update(username).remove([format!("keys.{id}").as_str()]), id);
+        self.write(match also_the_last {
+            true => update,
+            false => update.only_if("attribute_exists(#keys.#id) AND size(#keys) > :one", [(":one", n(1))]),
+        })
+        .await
     }
 
     /// Notes that a key was used, if that was not noted within the hour.

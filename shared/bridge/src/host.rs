@@ -1,5 +1,7 @@
 //! What the two functions of the host's API share: paths, bodies, cursors and names.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lambda_http::http::StatusCode;
@@ -12,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::accounts::{Account, Accounts};
 use crate::http::{Problem, guarded};
 use crate::import::text_of;
+use crate::secrets::sha256_hex;
 use crate::telemetry::{Notes, Telemetry};
 
 /// Runs a handler of the host's API, and records what became of its request.
@@ -91,28 +94,89 @@ pub fn json_object(request: &Request) -> Result<Map<String, Value>, Problem> {
     }
 }
 
-/// A query parameter of the request, the first if it comes several times.
+/// The query parameters of a function's routes, each route as `GET /accounts/{username}`. A route that is not among
+/// them takes none.
+pub type QueryParameters = [(&'static str, &'static [&'static str])];
+
+/// Refuses a request with a query parameter that its route doesn't take, or with one given twice: a slip of the pen
+/// must not list, write or delete what nobody asked for.
+pub fn check_query(request: &Request, routes: &QueryParameters) -> Result<(), Problem> {
+    let wanted = format!("{} {}", request.method(), route(request));
+    let known = routes.iter().find(|(route, _)| *route == wanted).map_or(&[][..], |(_, known)| *known);
+    let parameters = request.query_string_parameters();
+    let mut seen = BTreeSet::new();
+    for (name, _) in parameters.iter().filter(|(name, _)| !is_aws(name)) {
+        let shown: String = name.chars().take(50).collect();
+        if !known.contains(&name) {
+            let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(Problem::bad_request(format!(
+                "there is no query parameter {shown:?} here: {wanted} takes {takes}"
+            )));
+        }
+        if !seen.insert(name) {
+            return Err(Problem::bad_request(format!("the query parameter {shown:?} is there twice: give it once")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether it belongs to AWS: a request that is signed in its URL has some.
+fn is_aws(name: &str) -> bool {
+    name.to_ascii_lowercase().starts_with("x-amz-")
+}
+
+/// A query parameter of the request.
 pub fn query(request: &Request, name: &str) -> Option<String> {
     request.query_string_parameters_ref().and_then(|parameters| parameters.first(name)).map(str::to_owned)
 }
 
-/// The names of the query parameters.
-pub fn query_names(request: &Request) -> impl Iterator<Item = String> {
-    let parameters = request.query_string_parameters();
-    parameters.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>().into_iter()
+/// How many entries a page has.
+#[derive(Debug, Clone, Copy)]
+pub struct PageSize {
+    /// Without a `limit`.
+    pub default: usize,
+    /// The highest `limit`.
+    pub most: usize,
 }
 
-/// The query parameter `cursor`, as [`cursor`] made it.
+impl PageSize {
+    /// The query's `limit`, or how many a page has without.
+    pub fn asked_for(self, request: &Request) -> Result<usize, Problem> {
+        match query(request, "limit").map(|limit| limit.parse()) {
+            None => Ok(self.default),
+            Some(Ok(limit)) if (1..=self.most).contains(&limit) => Ok(limit),
+            Some(_) => Err(Problem::bad_request(format!("limit must be a whole number from 1 to {}", self.most))),
+        }
+    }
+}
+
+/// The query parameter `cursor`, as [`cursor`] made it for a page of the same list.
 pub fn read_cursor(request: &Request) -> Result<Option<String>, Problem> {
     let Some(cursor) = query(request, "cursor") else { return Ok(None) };
     let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let text = text.filter(|text| (1..=1000).contains(&text.len()));
-    text.map(Some).ok_or_else(|| Problem::bad_request("cursor is not one that an earlier page gave as next"))
+    let position = text.as_deref().and_then(|text| text.strip_prefix(&list_of(request)));
+    let position = position.filter(|position| (1..=1100).contains(&position.len())).map(str::to_owned);
+    position.map(Some).ok_or_else(bad_cursor)
 }
 
-/// Where a list goes on, to be sent back as it is.
-pub fn cursor(position: &str) -> String {
-    URL_SAFE_NO_PAD.encode(position)
+/// The reply to a cursor that leads nowhere.
+pub fn bad_cursor() -> Problem {
+    Problem::bad_request("cursor is not one that an earlier page of this list, with the same conditions, gave as next")
+}
+
+/// Where the list that is asked for goes on, to be sent back as it is.
+pub fn cursor(request: &Request, position: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}{position}", list_of(request)))
+}
+
+/// Tells lists apart, by route, account, order, item and conditions: a position in one is none in another.
+fn list_of(request: &Request) -> String {
+    let parameters = request.query_string_parameters();
+    let of_list = |name: &str| !is_aws(name) && !["cursor", "limit", "format"].contains(&name);
+    let conditions: BTreeSet<(&str, &str)> = parameters.iter().filter(|(name, _)| of_list(name)).collect();
+    let named = ["workOrderNumber", "uuId"].map(|name| path_parameter(request, name).unwrap_or_default());
+    let list = serde_json::json!([route(request), username(request).unwrap_or_default(), named, conditions]);
+    sha256_hex(list.to_string().as_bytes())[..8].to_owned()
 }
 
 #[cfg(test)]
@@ -139,5 +203,10 @@ mod tests {
         assert!(json(&Request::new(Body::Text(nested(127)))).is_ok());
         assert_eq!(error(nested(128)), "the body is nested too deep: at most 127 levels are read");
         assert_eq!(error("[1".to_owned()), "the body is not valid JSON (line 1, column 2)");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_body_is_passed_over() {
+        assert_eq!(json(&Request::new(Body::Text("\u{feff}{}".to_owned()))).unwrap(), serde_json::json!({}));
     }
 }

@@ -113,6 +113,11 @@ impl Problem {
         &self.detail
     }
 
+    /// Whether it says that something isn't there (404).
+    pub fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND.as_u16()
+    }
+
     /// What went wrong, for the log: no value of the request is in it, which may be anything.
     pub fn why(&self) -> String {
         match &self.behind {

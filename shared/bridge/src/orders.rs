@@ -8,7 +8,7 @@ pub mod pages;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use pruvan::work_order::Directives;
+use pruvan::work_order::{Directives, could_be_number};
 use sha2::{Digest, Sha256};
 
 use crate::accounts::Account;
@@ -39,7 +39,7 @@ impl Orders {
 
     /// The order `number`, as it is now.
     pub async fn get(&self, username: &str, number: &str) -> Result<Option<Order>, StoreError> {
-        if pruvan::work_order::number_fault(number).is_some() {
+        if !could_be_number(number) {
             return Ok(None);
         }
         let reply =
@@ -51,7 +51,7 @@ impl Orders {
     /// The orders `numbers` that exist, as they are now.
     pub async fn get_all(&self, username: &str, numbers: &[String]) -> Result<Vec<Order>, StoreError> {
         let keys = numbers.iter().map(|number| key(username, number)).collect();
-        let items = batch_get(&self.client, &self.table, keys).await?;
+        let items = batch_get(&self.client, &self.table, keys, &[]).await?;
         items.into_iter().map(|item| row("Orders", item)).collect()
     }
 

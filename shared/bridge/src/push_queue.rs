@@ -118,11 +118,12 @@ impl PushQueue {
         reply.items.unwrap_or_default().into_iter().map(|item| row("PushQueue", item)).collect()
     }
 
-    /// A page of the rows of an account, by number, and where to go on.
+    /// At most `limit` rows of an account, by number, and where to go on.
     pub async fn page(
         &self,
         username: &str,
         after: Option<&str>,
+        limit: usize,
     ) -> Result<(Vec<QueueRow>, Option<String>), StoreError> {
         let reply = self
             .client
@@ -131,7 +132,7 @@ impl PushQueue {
             .key_condition_expression("username = :username")
             .expression_attribute_values(":username", s(username))
             .consistent_read(true)
-            .limit(500)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .set_exclusive_start_key(after.map(|number| key(username, number)))
             .send()
             .await
@@ -152,7 +153,7 @@ impl PushQueue {
     /// The rows of these orders that there are.
     pub async fn get_all(&self, username: &str, numbers: &[String]) -> Result<Vec<QueueRow>, StoreError> {
         let keys = numbers.iter().map(|number| key(username, number)).collect();
-        let items = batch_get(&self.client, &self.table, keys).await?;
+        let items = batch_get(&self.client, &self.table, keys, &[]).await?;
         items.into_iter().map(|item| row("PushQueue", item)).collect()
     }
 }

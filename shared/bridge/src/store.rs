@@ -96,13 +96,25 @@ fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
 /// Most rows that one call can ask for.
 const MOST_IN_BATCH: usize = 100;
 
-/// The rows of these keys that exist, as they are now, in no order.
-pub async fn batch_get(client: &Client, table: &str, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+/// The rows of these keys that exist, as they are now, in no order: these attributes of them, or all if none is named.
+pub async fn batch_get(
+    client: &Client,
+    table: &str,
+    mut keys: Vec<Item>,
+    attributes: &[&str],
+) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::with_capacity(keys.len());
+    // By placeholders, since DynamoDB reserves words.
+    let names: Vec<(String, String)> =
+        attributes.iter().enumerate().map(|(index, name)| (format!("#a{index}"), (*name).to_owned())).collect();
+    let projection: Vec<&str> = names.iter().map(|(placeholder, _)| placeholder.as_str()).collect();
+    let projection = Some(projection.join(", ")).filter(|projection| !projection.is_empty());
+    let names = Some(HashMap::from_iter(names)).filter(|names: &HashMap<String, String>| !names.is_empty());
     while !keys.is_empty() {
         let mut asked = keys.split_off(keys.len().saturating_sub(MOST_IN_BATCH));
         while !asked.is_empty() {
             let ask = KeysAndAttributes::builder().set_keys(Some(asked)).consistent_read(true);
+            let ask = ask.set_projection_expression(projection.clone()).set_expression_attribute_names(names.clone());
             let ask = ask.build().map_err(|_| StoreError::Unfit("a batch without keys"))?;
             let reply = client.batch_get_item().request_items(table, ask).send().await;
             let reply = reply.map_err(failed("BatchGetItem"))?;

@@ -7,15 +7,18 @@
 mod item;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{Put, Select, TransactWriteItem};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, failed, n, row, s, unreadable};
 use crate::transaction::{Action, Transactions};
 use crate::update::Update;
-use item::versions_prefix;
 pub use item::{CHANGING_FIELDS, TO_FETCH, UploadRow, Video, VideoState, fingerprint, item_id, order_key, received};
+use item::{version_key, version_of_key, versions_prefix};
 
 /// What a write met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,42 @@ pub enum Written {
     Done,
     /// Others wrote the row since it was read: read it again.
     Overtaken,
+}
+
+/// An item's file, and which order it belongs to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredFile {
+    /// The item's `uuId`.
+    pub uu_id: String,
+    /// The order that it was published for.
+    work_order_number: String,
+    /// The order that the host assigned it to, in place of that.
+    assigned: Option<String>,
+    /// A name for people.
+    pub file_name: Option<String>,
+    /// Where in S3 the file is.
+    pub path: Option<String>,
+}
+
+impl StoredFile {
+    /// What of a row is read.
+    const ATTRIBUTES: [&str; 5] = ["uuId", "workOrderNumber", "assigned", "fileName", "path"];
+
+    /// The order that it belongs to.
+    pub fn number(&self) -> &str {
+        self.assigned.as_deref().unwrap_or(&self.work_order_number)
+    }
+}
+
+/// A photo's id and file name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedPhoto {
+    /// The item's `uuId`.
+    pub uu_id: String,
+    /// A name for people; surveys may name photos by it.
+    pub file_name: String,
 }
 
 /// Access to the table Uploads.
@@ -46,29 +85,54 @@ impl Uploads {
         reply.item.map(|item| row("Uploads", item)).transpose()
     }
 
-    /// The current rows of those of these items that came, whatever order they belong to.
-    pub async fn get_all(&self, username: &str, uu_ids: &[String]) -> Result<Vec<UploadRow>, StoreError> {
+    /// The files of those of these items that came, whatever order they belong to.
+    pub async fn stored_files(&self, username: &str, uu_ids: &[String]) -> Result<Vec<StoredFile>, StoreError> {
         let keys = uu_ids.iter().map(|uu_id| key(username, uu_id)).collect();
-        let items = batch_get(&self.client, &self.table, keys).await?;
+        let items = batch_get(&self.client, &self.table, keys, &StoredFile::ATTRIBUTES).await?;
         items.into_iter().map(|item| row("Uploads", item)).collect()
     }
 
-    /// Versions of an item that are not the current one, those first that arrived last.
-    pub async fn versions(&self, username: &str, uu_id: &str) -> Result<Vec<UploadRow>, StoreError> {
-        let query = self.client.query().table_name(&self.table).consistent_read(true).scan_index_forward(false);
-        let mut items = query
+    /// Versions of an item that are not the current one, at most `limit` before the version `before`, those first that
+    /// arrived last; and before which one to go on.
+    pub async fn versions(
+        &self,
+        username: &str,
+        uu_id: &str,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Result<(Vec<UploadRow>, Option<u32>), StoreError> {
+        let start = before.map(|version| key(username, &version_key(uu_id, version)));
+        let query = self.query_versions(username, uu_id).scan_index_forward(false).set_exclusive_start_key(start);
+        let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let reply = query.send().await.map_err(failed("Query of Uploads"))?;
+        let last = reply.last_evaluated_key.as_ref().and_then(|key| key.get("uuId")?.as_s().ok());
+        let next = last.and_then(|key| version_of_key(key));
+        let rows = reply.items.unwrap_or_default().into_iter().map(|item| row("Uploads", item));
+        Ok((rows.collect::<Result<_, _>>()?, next))
+    }
+
+    /// Whether one of these versions has the fingerprint. However many there are, none is read into memory.
+    pub async fn has_version(&self, username: &str, uu_id: &str, fingerprint: &str) -> Result<bool, StoreError> {
+        let query = self.query_versions(username, uu_id).select(Select::Count);
+        let query = query
+            .filter_expression("fingerprint = :fingerprint")
+            .expression_attribute_values(":fingerprint", s(fingerprint));
+        let mut pages = query.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            if page.map_err(failed("Query of Uploads"))?.count > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn query_versions(&self, username: &str, uu_id: &str) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        query
             .key_condition_expression("username = :username AND begins_with(#uuId, :versions)")
             .expression_attribute_names("#uuId", "uuId")
             .expression_attribute_values(":username", s(username))
             .expression_attribute_values(":versions", s(versions_prefix(uu_id)))
-            .into_paginator()
-            .items()
-            .send();
-        let mut rows = Vec::new();
-        while let Some(item) = items.next().await {
-            rows.push(row("Uploads", item.map_err(failed("Query of Uploads"))?)?);
-        }
-        Ok(rows)
     }
 
     /// Writes an item's first row.
@@ -127,7 +191,33 @@ impl Uploads {
         before: Option<&str>,
         limit: i32,
     ) -> Result<(Vec<UploadRow>, Option<String>), StoreError> {
-        self.newest("by-order", "order", &order_key(username, number), before, limit).await
+        let query = self.newest("by-order", "order", &order_key(username, number), before).limit(limit);
+        page(query).await
+    }
+
+    /// The same, of those that hold survey answers: a page may have none, and yet there is where to go on.
+    pub async fn surveys_of_order(
+        &self,
+        username: &str,
+        number: &str,
+        before: Option<&str>,
+    ) -> Result<(Vec<UploadRow>, Option<String>), StoreError> {
+        let query = self.newest("by-order", "order", &order_key(username, number), before);
+        page(query.filter_expression("attribute_exists(survey) OR attribute_exists(surveyPath)")).await
+    }
+
+    /// The same, of those that are photos with a file name, without the rest of them.
+    pub async fn photos_of_order(
+        &self,
+        username: &str,
+        number: &str,
+        before: Option<&str>,
+    ) -> Result<(Vec<NamedPhoto>, Option<String>), StoreError> {
+        let query = self.newest("by-order", "order", &order_key(username, number), before);
+        let query = query
+            .filter_expression("fileType = :picture AND attribute_exists(fileName)")
+            .expression_attribute_values(":picture", s("picture"));
+        page(query.projection_expression("#uuId, fileName").expression_attribute_names("#uuId", "uuId")).await
     }
 
     /// A page of the items that belonged to no known order when they came, newest first, and where to go on.
@@ -137,34 +227,20 @@ impl Uploads {
         before: Option<&str>,
         limit: i32,
     ) -> Result<(Vec<UploadRow>, Option<String>), StoreError> {
-        self.newest("unmatched", "unmatched", username, before, limit).await
+        page(self.newest("unmatched", "unmatched", username, before).limit(limit)).await
     }
 
-    async fn newest(
-        &self,
-        index: &str,
-        attribute: &str,
-        partition: &str,
-        before: Option<&str>,
-        limit: i32,
-    ) -> Result<(Vec<UploadRow>, Option<String>), StoreError> {
+    fn newest(&self, index: &str, attribute: &str, partition: &str, before: Option<&str>) -> QueryFluentBuilder {
         let query = self.client.query().table_name(&self.table).index_name(index).scan_index_forward(false);
-        let mut query = query
+        let query = query
             .expression_attribute_names("#partition", attribute)
-            .expression_attribute_values(":partition", s(partition))
-            .limit(limit);
-        query = match before {
+            .expression_attribute_values(":partition", s(partition));
+        match before {
             Some(before) => query
                 .key_condition_expression("#partition = :partition AND received < :before")
                 .expression_attribute_values(":before", s(before)),
             None => query.key_condition_expression("#partition = :partition"),
-        };
-        let reply = query.send().await.map_err(failed("Query of Uploads"))?;
-        let more = reply.last_evaluated_key.is_some();
-        let rows = reply.items.unwrap_or_default().into_iter().map(|item| row("Uploads", item));
-        let rows: Vec<UploadRow> = rows.collect::<Result<_, _>>()?;
-        let next = rows.last().filter(|_| more).and_then(|row| row.received.clone());
-        Ok((rows, next))
+        }
     }
 
     /// Videos to be fetched by `now`, longest due first: whose, which item, and when it was due.
@@ -252,6 +328,14 @@ const UNCHANGED: &str = "revision = :read";
 
 /// The attributes that [`Uploads::amend`] writes.
 const AMENDED: [&str; 7] = ["sentAt", "assigned", "order", "unmatched", "video", "videoQueue", "videoDue"];
+
+/// What one query of an index by time gives, and before what to go on. The filter may pass over all of it.
+async fn page<T: DeserializeOwned>(query: QueryFluentBuilder) -> Result<(Vec<T>, Option<String>), StoreError> {
+    let reply = query.send().await.map_err(failed("Query of Uploads"))?;
+    let next = reply.last_evaluated_key.as_ref().and_then(|key| key.get("received")?.as_s().ok().cloned());
+    let rows = reply.items.unwrap_or_default().into_iter().map(|item| row("Uploads", item));
+    Ok((rows.collect::<Result<_, _>>()?, next))
+}
 
 fn written(done: bool) -> Written {
     if done { Written::Done } else { Written::Overtaken }

@@ -94,7 +94,7 @@ fn counted(text: &str) -> Result<Json<'_>, JsonError> {
 
 /// Whether a JSON text has more than [`MAX_VALUES`], before it is parsed: each follows a comma or opens something, at
 /// most.
-fn has_too_many_values(text: &str) -> bool {
+pub fn has_too_many_values(text: &str) -> bool {
     let (mut values, mut quoted, mut escaped) = (0, false, false);
     for byte in text.bytes() {
         match byte {

@@ -1,5 +1,7 @@
 //! *Pruvan Surveys (Mobile Forms)*: what a crew answered.
 
+pub mod outline;
+
 use serde_json::{Map, Value};
 
 use crate::json::unwrapped;

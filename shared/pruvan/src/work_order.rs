@@ -13,7 +13,7 @@ use check::Check;
 pub use check::{MAX_SERVICES, MAX_VALUE_DEPTH};
 pub use fields::{DIRECTIVES, Field, Kind, SERVICE_FIELDS, SERVICES, Updatable, WORK_ORDER_FIELDS};
 pub use remark::Remark;
-pub use shapes::{is_in_us, nearest, number_fault};
+pub use shapes::{could_be_number, is_in_us, nearest, number_fault};
 pub use updates::{NotUpdated, WhyNotUpdated, not_updated};
 
 /// An order as JSON has at most this many bytes, so that it fits a push, and twice a database row of 400 KB with room

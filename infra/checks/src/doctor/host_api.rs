@@ -51,7 +51,8 @@ impl Checks {
     pub(super) async fn give_back(&mut self) {
         let (Some(id), Some(host)) = (self.lent.take(), &self.host) else { return };
         self.begin("deleting the key");
-        let path = format!("/accounts/{ACCOUNT}/keys/{}", segment(&id));
+        // Between two runs the account has no key.
+        let path = format!("/accounts/{ACCOUNT}/keys/{}?last=true", segment(&id));
         let deleted = match host.send("DELETE", &path, Vec::new()).await {
             Ok((204, _)) => Ok(String::new()),
             Ok((status, body)) => Err(CallError::of_reply("DELETE", &path, status, &body)),
@@ -103,14 +104,14 @@ async fn make_key(host: &HostClient) -> Result<(String, SecretString), CallError
     let (mut status, mut made) = host.send("POST", &keys, Vec::new()).await?;
     if status == 409 {
         let oldest = account["keys"].as_array().into_iter().flatten().min_by_key(|key| key["made"].as_str());
-        if let Some(id) = oldest.and_then(|key| key["id"].as_str()) {
+        if let Some(id) = oldest.and_then(|key| key["keyId"].as_str()) {
             let old = format!("{keys}/{}", segment(id));
             // Whether this takes is seen by what follows.
             host.send("DELETE", &old, Vec::new()).await?;
             (status, made) = host.send("POST", &keys, Vec::new()).await?;
         }
     }
-    match (status, made["id"].as_str(), made["apiKey"].as_str()) {
+    match (status, made["keyId"].as_str(), made["apiKey"].as_str()) {
         (201, Some(id), Some(key)) => Ok((id.to_owned(), key.into())),
         _ => Err(CallError::of_reply("POST", &keys, status, &made)),
     }

@@ -93,7 +93,7 @@ impl Place {
         let after = match (change, number) {
             (_, "") => None,
             (change, number) => {
-                let whole = pruvan::work_order::number_fault(number).is_none() && change.len() <= 40;
+                let whole = pruvan::work_order::could_be_number(number) && change.len() <= 40;
                 Some((change.to_owned(), number.to_owned())).filter(|_| whole)
             }
         };

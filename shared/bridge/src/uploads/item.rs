@@ -244,6 +244,16 @@ pub(super) fn versions_prefix(uu_id: &str) -> String {
     format!("{VERSION}{}:", &sha256_hex(uu_id.as_bytes())[..32])
 }
 
+/// The `uuId` of the row of an earlier version.
+pub(super) fn version_key(uu_id: &str, version: u32) -> String {
+    format!("{}{version:06}", versions_prefix(uu_id))
+}
+
+/// Which version has a row of this `uuId`.
+pub(super) fn version_of_key(key: &str) -> Option<u32> {
+    key.rsplit(':').next()?.parse().ok()
+}
+
 /// The indexes' sort key for an item that came at `received_at`.
 pub fn received(received_at: i64, uu_id: &str) -> String {
     format!("{}#{uu_id}", sortable(received_at))
@@ -268,7 +278,7 @@ impl UploadRow {
     /// The row as it is kept when another version is the current one: in no index.
     pub(super) fn as_earlier_version(&self) -> UploadRow {
         UploadRow {
-            uu_id: format!("{}{:06}", versions_prefix(&self.uu_id), self.version),
+            uu_id: version_key(&self.uu_id, self.version),
             version_of: Some(self.uu_id.clone()),
             order: None,
             received: None,

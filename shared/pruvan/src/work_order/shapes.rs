@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
+use crate::lenient::is_nothing;
 use crate::rewrite::{Alteration, Rewrite};
 
 /// A text on one line: each line end and tab, with the spaces around it, is a space.
@@ -42,6 +45,18 @@ pub(super) fn is_zip_code(zip: &str) -> bool {
 
 /// Why a text can't be a work order number, if it can't.
 pub fn number_fault(number: &str) -> Option<&'static str> {
+    shape_fault(number).or_else(|| {
+        let nothing = is_nothing(&Value::from(number));
+        nothing.then_some("is a word for nothing in Pruvan's payloads: what crews send for it would belong to no order")
+    })
+}
+
+/// Whether an order can have this number: one that [`number_fault`] refuses today may have been taken once.
+pub fn could_be_number(number: &str) -> bool {
+    shape_fault(number).is_none()
+}
+
+fn shape_fault(number: &str) -> Option<&'static str> {
     if number.is_empty() {
         Some("is required")
     } else if number.len() > 100 {

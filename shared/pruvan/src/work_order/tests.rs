@@ -284,9 +284,12 @@ fn numbers() {
         ("..", false),
         (":A", false),
         ("A:1", true),
+        ("null", false),
+        ("nullable", true),
     ] {
         assert_eq!(number_fault(number).is_none(), fine, "{number:?}");
     }
+    assert!(could_be_number("null") && !could_be_number(".."), "an order of that name may be there from before");
     assert!(number_fault(&"9".repeat(100)).is_none());
     assert!(number_fault(&"9".repeat(300)).is_some());
     assert!(WorkOrder::parse("Other", simple()).is_err());
