@@ -12,6 +12,7 @@ mod bulk;
 mod conformance;
 mod console;
 mod directives;
+mod contention;
 mod doctor;
 mod events;
 mod host_api;

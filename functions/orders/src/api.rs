@@ -3,6 +3,7 @@
 use bridge::Dependencies;
 use bridge::accounts::Accounts;
 use bridge::change::Changes;
+use bridge::contention::Contention;
 use bridge::files::Files;
 use bridge::host;
 use bridge::http::Problem;
@@ -10,7 +11,7 @@ use bridge::orders::Orders;
 use bridge::push_queue::PushQueue;
 use bridge::settings::SettingError;
 use bridge::telemetry::Telemetry;
-use bridge::time::Clock;
+use bridge::time::{Clock, Waits};
 use bridge::uploads::Uploads;
 use lambda_http::Request;
 
@@ -31,6 +32,8 @@ pub struct OrdersApi {
     pub(crate) files: Files,
     pub(crate) photo_size: Option<String>,
     pub(crate) clock: Clock,
+    pub(crate) waits: Waits,
+    pub(crate) contention: Contention,
 }
 
 impl OrdersApi {
@@ -47,6 +50,8 @@ impl OrdersApi {
             files: Files::new(dependencies)?,
             photo_size: dependencies.settings.optional("PHOTO_SIZE").map(str::to_owned),
             clock: dependencies.clock.clone(),
+            waits: dependencies.waits,
+            contention: Contention::new(&dependencies.random),
         })
     }
 }

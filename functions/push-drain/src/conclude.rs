@@ -46,7 +46,8 @@ pub async fn write(
     let guard = state.accounts.lease_check(lease)?;
     let opened = |Conclusion { row, told, how }| Unwritten { row, how: Some(how), told, now: None };
     let mut open: Vec<Unwritten> = conclusions.into_iter().map(opened).collect();
-    for _ in 0..TRIES {
+    let mut tries = state.contention.tries();
+    loop {
         let groups = open.iter().map(|open| group(account, open)).collect();
         let overtaken = vec![None; open.len()];
         let mut writes = Conclusions { state, account, read_at, open, overtaken, failed: None };
@@ -65,6 +66,9 @@ pub async fn write(
         if left.is_empty() {
             return Ok(true);
         }
+        if !tries.again().await {
+            return Err(StoreError::Contended("an order that was pushed"));
+        }
         let told = left.iter().filter_map(|open| open.told.as_ref());
         let numbers: Vec<String> = told.map(|order| order.work_order_number.clone()).collect();
         for order in state.orders.get_all(&account.username, &numbers).await? {
@@ -75,7 +79,6 @@ pub async fn write(
         }
         open = left;
     }
-    Err(StoreError::Contended("an order that was pushed"))
 }
 
 /// Conclusions that are being written.

@@ -41,6 +41,7 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
         deadline,
         pushed: AtomicU64::new(0),
         refused: AtomicU64::new(0),
+        contended: AtomicU64::new(0),
         failed: AtomicU64::new(0),
     };
     let awake = state.accounts.awake(state.clock.now_ms()).await;
@@ -52,6 +53,10 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
             let Some(username) = locked().pop_front() else { return };
             match guarded(turn::serve(&tick, &username), || Err(panicked())).await {
                 Ok(Turn::Over) => {}
+                Err(error) if error.is_contention() => {
+                    tick.contended.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(account = %username, %error, "drain.contended");
+                }
                 Ok(Turn::More) => locked().push_back(username),
                 Err(error) => {
                     tick.failed.fetch_add(1, Ordering::Relaxed);
@@ -64,7 +69,8 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
     let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
     record.counts([("Pushed", of(&tick.pushed)), ("Refused", of(&tick.refused))]);
     match measure(&tick, &mut record).await {
-        Err(error) => record.fault(&error.to_string()),
+        Err(error) => record.store_failed(&error),
+        Ok(()) if of(&tick.contended) > 0 => record.store_failed(&StoreError::Contended("an account")),
         Ok(()) if of(&tick.failed) > 0 => record.fault(&format!("{} accounts failed", of(&tick.failed))),
         Ok(()) => record.ok(),
     }

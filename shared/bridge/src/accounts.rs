@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 pub use crate::account::{Account, AccountSettings, DEFAULT_PUSH_LIMIT, Key, NextWakeUp, PushKeyState};
+use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 pub use crate::lease::Lease;
 use crate::secrets::ApiKey;
@@ -30,6 +31,7 @@ const NOTE_USE_EVERY: Duration = Duration::from_secs(3600);
 pub struct Accounts {
     client: Client,
     table: String,
+    contention: Contention,
 }
 
 impl Accounts {
@@ -38,6 +40,7 @@ impl Accounts {
         Ok(Accounts {
             client: dependencies.dynamodb()?,
             table: dependencies.settings.get("ACCOUNTS_TABLE")?.to_owned(),
+            contention: Contention::new(&dependencies.random),
         })
     }
 
@@ -176,7 +179,7 @@ impl Accounts {
     /// False if the update's condition doesn't hold. A drain's transactions look at the account, so an update may have
     /// to be tried again.
     async fn write(&self, update: Update) -> Result<bool, StoreError> {
-        update.send(&self.client, "UpdateItem on Accounts").await
+        update.send(&self.client, &self.contention, "UpdateItem on Accounts").await
     }
 
     /// Writes to an account that is there.

@@ -10,6 +10,7 @@ pub mod aws;
 pub mod bisection;
 pub mod change;
 pub mod dependencies;
+pub mod contention;
 pub mod files;
 pub mod form;
 pub mod host;

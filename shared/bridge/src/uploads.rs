@@ -9,6 +9,7 @@ mod item;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Put, Select, TransactWriteItem};
 
+use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, failed, n, row, s, unreadable};
@@ -31,12 +32,17 @@ pub enum Written {
 pub struct Uploads {
     client: Client,
     table: String,
+    contention: Contention,
 }
 
 impl Uploads {
     /// Of the table that the setting `UPLOADS_TABLE` names.
     pub fn new(dependencies: &Dependencies) -> Result<Uploads, SettingError> {
-        Ok(Uploads { client: dependencies.dynamodb()?, table: dependencies.settings.get("UPLOADS_TABLE")?.to_owned() })
+        Ok(Uploads {
+            client: dependencies.dynamodb()?,
+            table: dependencies.settings.get("UPLOADS_TABLE")?.to_owned(),
+            contention: Contention::new(&dependencies.random),
+        })
     }
 
     /// The current row of an item.
@@ -213,7 +219,7 @@ impl Uploads {
             .set("video.claim", s(claim))
             .count_up("revision")
             .only_if("videoQueue = :queue AND videoDue = :due", values);
-        let claimed = update.send_and_read(&self.client, "UpdateItem on Uploads").await?;
+        let claimed = update.send_and_read(&self.client, &self.contention, "UpdateItem on Uploads").await?;
         claimed.map(|item| row("Uploads", item)).transpose()
     }
 
@@ -234,7 +240,7 @@ impl Uploads {
     }
 
     async fn write(&self, update: Update) -> Result<Written, StoreError> {
-        Ok(written(update.send(&self.client, "UpdateItem on Uploads").await?))
+        Ok(written(update.send(&self.client, &self.contention, "UpdateItem on Uploads").await?))
     }
 
     fn put(&self, row: &UploadRow) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StoreError> {
@@ -243,7 +249,7 @@ impl Uploads {
     }
 
     async fn transact(&self, actions: Vec<Action>) -> Result<Written, StoreError> {
-        Ok(written(Transactions::with(&self.client).write_one(actions).await?))
+        Ok(written(Transactions::with(&self.client, &self.contention).write_one(actions).await?))
     }
 }
 

@@ -108,7 +108,7 @@ impl Accounts {
             .set("leaseOwner", s(&lease.owner))
             .set("leaseUntil", n(lease.until))
             .only_if(free, [(":now", n(now))]);
-        match update.send_and_read(&self.client, "UpdateItem on Accounts").await {
+        match update.send_and_read(&self.client, &self.contention, "UpdateItem on Accounts").await {
             Ok(Some(account)) => Ok(Some((row("Accounts", account)?, lease))),
             Ok(None) | Err(StoreError::Contended(_)) => Ok(None),
             Err(error) => Err(error),
