@@ -7,7 +7,6 @@ mod batch;
 mod call;
 mod conclude;
 mod drain;
-mod hourly_limit;
 mod reason;
 mod reply;
 mod retries;
@@ -41,8 +40,8 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
         deadline,
         pushed: AtomicU64::new(0),
         refused: AtomicU64::new(0),
-        contended: AtomicU64::new(0),
         failed: AtomicU64::new(0),
+        contended: AtomicU64::new(0),
     };
     let awake = state.accounts.awake(state.clock.now_ms()).await;
     let awake = awake.inspect_err(|error| record.fault(&error.to_string()))?;
@@ -53,11 +52,11 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
             let Some(username) = locked().pop_front() else { return };
             match guarded(turn::serve(&tick, &username), || Err(panicked())).await {
                 Ok(Turn::Over) => {}
+                Ok(Turn::More) => locked().push_back(username),
                 Err(error) if error.is_contention() => {
                     tick.contended.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(account = %username, %error, "drain.contended");
                 }
-                Ok(Turn::More) => locked().push_back(username),
                 Err(error) => {
                     tick.failed.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(account = %username, %error, "drain.failed");
@@ -70,8 +69,8 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
     record.counts([("Pushed", of(&tick.pushed)), ("Refused", of(&tick.refused))]);
     match measure(&tick, &mut record).await {
         Err(error) => record.store_failed(&error),
-        Ok(()) if of(&tick.contended) > 0 => record.store_failed(&StoreError::Contended("an account")),
         Ok(()) if of(&tick.failed) > 0 => record.fault(&format!("{} accounts failed", of(&tick.failed))),
+        Ok(()) if of(&tick.contended) > 0 => record.store_failed(&StoreError::Contended("an account")),
         Ok(()) => record.ok(),
     }
     Ok(())

@@ -134,14 +134,15 @@ impl Accounts {
     }
 
     /// Keeps a push key that a validate brought, and lets the drain look at the queue at once. A key that was there
-    /// already keeps its date: only a new integration is told everything again.
+    /// already keeps its date: only a new integration is told everything again. `refused` says why it isn't used.
     pub async fn set_push_key(
         &self,
         account: &Account,
         key: &SecretString,
-        state: PushKeyState,
+        refused: Option<&str>,
         now: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<PushKeyState, StoreError> {
+        let state = if refused.is_some() { PushKeyState::Refused } else { PushKeyState::Live };
         let same = account.push_key.as_ref().is_some_and(|known| known.expose_secret() == key.expose_secret());
         let since = if same { account.push_key_since } else { now };
         let mut update = self
@@ -149,11 +150,12 @@ impl Accounts {
             .set("pushKey", s(key.expose_secret()))
             .set("pushKeyState", s(state.as_str()))
             .set("pushKeySince", n(since))
+            .set_or_remove("lastFailure", refused.map(s))
             .remove(["backoffUntil", "failures", "probe"]);
         if !same {
             update = update.count_up("pushKeySerial");
         }
-        self.write_to_existing(update).await
+        self.write_to_existing(update).await.map(|()| state)
     }
 
     /// Notes that at `at` a pull told Pruvan all that was changed since then, or all at all. One that leaves a gap to
