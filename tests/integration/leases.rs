@@ -109,33 +109,25 @@ async fn neither_the_failures_nor_the_death_of_a_push_key_are_those_of_the_next(
 /// What an old key's call that was cut off may still do is nothing to a new integration.
 #[tokio::test]
 async fn a_lost_call_with_the_old_key_holds_nothing_back_for_the_new_one() {
+    let form = |survey: &str| json!([{ "serviceName": "Task" }, { "serviceName": "Form", "survey": survey }]);
     let harness = Harness::start().await;
     let vendor = harness.account("vendor1", IntegrationType::Internal).await;
     vendor.validate().await.unwrap();
-    harness
-        .put(
-            "vendor1",
-            "1",
-            json!({ "services": [{ "serviceName": "Task" }, { "serviceName": "Form", "survey": "a" }] }),
-        )
-        .await;
-    harness.system.tick().await;
-    harness.put("vendor1", "1", json!({ "clientStatus": "x", "services": [{ "serviceName": "Task" }, { "serviceName": "Form", "survey": "a" }] })).await;
+    harness.put("vendor1", "1", json!({ "services": form("a") })).await;
     vendor.forecast([Weather::Lost(None)]);
     harness.system.tick().await;
     let fresh = anew(&harness, &vendor);
     harness.advance(1);
     fresh.validate().await.unwrap();
-    harness.system.tick().await;
-    assert_eq!(fresh.projects(), 1);
+    fresh.import(None).await.unwrap();
     // A survey that is replaced goes in two pushes, and only what this key was sent could come after them.
-    let mut replaced =
-        order(json!({ "services": [{ "serviceName": "Task" }, { "serviceName": "Form", "survey": "b" }] }));
+    let mut replaced = order(json!({ "services": form("b") }));
     replaced["replaceSurvey"] = json!(true);
     harness.advance(1);
     assert_eq!(harness.host("PUT", "/accounts/vendor1/orders/1", Some(replaced)).await.0, 200);
+    assert_eq!(harness.order("vendor1", "1").await["push"]["blockedBy"], Value::Null);
     harness.system.tick().await;
-    assert_eq!(fresh.project("1").unwrap()["services"][1]["survey"], "b");
+    assert_eq!((fresh.pushes().len(), fresh.project("1").unwrap()["services"].clone()), (2, form("b")));
     assert_eq!(harness.order("vendor1", "1").await["push"]["state"], "upToDate");
 }
 

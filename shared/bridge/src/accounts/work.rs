@@ -204,8 +204,8 @@ impl Accounts {
         self.update(&lease.username).remove(["leaseOwner", "leaseUntil"])
     }
 
-    /// Marks the push key dead, for the reason in `account.last_failure`; false if a validate came since the account was
-    /// read, also of the same key, or other work.
+    /// Marks the push key dead, for the reason in `account.last_failure`; false if a validate came since the account
+    /// was read, also of the same key, or other work.
     pub async fn mark_push_key_dead(&self, account: &Account, lease: &Lease) -> Result<bool, StoreError> {
         let values =
             [(":owner", s(&lease.owner)), (":serial", n(account.push_key_serial)), (":wakes", n(account.wakes))];
