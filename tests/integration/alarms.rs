@@ -308,6 +308,22 @@ async fn each_alarm_fires_when_what_it_is_for_happens() {
     }
     watch.faults.end();
     watch.quiet().await;
+    // Others keep a row all the while: whoever asked is told to try again, and nobody is woken.
+    vendor.change_status("1", "complete", "complete").await.unwrap();
+    let Function::Http(status) = watch.faulty("status") else { panic!("no schedule calls it") };
+    let report = json!({ "workOrderNumber": "1", "status": "complete" });
+    let payload = json!({ "username": "vendor1", "token": vendor.token, "workOrders": [report] }).to_string();
+    let request = lambda_http::http::Request::builder().method("POST").body(Body::Text(payload)).unwrap();
+    // The account, and the order; then it is written.
+    watch.faults.plan_row(2, Fault::Conflict, 1000);
+    let Reply::Buffered(reply) = status(request).await else { panic!("status doesn't stream") };
+    watch.faults.end();
+    assert!(format!("{:?}", reply.body()).contains("others are changing"), "{reply:?}");
+    let lines = watch.lines.lock().unwrap().clone();
+    let line = lines.last().unwrap();
+    assert_eq!((&line["outcome"], &line["Contended"], line.get("Failures")), (&json!("contended"), &json!(1), None));
+    watch.assert_on(&[]);
+    watch.quiet().await;
     let Function::Http(orders) = watch.faulty("orders") else { panic!("no schedule calls it") };
     let event = json!({
         "resource": "/accounts/{username}/orders", "path": "/accounts/vendor1/orders", "httpMethod": "GET", "headers": {},
@@ -492,7 +508,8 @@ async fn each_alarm_fires_when_what_it_is_for_happens() {
             continue;
         }
         // What any function may have was not seen of each of them above.
-        let of_any = ["Failures", "Requests", "BadRequests", "AuthFailures", "duration_ms"].contains(&name.as_str());
+        let of_any = ["Failures", "Requests", "BadRequests", "AuthFailures", "Contended", "duration_ms"]
+            .contains(&name.as_str());
         let alike =
             |other: &&Metric| other.0 == *namespace && other.1 == *name && other.2.is_some() == dimension.is_some();
         let known =

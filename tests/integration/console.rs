@@ -180,9 +180,9 @@ async fn each_weather_is_seen_by_the_queue_and_over_when_it_is_over() {
         let queue = room.get("/console?account=vendor1&tab=queue").await;
         assert!(
             queue.contains(if name == "bad-key" {
-                "no longer knows the push key"
+                "takes the push key no more"
             } else {
-                "Pruvan failed: 1 in a row."
+                "After 1 failed call it is tried again"
             }),
             "{queue}"
         );

@@ -66,6 +66,9 @@ enum Step {
     /// An invocation whose call is under way while the host changes an order and, if so many seconds are enough for the
     /// lease to end, another invocation takes over.
     Overtaken(u8, u8, i64),
+    /// An invocation whose call is under way while a validate comes, of the same integration or of one made anew; the
+    /// lease is given back.
+    Revalidated(u8, u8, bool),
     /// A push of an order is cut off and takes effect after so many seconds; meanwhile the host changes the order, and
     /// that goes through.
     Late(u8, u8, i64),
@@ -131,6 +134,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..ORDERS, any::<u8>(), 0..20u8).prop_map(|(order, text, ms)| Step::Amid(order, text, ms)),
         2 => (0..ORDERS, any::<u8>(), prop::sample::select(vec![10, 100]))
             .prop_map(|(order, text, seconds)| Step::Overtaken(order, text, seconds)),
+        2 => (0..ORDERS, any::<u8>(), any::<bool>())
+            .prop_map(|(order, text, anew)| Step::Revalidated(order, text, anew)),
         2 => (0..ORDERS, any::<u8>(), 70..118i64).prop_map(|(order, text, seconds)| Step::Late(order, text, seconds)),
         1 => Just(Step::Killed),
         5 => prop_oneof![2 => 1..130i64, 1 => 130..400i64, 1 => 3000..4000i64].prop_map(Step::Seconds),
@@ -206,6 +211,28 @@ impl Model<'_> {
                 released.notify_one();
                 let _ = first.await.unwrap();
                 self.vendor.clear_forecast();
+            }
+            Step::Revalidated(number, text, anew) => {
+                let (vendor, released) = (self.vendor.clone(), Arc::new(tokio::sync::Notify::new()));
+                self.put(at, *number, *text, Services::TaskOnly, None).await;
+                vendor.forecast([Weather::Held(released.clone())]);
+                let before = vendor.pushes().len();
+                let deadline = Deadline::at(self.harness.now() * 1000 + 120_000);
+                let drain = tokio::spawn(::push_drain::handle(self.drains[&0].clone(), deadline));
+                while vendor.pushes().len() == before && !drain.is_finished() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                let held = !drain.is_finished();
+                self.validate(at, *anew).await;
+                released.notify_one();
+                let _ = drain.await.unwrap();
+                vendor.clear_forecast();
+                if held {
+                    let rows = self.harness.dump().await.remove("AccountsTable").unwrap_or_default();
+                    let own = format!("\"username\":\"{}\"", self.username);
+                    let row = rows.into_iter().find(|row| row.contains(&own)).unwrap();
+                    assert!(!row.contains("leaseOwner"), "{row}");
+                }
             }
             Step::Patch { order: number, directive, force } => {
                 let body = json!({ "status": directive, "force": force });

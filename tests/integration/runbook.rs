@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use bridge::StoreError;
 use bridge::lines::Lines;
 use bridge::telemetry::Telemetry;
 use lambda_http::Request;
@@ -133,12 +134,14 @@ async fn lines() -> Vec<Value> {
     let mut dependencies = harness.dependencies();
     dependencies.lines = Lines::new("PruvanBridge/test", move |line| hears.lock().unwrap().push(line.clone()));
     drop(Telemetry::new(&dependencies, "status").request(&Request::default()));
+    let contended = StoreError::Contended("an order");
+    Telemetry::new(&dependencies, "status").request(&Request::default()).store_failed(&contended);
     let mut lines = harness.lines();
     lines.append(&mut failed.lock().unwrap());
     let functions: BTreeSet<&str> = lines.iter().filter_map(|line| line["Function"].as_str()).collect();
     assert_eq!(functions.len(), 9, "{functions:?}");
     let outcomes: BTreeSet<&str> = lines.iter().filter_map(|line| line["outcome"].as_str()).collect();
-    assert_eq!(outcomes, BTreeSet::from(["bad_request", "denied", "failed", "ok"]));
+    assert_eq!(outcomes, BTreeSet::from(["bad_request", "contended", "denied", "failed", "ok"]));
     lines
 }
 

@@ -15,13 +15,14 @@ use std::sync::Arc;
 
 use bridge::Dependencies;
 use bridge::accounts::{AccountSettings, Accounts, MAX_KEYS};
+use bridge::blocked;
 use bridge::host::{self, PageSize, QueryParameters};
 use bridge::http::{Problem, no_content, to_host};
 use bridge::push_queue::PushQueue;
 use bridge::secrets::{ApiKey, hex};
 use bridge::settings::SettingError;
 use bridge::telemetry::Telemetry;
-use bridge::time::{Clock, Random};
+use bridge::time::{Clock, Random, Waits};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
@@ -53,6 +54,7 @@ pub struct AccountsApi {
     queue: PushQueue,
     clock: Clock,
     random: Random,
+    waits: Waits,
 }
 
 impl AccountsApi {
@@ -64,6 +66,7 @@ impl AccountsApi {
             queue: PushQueue::new(dependencies)?,
             clock: dependencies.clock.clone(),
             random: dependencies.random.clone(),
+            waits: dependencies.waits,
         })
     }
 
@@ -242,16 +245,13 @@ async fn push_queue(state: &AccountsApi, request: &Request) -> Result<Response<B
     let limit = WAITING.asked_for(request)?;
     let (rows, next) = state.queue.page(&account.username, host::read_cursor(request)?.as_deref(), limit).await?;
     let now = state.clock.now_ms();
-    let rows: Vec<Value> = rows.iter().map(|row| show::waiting(row, now)).collect();
-    Ok(to_host(
-        StatusCode::OK,
-        &json!({
-            "pushKey": show::push_key(&account),
-            "backoff": show::backoff(&account, now),
-            "waiting": rows,
-            "next": next.map(|next| host::cursor(request, &next)),
-        }),
-    ))
+    let rows: Vec<Value> = rows.iter().map(|row| show::waiting(&account, row, now, state.waits)).collect();
+    let mut shown = blocked::shown(blocked::queue(&account, now, state.waits));
+    shown.insert("pushKey".to_owned(), show::push_key(&account));
+    shown.insert("backoff".to_owned(), Value::from(show::backoff(&account, now)));
+    shown.insert("waiting".to_owned(), Value::from(rows));
+    shown.insert("next".to_owned(), Value::from(next.map(|next| host::cursor(request, &next))));
+    Ok(to_host(StatusCode::OK, &Value::Object(shown)))
 }
 
 /// One order of the queue goes out next, with a fresh set of attempts.
@@ -268,7 +268,7 @@ async fn retry(state: &AccountsApi, request: &Request) -> Result<Response<Body>,
         )));
     }
     let row = state.queue.get(&account.username, &number).await?;
-    Ok(to_host(StatusCode::ACCEPTED, &json!(row.map(|row| show::waiting(&row, now)))))
+    Ok(to_host(StatusCode::ACCEPTED, &json!(row.map(|row| show::waiting(&account, &row, now, state.waits)))))
 }
 
 /// All parked orders go out next, at most [`RETRIED`] a request.

@@ -1,8 +1,9 @@
 //! Rows as the host sees them: times in RFC 3339, and never a key.
 
 use bridge::accounts::{Account, AccountSettings, PushKeyState};
+use bridge::blocked;
 use bridge::push_queue::QueueRow;
-use bridge::time::display;
+use bridge::time::{Waits, display};
 use serde_json::{Map, Value, json};
 
 pub fn settings(settings: &AccountSettings) -> Map<String, Value> {
@@ -35,8 +36,9 @@ pub fn backoff(account: &Account, now: i64) -> Option<Value> {
     rests.then(|| json!({ "failures": account.failures, "until": display(account.backoff_until) }))
 }
 
-pub fn waiting(row: &QueueRow, now: i64) -> Value {
+pub fn waiting(account: &Account, row: &QueueRow, now: i64, waits: Waits) -> Value {
     let mut shown = row.shown(now);
+    shown.extend(blocked::shown(blocked::order(account, row, now, waits)));
     shown.insert("workOrderNumber".to_owned(), Value::from(row.work_order_number.as_str()));
     shown.insert("ageSeconds".to_owned(), Value::from((now - row.queued_at).max(0) / 1000));
     Value::Object(shown)

@@ -105,7 +105,10 @@ pub async fn handle(state: Arc<FetchVideos>, deadline: Deadline) -> Result<(), E
     let attempts: Vec<Result<Option<Attempt>, StoreError>> = futures_util::stream::iter(due)
         .map(|due| async move {
             let attempt = guarded(fetch(state, &due, deadline), || Err(panicked())).await;
-            attempt.inspect_err(|error| tracing::error!(account = %due.0, %error, "video.failed"))
+            attempt.inspect_err(|error| match error.is_contention() {
+                true => tracing::warn!(account = %due.0, %error, "video.contended"),
+                false => tracing::error!(account = %due.0, %error, "video.failed"),
+            })
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -117,11 +120,17 @@ pub async fn handle(state: Arc<FetchVideos>, deadline: Deadline) -> Result<(), E
     if let Some(left) = left {
         record.metric("HoursLeft", Unit::None, left as f64 / 3_600_000.0);
     }
-    match (state.uploads.videos_pending().await, attempts.iter().filter(|attempt| attempt.is_err()).count()) {
-        (Err(error), _) => record.fault(&error.to_string()),
-        (Ok(pending), failed) => {
+    let (contended, failed): (Vec<&StoreError>, Vec<&StoreError>) =
+        attempts.iter().filter_map(|attempt| attempt.as_ref().err()).partition(|error| error.is_contention());
+    match state.uploads.videos_pending().await {
+        Err(error) => record.store_failed(&error),
+        Ok(pending) => {
             record.counts([("Pending", pending)]);
-            if failed == 0 { record.ok() } else { record.fault(&format!("{failed} videos failed")) }
+            match (failed.len(), contended.first()) {
+                (0, None) => record.ok(),
+                (0, Some(error)) => record.store_failed(error),
+                (failed, _) => record.fault(&format!("{failed} videos failed")),
+            }
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bridge::Dependencies;
 use bridge::accounts::Accounts;
 use bridge::change::Changes;
+use bridge::contention::Contention;
 use bridge::files::Files;
 use bridge::host::{self, PageSize};
 use bridge::http::Problem;
@@ -12,7 +13,7 @@ use bridge::orders::Orders;
 use bridge::push_queue::PushQueue;
 use bridge::settings::SettingError;
 use bridge::telemetry::Telemetry;
-use bridge::time::{Clock, ms};
+use bridge::time::{Clock, Waits, ms};
 use bridge::uploads::Uploads;
 use lambda_http::Request;
 use serde_json::Value;
@@ -34,6 +35,8 @@ pub struct OrdersApi {
     pub(crate) files: Files,
     pub(crate) photo_size: Option<String>,
     pub(crate) clock: Clock,
+    pub(crate) waits: Waits,
+    pub(crate) contention: Contention,
 }
 
 impl OrdersApi {
@@ -50,6 +53,8 @@ impl OrdersApi {
             files: Files::new(dependencies)?,
             photo_size: dependencies.settings.optional("PHOTO_SIZE").map(str::to_owned),
             clock: dependencies.clock.clone(),
+            waits: dependencies.waits,
+            contention: Contention::new(&dependencies.random),
         })
     }
 

@@ -86,6 +86,6 @@ async fn get(state: &OrdersApi, request: &Request) -> Result<Response<Body>, Pro
     let number = number(request)?;
     let order = state.orders.get(&account.username, &number).await?.ok_or_else(|| no_such_order(&number))?;
     let waiting = state.queue.get(&account.username, &number).await?;
-    let shown = show::whole(&account, &order, waiting.as_ref(), state.clock.now_ms())?;
+    let shown = show::whole(&account, &order, waiting.as_ref(), state.clock.now_ms(), state.waits)?;
     Ok(with_etag(to_host(StatusCode::OK, &shown), &order))
 }

@@ -2,9 +2,10 @@
 
 use bridge::StoreError;
 use bridge::accounts::Account;
+use bridge::blocked;
 use bridge::orders::{Order, Report};
 use bridge::push_queue::QueueRow;
-use bridge::time::display;
+use bridge::time::{Waits, display};
 use serde_json::{Map, Value, json};
 
 /// An order in a list; `given` as the host gave it.
@@ -20,7 +21,13 @@ pub fn summary(order: &Order, given: &Map<String, Value>) -> Value {
 }
 
 /// An order with all that is known of it.
-pub fn whole(account: &Account, order: &Order, waiting: Option<&QueueRow>, now: i64) -> Result<Value, StoreError> {
+pub fn whole(
+    account: &Account,
+    order: &Order,
+    waiting: Option<&QueueRow>,
+    now: i64,
+    waits: Waits,
+) -> Result<Value, StoreError> {
     let outgoing = order.outgoing(account);
     let directives = order.directives.iter().map(|(name, directive)| {
         let told = !outgoing.0.contains_key(name);
@@ -28,7 +35,11 @@ pub fn whole(account: &Account, order: &Order, waiting: Option<&QueueRow>, now: 
     });
     let push = match waiting {
         None => json!({ "state": "upToDate" }),
-        Some(row) => Value::Object(row.shown(now)),
+        Some(row) => {
+            let mut push = row.shown(now);
+            push.extend(blocked::shown(blocked::order(account, row, now, waits)));
+            Value::Object(push)
+        }
     };
     Ok(json!({
         "workOrderNumber": order.work_order_number,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use bridge::StoreError;
 use bridge::host;
 use bridge::http::{PAGE_BYTES, Problem, to_host};
-use bridge::store::TRIES;
 use bridge::telemetry::Notes;
 use bridge::uploads::{UploadRow, Written, order_key};
 use lambda_http::http::StatusCode;
@@ -63,7 +63,8 @@ pub async fn assign(state: &OrdersApi, request: &Request) -> Result<Response<Bod
     if state.orders.get(&account.username, number).await?.is_none() {
         return Err(no_such_order(number));
     }
-    for _ in 0..TRIES {
+    let mut tries = state.contention.tries();
+    loop {
         let row = item(state, &account, request).await?;
         let mut next = row.clone();
         next.assigned = Some(number.to_owned()).filter(|number| *number != row.work_order_number);
@@ -74,6 +75,8 @@ pub async fn assign(state: &OrdersApi, request: &Request) -> Result<Response<Bod
             response.extensions_mut().insert(Notes(vec![("order", Value::from(number))]));
             return Ok(response);
         }
+        if !tries.again().await {
+            return Err(StoreError::Contended("the upload").into());
+        }
     }
-    Err(bridge::StoreError::Contended("the upload").into())
 }

@@ -129,7 +129,7 @@ pub async fn push(state: &OrdersApi, request: &Request) -> Result<Response<Body>
     state.accounts.wake(&account.username, now).await?;
     state.queue.push_again(&account.username, &number, order.revision, now).await?;
     let waiting = state.queue.get(&account.username, &number).await?;
-    let shown = show::whole(&account, &order, waiting.as_ref(), now)?;
+    let shown = show::whole(&account, &order, waiting.as_ref(), now, state.waits)?;
     Ok(with_etag(to_host(StatusCode::ACCEPTED, &shown), &order))
 }
 

@@ -2,6 +2,7 @@
 
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease};
+use bridge::hourly_limit;
 use bridge::orders::Order;
 use bridge::outbound::{Called, post_form};
 use bridge::push_queue::QueueRow;
@@ -9,7 +10,6 @@ use pruvan::push::{FORM_FIELD, PushRequest};
 use pruvan::work_order::{delete_request, without_services};
 
 use crate::drain::PushDrain;
-use crate::hourly_limit;
 use crate::reply::{Carried, Fault, Reply};
 
 /// An order as it was read, and the queue row that asked for it.
@@ -94,7 +94,7 @@ pub async fn make(
     let url = account.push_key.as_ref().and_then(|key| state.outbound.check(key, &state.push_hosts).ok());
     let Some(url) = url else {
         let why = "the push key's host is not on the list of allowed hosts (PushHosts)";
-        return Ok((CallResult::Ended(Reply::Failed { why, retry_after: None, fault: Fault::NotReached }), at, 0));
+        return Ok((CallResult::Ended(Reply::failed(why, "", None, Fault::NotReached)), at, 0));
     };
     hourly_limit::count(&mut account.pushed, batch.len(), at, state.waits);
     let told = || batch.iter().map(QueuedOrder::told);
@@ -114,11 +114,11 @@ pub async fn make(
     let called = post_form(&state.client, url, FORM_FIELD, &request.finish()).await;
     // Also after an error reply Pruvan may have taken some of the orders.
     let was_sent = !matches!(called, Called::NotSent);
-    let reply = Reply::of(called);
+    let reply = Reply::of(called, account.push_key.as_ref());
     match &reply {
         Reply::Looked(_) => account.in_flight.end(at, told()),
         Reply::Failed { .. } if was_sent => {}
-        Reply::BadKey | Reply::Failed { .. } => account.in_flight.cancel(at),
+        Reply::BadKey(_) | Reply::Failed { .. } => account.in_flight.cancel(at),
     }
     Ok((CallResult::Ended(reply), at, state.clock.now_ms() - at))
 }

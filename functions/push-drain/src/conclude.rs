@@ -1,11 +1,11 @@
-//! What is written after a call, and only while the lease holds. An order's directives (fields that Pruvan is told once
-//! only) are closed in the transaction that removes its row from the queue, so that a crash can't leave one of the two.
+//! What is written after a call, and only while the lease holds and the push key is the one that it was made with. An
+//! order's directives (fields that Pruvan is told once only) are closed in the transaction that removes its row from
+//! the queue, so that a crash can't leave one of the two.
 
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease};
 use bridge::orders::Order;
 use bridge::push_queue::{QueueRow, RowOutcome};
-use bridge::store::TRIES;
 use bridge::transaction::{Action, Group, MOST_ACTIONS, Writes, Written};
 
 use crate::drain::PushDrain;
@@ -33,9 +33,9 @@ struct Unwritten {
     now: Option<Order>,
 }
 
-/// Writes all conclusions; false if the lease is lost, and then no more is written. Directives are closed as of
-/// `read_at`, when the account was read, and for the push key that it had then: an integration with a newer key was not
-/// told them.
+/// Writes all conclusions; false if the lease is lost or there is another push key, and then no more is written.
+/// Directives are closed as of `read_at`, when the account was read, and for the push key that it had then: an
+/// integration with a newer key was not told them.
 pub async fn write(
     state: &PushDrain,
     account: &Account,
@@ -43,10 +43,11 @@ pub async fn write(
     read_at: i64,
     conclusions: Vec<Conclusion>,
 ) -> Result<bool, StoreError> {
-    let guard = state.accounts.lease_check(lease)?;
+    let guard = state.accounts.lease_check(account, lease)?;
     let opened = |Conclusion { row, told, how }| Unwritten { row, how: Some(how), told, now: None };
     let mut open: Vec<Unwritten> = conclusions.into_iter().map(opened).collect();
-    for _ in 0..TRIES {
+    let mut tries = state.contention.tries();
+    loop {
         let groups = open.iter().map(|open| group(account, open)).collect();
         let overtaken = vec![None; open.len()];
         let mut writes = Conclusions { state, account, read_at, open, overtaken, failed: None };
@@ -65,6 +66,9 @@ pub async fn write(
         if left.is_empty() {
             return Ok(true);
         }
+        if !tries.again().await {
+            return Err(StoreError::Contended("an order that was pushed"));
+        }
         let told = left.iter().filter_map(|open| open.told.as_ref());
         let numbers: Vec<String> = told.map(|order| order.work_order_number.clone()).collect();
         for order in state.orders.get_all(&account.username, &numbers).await? {
@@ -75,7 +79,6 @@ pub async fn write(
         }
         open = left;
     }
-    Err(StoreError::Contended("an order that was pushed"))
 }
 
 /// Conclusions that are being written.

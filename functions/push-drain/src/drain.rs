@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bridge::Dependencies;
 use bridge::accounts::Accounts;
+use bridge::contention::Contention;
 use bridge::orders::Orders;
 use bridge::outbound::Outbound;
 use bridge::push_queue::PushQueue;
@@ -23,6 +24,7 @@ pub struct PushDrain {
     pub(crate) transactions: Transactions,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
+    pub(crate) contention: Contention,
     pub(crate) waits: Waits,
     pub(crate) outbound: Outbound,
     pub(crate) client: reqwest::Client,
@@ -46,6 +48,7 @@ impl PushDrain {
             transactions: Transactions::new(dependencies)?,
             clock: dependencies.clock.clone(),
             random: dependencies.random.clone(),
+            contention: Contention::new(&dependencies.random),
             waits: dependencies.waits,
             outbound: dependencies.outbound.clone(),
             client: dependencies.outbound.client().map_err(|_| no_tls)?,
@@ -63,6 +66,8 @@ pub(crate) struct Tick<'a> {
     pub refused: AtomicU64,
     /// Accounts whose turn failed.
     pub failed: AtomicU64,
+    /// Those of which others kept changing the same rows.
+    pub contended: AtomicU64,
 }
 
 impl Tick<'_> {

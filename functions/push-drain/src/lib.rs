@@ -7,7 +7,6 @@ mod batch;
 mod call;
 mod conclude;
 mod drain;
-mod hourly_limit;
 mod reason;
 mod reply;
 mod retries;
@@ -42,6 +41,7 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
         pushed: AtomicU64::new(0),
         refused: AtomicU64::new(0),
         failed: AtomicU64::new(0),
+        contended: AtomicU64::new(0),
     };
     let awake = state.accounts.awake(state.clock.now_ms()).await;
     let awake = awake.inspect_err(|error| record.fault(&error.to_string()))?;
@@ -53,6 +53,10 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
             match guarded(turn::serve(&tick, &username), || Err(panicked())).await {
                 Ok(Turn::Over) => {}
                 Ok(Turn::More) => locked().push_back(username),
+                Err(error) if error.is_contention() => {
+                    tick.contended.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(account = %username, %error, "drain.contended");
+                }
                 Err(error) => {
                     tick.failed.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(account = %username, %error, "drain.failed");
@@ -64,8 +68,9 @@ pub async fn handle(state: Arc<PushDrain>, deadline: Deadline) -> Result<(), Err
     let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
     record.counts([("Pushed", of(&tick.pushed)), ("Refused", of(&tick.refused))]);
     match measure(&tick, &mut record).await {
-        Err(error) => record.fault(&error.to_string()),
+        Err(error) => record.store_failed(&error),
         Ok(()) if of(&tick.failed) > 0 => record.fault(&format!("{} accounts failed", of(&tick.failed))),
+        Ok(()) if of(&tick.contended) > 0 => record.store_failed(&StoreError::Contended("an account")),
         Ok(()) => record.ok(),
     }
     Ok(())

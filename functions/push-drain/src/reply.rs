@@ -4,18 +4,24 @@ use std::collections::BTreeMap;
 
 use bridge::outbound::Called;
 use pruvan::push::{PushError, PushReply};
+use reqwest::StatusCode;
+use secrecy::SecretString;
+
+use crate::reason;
 
 /// What a call came to.
 #[derive(Debug)]
 pub enum Reply {
     /// Pruvan looked at the orders.
     Looked(Looked),
-    /// The push key is dead.
-    BadKey,
+    /// The push key is dead, in Pruvan's words.
+    BadKey(String),
     /// The account can't be served now.
     Failed {
         /// Why, for the log.
         why: &'static str,
+        /// And for the host, with Pruvan's words.
+        reason: String,
         /// In seconds, if Pruvan asked for a pause.
         retry_after: Option<u64>,
         /// Where the fault may lie.
@@ -46,33 +52,52 @@ pub enum Fault {
 }
 
 impl Reply {
-    /// Of a call that has ended.
-    pub fn of(called: Called) -> Reply {
-        let failed = |why, retry_after, fault| Reply::Failed { why, retry_after, fault };
+    /// Of a call that has ended; `push_key` is what must not be shown of it.
+    pub fn of(called: Called, push_key: Option<&SecretString>) -> Reply {
         let (status, body, retry_after) = match called {
-            Called::NotSent => return failed("there was no connection", None, Fault::NotReached),
-            Called::NoReply => return failed("there was no reply in time", None, Fault::Unknown),
+            Called::NotSent => return Reply::failed("there was no connection", "", None, Fault::NotReached),
+            Called::NoReply => return Reply::failed("there was no reply in time", "", None, Fault::Unknown),
             Called::Answered { status, body, retry_after } => (status, body, retry_after),
         };
+        let page = || reason::of_page(&body, push_key);
+        let of_status = |why, fault| {
+            let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+            let page = page();
+            let words = [name.unwrap_or_default(), page.as_str()].into_iter().filter(|words| !words.is_empty());
+            let words = words.collect::<Vec<_>>().join(": ");
+            let reason = format!("Pruvan answered with HTTP status {status} {words}").trim_end().to_owned();
+            Reply::Failed { why, reason, retry_after, fault }
+        };
         match (status, PushReply::parse(&body)) {
-            (_, PushReply::BadKey(_)) => Reply::BadKey,
-            (429, _) => failed("Pruvan answered with HTTP status 429", retry_after, Fault::Account),
-            (503, _) => failed("Pruvan answered with HTTP status 503", retry_after, Fault::Account),
+            (_, PushReply::BadKey(words)) => Reply::BadKey(reason::shown(&words, push_key)),
+            (429, _) => of_status("Pruvan answered with HTTP status 429", Fault::Account),
+            (503, _) => of_status("Pruvan answered with HTTP status 503", Fault::Account),
             (200..=299, PushReply::Counted { created, updated, deleted, errors, error }) => {
                 let counted = created.saturating_add(updated).saturating_add(deleted);
                 Reply::Looked(Looked { counted, errors, error })
             }
-            (200..=299, PushReply::Later(_)) => failed("Pruvan asked to try again later", retry_after, Fault::Account),
+            (200..=299, PushReply::Later(words)) => {
+                let words = reason::shown(&words, push_key);
+                Reply::failed("Pruvan asked to try again later", &words, retry_after, Fault::Account)
+            }
             (200..=299, PushReply::Refused(error)) => Reply::Looked(Looked { error: Some(error), ..Looked::default() }),
-            (200..=299, PushReply::BodyNotSeen) => failed("Pruvan did not see the orders", retry_after, Fault::Account),
+            (200..=299, PushReply::BodyNotSeen) => {
+                Reply::failed("Pruvan did not see the orders", "", retry_after, Fault::Account)
+            }
             (200..=299, PushReply::Unreadable) => {
-                failed("the reply was none of the Push API's", retry_after, Fault::Unknown)
+                let page = page();
+                let words = if page.is_empty() { "it was empty" } else { page.as_str() };
+                Reply::failed("the reply was none of the Push API's", words, retry_after, Fault::Unknown)
             }
-            (500..=599, _) => {
-                failed("Pruvan answered with an HTTP status of 500 or above", retry_after, Fault::Unknown)
-            }
-            _ => failed("Pruvan answered with an HTTP status that is no success", retry_after, Fault::Unknown),
+            (500..=599, _) => of_status("Pruvan answered with an HTTP status of 500 or above", Fault::Unknown),
+            _ => of_status("Pruvan answered with an HTTP status that is no success", Fault::Unknown),
         }
+    }
+
+    /// A call that failed as a whole, with Pruvan's words if it said any.
+    pub fn failed(why: &'static str, words: &str, retry_after: Option<u64>, fault: Fault) -> Reply {
+        let reason = if words.is_empty() { why.to_owned() } else { format!("{why}: {words}") };
+        Reply::Failed { why, reason, retry_after, fault }
     }
 }
 
@@ -171,6 +196,31 @@ mod tests {
 
     fn refused() -> Verdict {
         Verdict::Refused("invalid zip".to_owned())
+    }
+
+    /// Of a call that was answered so: why it failed, for the host.
+    fn reason(status: u16, body: &str) -> String {
+        let key = SecretString::from("https://direct.pruvan.com/api/?apiKey=0123456789abcdef0123");
+        let called = Called::Answered { status, body: body.as_bytes().to_vec(), retry_after: None };
+        match Reply::of(called, Some(&key)) {
+            Reply::Failed { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_call_that_failed_says_why_in_words() {
+        assert_eq!(reason(500, ""), "Pruvan answered with HTTP status 500 Internal Server Error");
+        assert_eq!(reason(403, "<h1>No</h1>"), "Pruvan answered with HTTP status 403 Forbidden: No");
+        assert_eq!(reason(429, "slow down"), "Pruvan answered with HTTP status 429 Too Many Requests: slow down");
+        assert_eq!(reason(599, ""), "Pruvan answered with HTTP status 599");
+        assert_eq!(
+            reason(200, "<b>Notice</b>: no apiKey=0123456789abcdef0123 {\"response\":{\"created\":1}}"),
+            "the reply was none of the Push API's: Notice : no apiKey=*** {\"response\":{\"created\":1}}"
+        );
+        assert_eq!(reason(200, " "), "the reply was none of the Push API's: it was empty");
+        let later = r#"{"response":false,"error":"limit exceeded"}"#;
+        assert_eq!(reason(200, later), "Pruvan asked to try again later: limit exceeded");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bridge::StoreError;
 use bridge::accounts::{Account, Lease, NextWakeUp, PushKeyState};
+use bridge::hourly_limit;
 use bridge::lease::ONE_CALL;
 use bridge::push_queue::{QueueRow, RowOutcome};
 
@@ -12,7 +13,6 @@ use crate::batch::{self, MAX_BATCH, MAX_BATCH_BYTES};
 use crate::call::{self, CallResult, QueuedOrder};
 use crate::conclude::{self, Conclusion};
 use crate::drain::{PushDrain, Tick};
-use crate::hourly_limit;
 use crate::reason;
 use crate::reply::{self, Carried, Fault, Finding, Looked, Reply, Verdict};
 use crate::retries::{self, Jitter};
@@ -69,7 +69,17 @@ pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> 
     let Service { account, lease, .. } = service;
     let now = state.clock.now_ms();
     match end {
-        End::NotHeld => Ok(Turn::Over),
+        End::NotHeld => match state.accounts.give_back(&lease).await? {
+            // With another push key, which has been told nothing of what this turn sent.
+            true => {
+                tracing::info!(account = %username, "drain.push_key_changed");
+                Ok(Turn::More)
+            }
+            false => {
+                tracing::warn!(account = %username, "drain.lease_lost");
+                Ok(Turn::Over)
+            }
+        },
         End::Until(next) => state.accounts.release(&account, &lease, now, next).await.map(|()| Turn::Over),
         End::OthersFirst => {
             state.accounts.release(&account, &lease, now, NextWakeUp::StayAwake).await.map(|()| Turn::More)
@@ -80,7 +90,7 @@ pub async fn serve(tick: &Tick<'_>, username: &str) -> Result<Turn, StoreError> 
 enum End {
     Until(NextWakeUp),
     OthersFirst,
-    /// Another has the lease: what is in the queue is still right.
+    /// Another has the lease, or a validate brought another push key: what is in the queue is still right.
     NotHeld,
 }
 
@@ -161,7 +171,8 @@ impl Service<'_> {
     }
 
     /// Reads the orders of the rows as they are now. A row without an order has nothing to tell, and goes; one with a
-    /// part that must go first waits until no earlier push can still take effect after it. `None` if the lease is lost.
+    /// part that must go first waits until no earlier push can still take effect after it. `None` if they may not be
+    /// sent.
     async fn read(&mut self, rows: Vec<QueueRow>) -> Result<Option<Vec<QueuedOrder>>, StoreError> {
         // Large orders fill a call long before all of them are read.
         let (mut rows, mut orders, mut bytes) = (rows, HashMap::new(), 0);
@@ -186,7 +197,7 @@ impl Service<'_> {
                 continue;
             };
             let item = QueuedOrder { row, order };
-            match self.account.in_flight.in_doubt_until(item.number(), now) {
+            match self.account.in_flight.in_doubt_until(self.account.push_key_serial, item.number(), now) {
                 Some(until) if item.needs_first_push(&self.account) => {
                     conclusions.push(Conclusion { row: item.row, told: None, how: RowOutcome::Postponed { until } });
                 }
@@ -209,7 +220,7 @@ impl Service<'_> {
 
     /// Sends a batch and writes what came of it. `Some` if the turn is over by that.
     async fn push(&mut self, batch: Vec<QueuedOrder>) -> Result<Option<End>, StoreError> {
-        let (orders, attempt) = (batch.len(), self.account.failures + 1);
+        let (orders, attempt) = (batch.len(), self.account.failures.saturating_add(1));
         let (made, at, duration_ms) = call::make(self.state, &mut self.account, &mut self.lease, &batch).await?;
         let reply = match made {
             CallResult::Ended(reply) => reply,
@@ -225,14 +236,15 @@ impl Service<'_> {
                 let held = self.looked_at(batch, at, looked, &mut counts).await?;
                 (if counts.accepted == orders { "taken" } else { "looked at" }, (!held).then_some(End::NotHeld))
             }
-            Reply::BadKey => {
+            Reply::BadKey(words) => {
+                self.account.last_failure = Some(words);
                 // A validate that came meanwhile has brought the key anew: Pruvan's word is of the time before.
                 let buried = self.state.accounts.mark_push_key_dead(&self.account, &self.lease).await?;
                 let next = if buried { NextWakeUp::KeyDead } else { NextWakeUp::StayAwake };
                 ("the push key is dead", Some(End::Until(next)))
             }
-            Reply::Failed { why, retry_after, fault } => {
-                (why, self.failed(batch, why, retry_after, fault, &mut counts).await?)
+            Reply::Failed { why, reason, retry_after, fault } => {
+                (why, self.failed(batch, reason, retry_after, fault, &mut counts).await?)
             }
         };
         self.tick.pushed.fetch_add(counts.accepted as u64, Ordering::Relaxed);
@@ -302,7 +314,7 @@ impl Service<'_> {
 
     /// Pruvan has this one, by a call that began at `at`.
     fn taken(&self, order: QueuedOrder, at: i64) -> Conclusion {
-        let doubt = self.account.in_flight.in_doubt_until(order.number(), at);
+        let doubt = self.account.in_flight.in_doubt_until(self.account.push_key_serial, order.number(), at);
         let how = match doubt {
             _ if order.needs_first_push(&self.account) => {
                 RowOutcome::FirstPart { now: self.state.clock.now_ms(), services_still_to_remove: false }
@@ -331,7 +343,7 @@ impl Service<'_> {
     async fn failed(
         &mut self,
         batch: Vec<QueuedOrder>,
-        why: &'static str,
+        reason: String,
         retry_after: Option<u64>,
         fault: Fault,
         counts: &mut Counts,
@@ -343,7 +355,7 @@ impl Service<'_> {
         {
             counts.refused += 1;
             self.account.bisection.clear([only.number()]);
-            let held = self.conclude(vec![self.refused(only.clone(), why)]).await?;
+            let held = self.conclude(vec![self.refused(only.clone(), &reason)]).await?;
             return Ok((!held).then_some(End::NotHeld));
         }
         if fault != Fault::NotReached {
@@ -352,6 +364,7 @@ impl Service<'_> {
                 self.account.bisection.quarantine(only.number());
             }
         }
+        self.account.last_failure = Some(reason);
         let failures = self.account.failures.saturating_add(1);
         let until = self.state.clock.now_ms() + retries::wait_of_account(failures, retry_after, self.jitter());
         Ok(Some(End::Until(NextWakeUp::AfterFailures { failures, until })))

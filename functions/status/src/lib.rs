@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bridge::Dependencies;
 use bridge::accounts::{Account, Accounts};
 use bridge::auth::authenticate;
-use bridge::http::{TRY_AGAIN, guarded, to_pruvan};
+use bridge::http::{TRY_AGAIN, TRY_AGAIN_CONTENDED, guarded, to_pruvan, try_again};
 use bridge::orders::{Orders, Report};
 use bridge::settings::SettingError;
 use bridge::telemetry::{Record, Telemetry};
 use bridge::time::Clock;
 use bridge::web_service::{self, Refusal};
+use bridge::{Dependencies, StoreError};
 use futures_util::StreamExt as _;
 use lambda_http::{Body, Request, Response};
 use pruvan::status::{StatusEntry, StatusError, StatusReply, StatusRequest};
@@ -94,6 +94,9 @@ async fn report(state: &Status, request: Request, record: &mut Record) -> Result
     match failures.first() {
         None => record.ok(),
         Some(_) if failures.iter().any(|failure| failure.error() == TRY_AGAIN) => record.fault(TRY_AGAIN),
+        Some(_) if failures.iter().any(|failure| failure.error() == TRY_AGAIN_CONTENDED) => {
+            record.store_failed(&StoreError::Contended("an order"));
+        }
         Some(failure) => {
             record.bad_request(failure.error());
         }
@@ -109,8 +112,10 @@ async fn apply(state: &Status, account: &Account, number: &str, entries: &[Statu
             Ok(false) if number.is_empty() => "the entry has no workOrderNumber",
             Ok(false) => "work order does not exist",
             Err(error) => {
-                tracing::error!(account = %account.username, order = %number, %error, "store.failed");
-                TRY_AGAIN
+                if !error.is_contention() {
+                    tracing::error!(account = %account.username, order = %number, %error, "store.failed");
+                }
+                try_again(&error)
             }
         };
         failures.push(StatusError::new(&entry.work_order_number, error));

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use bridge::accounts::{Account, Accounts};
 use bridge::auth::authenticate;
+use bridge::contention::Contention;
 use bridge::files::Files;
 use bridge::format::sniff;
 use bridge::http::{guarded, to_pruvan};
 use bridge::orders::Orders;
 use bridge::settings::SettingError;
-use bridge::store::TRIES;
 use bridge::telemetry::{Record, Telemetry, Unit};
 use bridge::time::Clock;
 use bridge::uploads::{UploadRow, Uploads, Written};
@@ -41,6 +41,7 @@ pub struct UploadPictures {
     uploads: Uploads,
     files: Files,
     clock: Clock,
+    contention: Contention,
 }
 
 impl UploadPictures {
@@ -53,6 +54,7 @@ impl UploadPictures {
             uploads: Uploads::new(dependencies)?,
             files: Files::new(dependencies)?,
             clock: dependencies.clock.clone(),
+            contention: Contention::new(&dependencies.random),
         })
     }
 }
@@ -104,16 +106,19 @@ async fn store(
     item: &PublishedItem<'_>,
 ) -> Result<(UploadRow, &'static str), StoreError> {
     let username = &account.username;
-    let mut kept: Option<UploadRow> = None;
-    for _ in 0..TRIES {
+    let (mut kept, mut tries): (Option<UploadRow>, _) = (None, state.contention.tries());
+    loop {
         let known = state.uploads.get(username, &item.uu_id).await?;
         if let Some(known) = known.as_ref().filter(|known| known.fingerprint == item.fingerprint) {
             let next = versions::repeated(known, item.sent_at(), item.video_uri(), state.clock.now_ms());
             let written = if next == *known { Written::Done } else { state.uploads.amend(&next).await? };
-            match written {
-                Written::Done => return Ok((known.clone(), "repeat")),
-                Written::Overtaken => continue,
+            if written == Written::Done {
+                return Ok((known.clone(), "repeat"));
             }
+            if !tries.again().await {
+                return Err(StoreError::Contended("the upload"));
+            }
+            continue;
         }
         // However often the row has to be written anew, the files are put once.
         let row = match kept.take() {
@@ -137,7 +142,9 @@ async fn store(
         if written == Written::Done {
             return Ok((row, outcome));
         }
+        if !tries.again().await {
+            return Err(StoreError::Contended("the upload"));
+        }
         kept = Some(row);
     }
-    Err(StoreError::Contended("the upload"))
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bridge::Dependencies;
-use bridge::accounts::{Accounts, PushKeyState};
+use bridge::accounts::Accounts;
 use bridge::auth::authenticate;
 use bridge::http::{guarded, to_pruvan};
 use bridge::outbound::Outbound;
@@ -57,15 +57,12 @@ async fn validate(state: &Validate, request: Request, record: &mut Record) -> Re
         return Ok(());
     };
     // The credentials are right even if the key leads somewhere it must not: it is kept to be seen, and never used.
-    let push_key_state = match state.outbound.check(push_key, &state.push_hosts) {
-        Ok(_) => PushKeyState::Live,
-        Err(reason) => {
-            record.note("error", reason.to_string());
-            PushKeyState::Refused
-        }
-    };
-    let kept = state.accounts.set_push_key(&account, push_key, push_key_state, now).await;
-    kept.map_err(|error| Refusal::failed(record, &error))?;
+    let refused = state.outbound.check(push_key, &state.push_hosts).err().map(|refused| refused.to_string());
+    if let Some(reason) = &refused {
+        record.note("error", reason.as_str());
+    }
+    let kept = state.accounts.set_push_key(&account, push_key, refused.as_deref(), now).await;
+    let push_key_state = kept.map_err(|error| Refusal::failed(record, &error))?;
     record.note("pushKey", push_key_state.as_str());
     record.ok();
     Ok(())

@@ -128,7 +128,7 @@ async fn order(host: &HostClient, view: &View) -> Result<Markup, CallError> {
             ("Ended", time_of(&order["ended"])),
             ("Deleted", time_of(&order["deleted"])),
             ("Push", html! { (badge(&text(&push["state"]))) @if push["attempts"].as_u64().is_some_and(|tries| tries > 0) { " after " (push["attempts"]) " attempts" } }),
-            ("Last error", html! { @if push["lastError"].is_string() { span.wrong { (plain(&push["lastError"])) } } }),
+            ("Waits", waits(push)),
         ]))
         form method="post" action="/console/do/push" { (hidden(view)) button #do-push type="submit" { "Push now" } }
         (directives(&order["directives"]))
@@ -152,6 +152,18 @@ async fn order(host: &HostClient, view: &View) -> Result<Markup, CallError> {
         }
         details { summary { "The order as it was put in" } pre tabindex="0" { (pretty(given)) } }
     })
+}
+
+/// What keeps an order or the whole queue back, why, and until when; of what goes next, what Pruvan said last.
+fn waits(of: &Value) -> Markup {
+    html! {
+        @if of["blockedBy"].is_string() {
+            (badge(&text(&of["blockedBy"]))) " " span.wrong { (plain(&of["reason"])) }
+            @if of["until"].is_string() { ", until " (time_of(&of["until"])) }
+        } @else if of["lastError"].is_string() {
+            span.wrong { (plain(&of["lastError"])) }
+        }
+    }
 }
 
 fn directives(directives: &Value) -> Markup {
@@ -192,18 +204,7 @@ async fn queue(host: &HostClient, view: &View) -> Result<Markup, CallError> {
             ("Push key", html! { (badge(&text(&key["state"]))) @if key["since"].is_string() { " since " (time_of(&key["since"])) } }),
             ("Waiting", html! { (rows.len()) @if reply["next"].is_string() { " on this page" } }),
         ]))
-        @match text(&key["state"]).as_str() {
-            "none" => p.hint { "Nothing is pushed until the Pruvan user presses Validate." },
-            "dead" => p.hint { "Pruvan no longer knows the push key: the Pruvan user has to press Validate." },
-            "refused" => p.hint { "The push key is at a host that is not allowed." },
-            _ => {},
-        }
-        @if reply["backoff"].is_object() {
-            p.hint.wrong { "Pruvan failed: " (reply["backoff"]["failures"]) " in a row. Nothing goes out until " (time_of(&reply["backoff"]["until"])) "." }
-        }
-        @if rows.iter().any(|row| row["state"] == "waiting" && row["lastError"].is_null()) {
-            p.hint { "Waiting without an error: Pruvan may take an earlier push of it late, so it goes once more." }
-        }
+        @if reply["blockedBy"].is_string() { p.hint { (waits(&reply)) } }
         @if parked {
             form method="post" action="/console/do/retry-parked" { (hidden(view)) button #do-retry-parked type="submit" { "Retry all that is parked" } }
         }
@@ -213,7 +214,7 @@ async fn queue(host: &HostClient, view: &View) -> Result<Markup, CallError> {
             div.scroll tabindex="0" role="region" aria-label="The push queue" {
                 table {
                     thead { tr { th scope="col" { "Order" } th scope="col" { "State" } th scope="col" { "Attempts" }
-                        th scope="col" { "Due" } th scope="col" { "Last error" } th scope="col" { "Action" } } }
+                        th scope="col" { "Due" } th scope="col" { "Waits" } th scope="col" { "Action" } } }
                     tbody {
                         @for row in &rows {
                             @let number = text(&row["workOrderNumber"]);
@@ -222,7 +223,7 @@ async fn queue(host: &HostClient, view: &View) -> Result<Markup, CallError> {
                                 td { (badge(&text(&row["state"]))) }
                                 td { (row["attempts"]) }
                                 td { (time_of(&row["due"])) }
-                                td.wrong { (plain(&row["lastError"])) }
+                                td { (waits(row)) }
                                 td {
                                     form method="post" action="/console/do/retry" {
                                         (hidden(view))

@@ -34,10 +34,10 @@ pub fn said(told: Option<&Told>, id: &str) -> Markup {
 pub fn badge(text: &str) -> Markup {
     let tone = match text {
         "complete" | "upToDate" | "live" | "stored" | "published" | "invoiced" | "submitted" | "closed" => "good",
-        "rush" | "rework" | "waiting" | "due" | "updated" | "refused" | "pending" => "warm",
-        "parked" | "dead" | "rejected" | "canceled" | "deleted" | "field-rejected" | "failed" | "error" | "expired" => {
-            "bad"
-        }
+        "rush" | "rework" | "waiting" | "due" | "updated" | "refused" | "pending" | "backoff" | "hourlyLimit"
+        | "inDoubt" => "warm",
+        "parked" | "dead" | "noPushKey" | "deadPushKey" | "refusedPushKey" | "rejected" | "canceled" | "deleted"
+        | "field-rejected" | "failed" | "error" | "expired" => "bad",
         "assigned" | "accepted" | "in-process" | "viewed" | "field-accepted" => "cool",
         _ => "",
     };

@@ -67,6 +67,9 @@ pub struct Account {
     /// Failures of the account, one after another.
     #[serde(default)]
     pub failures: u32,
+    /// Why the last call failed as a whole, or the push key is no good: in words for the host, without a secret.
+    #[serde(default)]
+    pub last_failure: Option<String>,
     /// The search for an order that spoils the batches that it is in.
     #[serde(default, rename = "probe")]
     pub bisection: Bisection,

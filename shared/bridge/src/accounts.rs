@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 pub use crate::account::{Account, AccountSettings, DEFAULT_PUSH_LIMIT, Key, NextWakeUp, PushKeyState};
+use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 pub use crate::lease::Lease;
 use crate::secrets::ApiKey;
@@ -30,6 +31,7 @@ const NOTE_USE_EVERY: Duration = Duration::from_secs(3600);
 pub struct Accounts {
     client: Client,
     table: String,
+    contention: Contention,
 }
 
 impl Accounts {
@@ -38,6 +40,7 @@ impl Accounts {
         Ok(Accounts {
             client: dependencies.dynamodb()?,
             table: dependencies.settings.get("ACCOUNTS_TABLE")?.to_owned(),
+            contention: Contention::new(&dependencies.random),
         })
     }
 
@@ -139,14 +142,15 @@ impl Accounts {
     }
 
     /// Keeps a push key that a validate brought, and lets the drain look at the queue at once. A key that was there
-    /// already keeps its date: only a new integration is told everything again.
+    /// already keeps its date: only a new integration is told everything again. `refused` says why it isn't used.
     pub async fn set_push_key(
         &self,
         account: &Account,
         key: &SecretString,
-        state: PushKeyState,
+        refused: Option<&str>,
         now: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<PushKeyState, StoreError> {
+        let state = if refused.is_some() { PushKeyState::Refused } else { PushKeyState::Live };
         let same = account.push_key.as_ref().is_some_and(|known| known.expose_secret() == key.expose_secret());
         let since = if same { account.push_key_since } else { now };
         let mut update = self
@@ -154,11 +158,12 @@ impl Accounts {
             .set("pushKey", s(key.expose_secret()))
             .set("pushKeyState", s(state.as_str()))
             .set("pushKeySince", n(since))
+            .set_or_remove("lastFailure", refused.map(s))
             .remove(["backoffUntil", "failures", "probe"]);
         if !same {
             update = update.count_up("pushKeySerial");
         }
-        self.write_to_existing(update).await
+        self.write_to_existing(update).await.map(|()| state)
     }
 
     /// Notes that at `at` a pull told Pruvan all that was changed since then, or all at all. One that leaves a gap to
@@ -184,7 +189,7 @@ impl Accounts {
     /// False if the update's condition doesn't hold. A drain's transactions look at the account, so an update may have
     /// to be tried again.
     async fn write(&self, update: Update) -> Result<bool, StoreError> {
-        update.send(&self.client, "UpdateItem on Accounts").await
+        update.send(&self.client, &self.contention, "UpdateItem on Accounts").await
     }
 
     /// Writes to an account that is there.

@@ -9,6 +9,7 @@ use pruvan::work_order::{Remark, WorkOrder};
 use tokio::sync::OnceCell;
 
 use crate::accounts::{Account, Accounts};
+use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 use crate::order::{Intent, Order};
 use crate::orders::Orders;
@@ -16,7 +17,7 @@ pub use crate::plan::{Changed, Instructions};
 use crate::plan::{Write, deletion, live, needs_row, next, plan, unchanged, urgency, with_kept_services};
 use crate::push_queue::{PushQueue, QueueRow};
 use crate::settings::SettingError;
-use crate::store::{StoreError, TRIES};
+use crate::store::StoreError;
 use crate::time::Clock;
 use crate::transaction::{Action, Group, Transactions, Writes, Written};
 
@@ -58,6 +59,7 @@ pub struct Changes {
     queue: PushQueue,
     accounts: Accounts,
     transactions: Transactions,
+    contention: Contention,
 }
 
 impl Changes {
@@ -68,6 +70,7 @@ impl Changes {
             queue: PushQueue::new(dependencies)?,
             accounts: Accounts::new(dependencies)?,
             transactions: Transactions::new(dependencies)?,
+            contention: Contention::new(&dependencies.random),
         })
     }
 
@@ -86,8 +89,8 @@ impl Changes {
         now: i64,
         make: impl Fn(Option<&Order>) -> Result<WorkOrder, E>,
     ) -> Result<Changed, E> {
-        let mut awake = false;
-        for _ in 0..TRIES {
+        let (mut awake, mut tries) = (false, self.contention.tries());
+        loop {
             let known = self.orders.get(&account.username, number).await?;
             let order = make(live(known.as_ref()))?;
             let order = with_kept_services(&order, known.as_ref(), instructions)?;
@@ -107,8 +110,10 @@ impl Changes {
             if self.transactions.write_one(actions.to_vec()).await? {
                 return Ok(write.done());
             }
+            if !tries.again().await {
+                return Err(StoreError::Contended("the order").into());
+            }
         }
-        Err(StoreError::Contended("the order").into())
     }
 
     /// Writes many whole orders, no number twice, each as [`Changes::change`] does: a condition, a conflict or a row
@@ -163,13 +168,11 @@ impl Changes {
         out_of_time: &(dyn Fn() -> bool + Sync),
         results: &mut [Option<BulkResult>],
     ) {
-        for tries in 1..=TRIES {
+        let mut tries = self.contention.tries();
+        loop {
             let open: Vec<usize> = (0..given.len()).filter(|index| results[*index].is_none()).collect();
             if open.is_empty() || out_of_time() {
                 break;
-            }
-            if tries > 1 {
-                tokio::time::sleep(Duration::from_millis(20 * u64::try_from(tries).unwrap_or(1))).await;
             }
             let now = clock.now_ms();
             let written = async {
@@ -187,6 +190,9 @@ impl Changes {
                         *result = Some(BulkResult::Failed(error.clone()));
                     }
                 }
+            }
+            if results.iter().all(Option::is_some) || !tries.again().await {
+                break;
             }
         }
     }
@@ -264,8 +270,8 @@ impl Changes {
         now: i64,
         check: impl Fn(&Order) -> Result<(), E>,
     ) -> Result<bool, E> {
-        let mut awake = false;
-        for _ in 0..TRIES {
+        let (mut awake, mut tries) = (false, self.contention.tries());
+        loop {
             let Some(known) =
                 self.orders.get(&account.username, number).await?.filter(|order| order.deleted_at.is_none())
             else {
@@ -281,8 +287,10 @@ impl Changes {
             if self.transactions.write_one(actions.to_vec()).await? {
                 return Ok(true);
             }
+            if !tries.again().await {
+                return Err(StoreError::Contended("the order").into());
+            }
         }
-        Err(StoreError::Contended("the order").into())
     }
 
     /// The order's row and its row of the queue: both are written, or neither.

@@ -32,10 +32,12 @@ pub async fn answer(
         record.order(&number);
     }
     let internal = || Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of this service; it is logged"));
+    let mut contention = None;
     let mut response = match guarded(handler, internal).await {
         Ok(response) => response,
         Err(problem) => {
             record.note("error", problem.why());
+            contention = problem.behind().filter(|error| error.is_contention()).cloned();
             problem.response()
         }
     };
@@ -43,6 +45,9 @@ pub async fn answer(
         record.note(name, value);
     }
     record.status(response.status());
+    if let Some(error) = contention {
+        record.store_failed(&error);
+    }
     response
 }
 

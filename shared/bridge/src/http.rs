@@ -4,7 +4,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Response};
 use pruvan::work_order::Remark;
@@ -19,6 +19,14 @@ pub const PAGE_BYTES: usize = 2_000_000;
 
 /// What Pruvan is told when our own stores fail. It is shown to a person, who can only try again.
 pub const TRY_AGAIN: &str = "the order system is not available at the moment: please try again in a few minutes";
+
+/// And when others change the same thing all the while.
+pub const TRY_AGAIN_CONTENDED: &str = "others are changing the same at the moment: please try again in a minute";
+
+/// What Pruvan is told of a store that didn't do what it was asked.
+pub fn try_again(error: &StoreError) -> &'static str {
+    if error.is_contention() { TRY_AGAIN_CONTENDED } else { TRY_AGAIN }
+}
 
 /// A reply to Pruvan: always 200, since its documented JSON says what went wrong.
 pub fn to_pruvan(reply: &impl Serialize) -> Response<Body> {
@@ -132,10 +140,20 @@ impl Problem {
         &self.errors
     }
 
-    /// The problem as `application/problem+json` (RFC 9457).
+    /// Where a store is behind it: what that said.
+    pub fn behind(&self) -> Option<&StoreError> {
+        self.behind.as_deref()
+    }
+
+    /// The problem as `application/problem+json` (RFC 9457). Where others were quicker, the same request does it a
+    /// little later.
     pub fn response(&self) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        json(status, "application/problem+json", self)
+        let mut response = json(status, "application/problem+json", self);
+        if self.behind().is_some_and(StoreError::is_contention) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -148,6 +166,7 @@ impl From<Vec<Remark>> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         let (status, detail) = match error {
+            // No 5XX, which would ring an alarm.
             StoreError::Contended(_) => {
                 (StatusCode::CONFLICT, "others changed the same row all the while: send the request again")
             }
@@ -168,5 +187,20 @@ pub async fn guarded<T>(handler: impl Future<Output = T>, on_panic: impl FnOnce(
             tracing::error!("handler.panicked");
             on_panic()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_others_were_quicker_the_host_is_told_when_to_send_it_again() {
+        let told = |error| {
+            let response = Problem::from(error).response();
+            (response.status().as_u16(), response.headers().get(RETRY_AFTER).cloned())
+        };
+        assert_eq!(told(StoreError::Contended("the order")), (409, Some(HeaderValue::from_static("1"))));
+        assert_eq!(told(StoreError::Unfit("an update")), (503, None));
     }
 }

@@ -63,8 +63,11 @@ impl InFlight {
         });
     }
 
-    /// Until when an earlier call may change the order, if one may at `now`.
-    pub fn in_doubt_until(&self, number: &str, now: i64) -> Option<i64> {
+    /// Until when an earlier call with the push key `to` may change the order, if one may at `now`.
+    pub fn in_doubt_until(&self, to: i64, number: &str, now: i64) -> Option<i64> {
+        if self.to != to {
+            return None;
+        }
         let hash = hash(number);
         let calls = self.calls.iter().filter(|(_, call)| members(call).any(|(member, _)| member == hash));
         calls
@@ -105,18 +108,19 @@ mod tests {
     fn what_a_lost_call_carried_is_in_doubt_until_it_can_do_no_more() {
         let mut in_flight = InFlight::default();
         in_flight.begin(1, 1000, [("1", 3), ("2", 7)].into_iter());
-        assert_eq!(in_flight.in_doubt_until("1", 2000), Some(1000 + ms(IN_DOUBT_FOR)));
+        assert_eq!(in_flight.in_doubt_until(1, "1", 2000), Some(1000 + ms(IN_DOUBT_FOR)));
         assert!(in_flight.may_have_told(1, "2", 7) && !in_flight.may_have_told(1, "2", 8));
         assert!(!in_flight.may_have_told(2, "2", 7), "another integration");
+        assert_eq!(in_flight.in_doubt_until(2, "1", 2000), None);
         // A later call ends well: the doubt stays, and what was told since is known.
         in_flight.begin(1, 5000, [("1", 4)].into_iter());
         in_flight.end(5000, [("1", 4)].into_iter());
         assert!(in_flight.may_have_told(1, "1", 4) && !in_flight.may_have_told(1, "1", 5));
-        assert_eq!(in_flight.in_doubt_until("1", 6000), Some(1000 + ms(IN_DOUBT_FOR)));
+        assert_eq!(in_flight.in_doubt_until(1, "1", 6000), Some(1000 + ms(IN_DOUBT_FOR)));
         // One that begins after the doubt ends it.
         in_flight.begin(1, 1000 + ms(IN_DOUBT_FOR), [("1", 4)].into_iter());
         in_flight.end(1000 + ms(IN_DOUBT_FOR), [("1", 4)].into_iter());
-        assert_eq!((in_flight.in_doubt_until("1", 0), in_flight.may_have_told(1, "1", 1)), (None, false));
+        assert_eq!((in_flight.in_doubt_until(1, "1", 0), in_flight.may_have_told(1, "1", 1)), (None, false));
         assert!(in_flight.may_have_told(1, "2", 7));
         // With another key all is new.
         in_flight.begin(2, 9000, [("3", 1)].into_iter());

@@ -12,11 +12,12 @@ use pruvan::work_order::{Directives, could_be_number};
 use sha2::{Digest, Sha256};
 
 use crate::accounts::Account;
+use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 use crate::order::trim;
 pub use crate::order::{Directive, Effect, Intent, Order, Pulled, Report};
 use crate::settings::SettingError;
-use crate::store::{Item, StoreError, TRIES, batch_get, failed, n, row, s, sortable, unreadable};
+use crate::store::{Item, StoreError, batch_get, failed, n, row, s, sortable, unreadable};
 use crate::transaction::Action;
 use crate::update::Update;
 
@@ -29,12 +30,17 @@ pub const SHARDS: u8 = 8;
 pub struct Orders {
     client: Client,
     table: String,
+    contention: Contention,
 }
 
 impl Orders {
     /// Of the table that the setting `ORDERS_TABLE` names.
     pub fn new(dependencies: &Dependencies) -> Result<Orders, SettingError> {
-        Ok(Orders { client: dependencies.dynamodb()?, table: dependencies.settings.get("ORDERS_TABLE")?.to_owned() })
+        Ok(Orders {
+            client: dependencies.dynamodb()?,
+            table: dependencies.settings.get("ORDERS_TABLE")?.to_owned(),
+            contention: Contention::new(&dependencies.random),
+        })
     }
 
     /// The order `number`, as it is now.
@@ -80,10 +86,11 @@ impl Orders {
     /// directive that Pruvan may have been told, whatever it reports, and each other one of which it reports news.
     /// False if there is no such order.
     pub async fn report(&self, account: &Account, number: &str, report: &Report) -> Result<bool, StoreError> {
-        for tries in 0..TRIES {
+        let (mut tries, mut tried) = (self.contention.tries(), false);
+        loop {
             let Some(mut order) = self.get(&account.username, number).await? else { return Ok(false) };
             // It may have been written, its reply lost, and the row changed by others before the next try.
-            if tries > 0 && order.reports.contains(report) {
+            if tried && order.reports.contains(report) {
                 return Ok(true);
             }
             let read = order.revision;
@@ -100,11 +107,14 @@ impl Orders {
             let reports =
                 serde_dynamo::to_attribute_value(&order.reports).map_err(|error| unreadable("Orders", &error))?;
             let update = self.update(&account.username, &order, Some(read))?.set("reports", reports);
-            if update.send(&self.client, "UpdateItem on Orders").await? {
+            if update.send(&self.client, &self.contention, "UpdateItem on Orders").await? {
                 return Ok(true);
             }
+            tried = true;
+            if !tries.again().await {
+                return Err(StoreError::Contended("the order"));
+            }
         }
-        Err(StoreError::Contended("the order"))
     }
 
     /// The host's side of the row, made from revision `read`, for a transaction; what Pruvan reported is not touched.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
 
+use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, failed, row, s};
@@ -30,6 +31,7 @@ pub struct Backlog {
 pub struct PushQueue {
     client: Client,
     table: String,
+    contention: Contention,
 }
 
 impl PushQueue {
@@ -38,6 +40,7 @@ impl PushQueue {
         Ok(PushQueue {
             client: dependencies.dynamodb()?,
             table: dependencies.settings.get("PUSH_QUEUE_TABLE")?.to_owned(),
+            contention: Contention::new(&dependencies.random),
         })
     }
 

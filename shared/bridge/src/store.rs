@@ -10,6 +10,8 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use serde::de::DeserializeOwned;
 
+use crate::contention::Contention;
+
 /// A row as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;
 
@@ -41,6 +43,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether nothing is broken: others were only quicker.
+    pub fn is_contention(&self) -> bool {
+        matches!(self, StoreError::Contended(_))
+    }
+
     /// From what the SDK says.
     pub fn call<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> StoreError {
         let reason = match error {
@@ -63,26 +70,26 @@ pub fn failed<E: ProvideErrorMetadata, R>(operation: &'static str) -> impl Fn(Sd
 /// A conditional write: what the service replied, or its refusal if the condition doesn't hold. While a transaction has
 /// the row it is tried again, which the SDK doesn't do by itself.
 pub async fn conditional<T, E: ProvideErrorMetadata, R, F: Future<Output = Result<T, SdkError<E, R>>>>(
+    contention: &Contention,
     operation: &'static str,
     write: impl Fn() -> F,
 ) -> Result<Result<T, E>, StoreError> {
-    for tries in 1..=8 {
+    let mut tries = contention.tries();
+    loop {
         match write().await {
             Ok(reply) => return Ok(Ok(reply)),
             Err(SdkError::ServiceError(refusal)) if refusal.err().code() == Some("ConditionalCheckFailedException") => {
                 return Ok(Err(refusal.into_err()));
             }
             Err(error) if conflicted(&error) => {
-                tokio::time::sleep(Duration::from_millis(20 * tries)).await;
+                if !tries.again().await {
+                    return Err(StoreError::Contended("a row"));
+                }
             }
             Err(error) => return Err(StoreError::call(operation, &error)),
         }
     }
-    Err(StoreError::Contended("a row"))
 }
-
-/// How often a write is tried whose row others change meanwhile: each of them gets in at most once a try.
-pub const TRIES: usize = 12;
 
 /// True if a transaction had the row.
 fn conflicted<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {

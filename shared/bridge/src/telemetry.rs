@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dependencies::Dependencies;
 use crate::lines::Lines;
+use crate::store::StoreError;
 use crate::time::Clock;
 
 /// Makes the lines of one function.
@@ -28,6 +29,8 @@ pub enum Outcome {
     BadRequest,
     /// The credentials are wrong.
     Denied,
+    /// Others kept changing the same rows: it can be sent again, and nothing is broken.
+    Contended,
     /// By a fault of ours or of a store. Also where nothing else was said, as after a panic.
     Failed,
 }
@@ -38,6 +41,7 @@ impl Outcome {
             Outcome::Ok => "ok",
             Outcome::BadRequest => "bad_request",
             Outcome::Denied => "denied",
+            Outcome::Contended => "contended",
             Outcome::Failed => "failed",
         }
     }
@@ -48,6 +52,7 @@ impl Outcome {
             Outcome::Ok => None,
             Outcome::BadRequest => Some("BadRequests"),
             Outcome::Denied => Some("AuthFailures"),
+            Outcome::Contended => Some("Contended"),
             Outcome::Failed => Some("Failures"),
         }
     }
@@ -180,6 +185,12 @@ impl Record {
     /// Something failed, such as a store, that is no fault of who asked.
     pub fn fault(&mut self, why: &str) {
         self.end(Outcome::Failed, why);
+    }
+
+    /// A store didn't do what it was asked: by a fault, or because others kept changing the same rows.
+    pub fn store_failed(&mut self, error: &StoreError) {
+        let outcome = if error.is_contention() { Outcome::Contended } else { Outcome::Failed };
+        self.end(outcome, &error.to_string());
     }
 
     /// How a reply of the host's API ended.
@@ -315,5 +326,20 @@ mod tests {
         drop(record);
         let line = lines.recv().unwrap();
         assert_eq!((&line["outcome"], &line["AuthFailures"]), (&json!("denied"), &json!(1)));
+    }
+
+    #[test]
+    fn a_write_that_others_kept_from_its_row_is_no_failure() {
+        let (telemetry, lines) = telemetry();
+        let mut record = telemetry.request(&Request::default());
+        record.store_failed(&StoreError::Contended("the upload"));
+        drop(record);
+        let line = lines.recv().unwrap();
+        assert_eq!((&line["outcome"], &line["level"]), (&json!("contended"), &json!("INFO")));
+        assert_eq!((&line["Contended"], line.get("Failures")), (&json!(1), None));
+        let mut record = telemetry.request(&Request::default());
+        record.store_failed(&StoreError::Unfit("a batch without keys"));
+        drop(record);
+        assert_eq!(lines.recv().unwrap()["Failures"], 1);
     }
 }

@@ -30,6 +30,12 @@ impl Clock {
 #[derive(Clone)]
 pub struct Random(Arc<Fill>);
 
+impl std::fmt::Debug for Random {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Random").finish_non_exhaustive()
+    }
+}
+
 type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Random {

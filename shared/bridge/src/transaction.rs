@@ -1,12 +1,12 @@
 //! Writes that belong together: all of a group or nothing of it, and as many groups a transaction as it takes.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
+use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::StoreError;
@@ -19,9 +19,6 @@ pub const MOST_ACTIONS: usize = 100;
 
 /// Bytes that are put into a transaction. DynamoDB takes 4 MB; the rest is left for what is only estimated.
 const MOST_BYTES: usize = 3_000_000;
-
-/// How often a transaction is tried again that others hold up. The pauses between come to five seconds.
-const MOST_PAUSES: u32 = 12;
 
 /// Actions that are written together or not at all.
 #[derive(Debug, Clone, Copy)]
@@ -76,17 +73,18 @@ impl Writes for One {
 #[derive(Debug, Clone)]
 pub struct Transactions {
     client: Client,
+    contention: Contention,
 }
 
 impl Transactions {
     /// By the client that all tables share.
     pub fn new(dependencies: &Dependencies) -> Result<Transactions, SettingError> {
-        Ok(Transactions { client: dependencies.dynamodb()? })
+        Ok(Transactions { client: dependencies.dynamodb()?, contention: Contention::new(&dependencies.random) })
     }
 
     /// By the client of the table that alone is written to.
-    pub(crate) fn with(client: &Client) -> Transactions {
-        Transactions { client: client.clone() }
+    pub(crate) fn with(client: &Client, contention: &Contention) -> Transactions {
+        Transactions { client: client.clone(), contention: contention.clone() }
     }
 
     /// Writes one group; false if a condition doesn't hold.
@@ -111,18 +109,16 @@ impl Transactions {
         out_of_time: &(dyn Fn() -> bool + Sync),
     ) -> bool {
         let mut waiting: VecDeque<(usize, Group)> = groups.into_iter().enumerate().collect();
-        let (mut held_up, mut pauses) = (VecDeque::new(), 0);
+        let (mut held_up, mut tries) = (VecDeque::new(), self.contention.tries());
         loop {
             if waiting.is_empty() && !held_up.is_empty() {
-                if pauses == MOST_PAUSES {
+                // What was held up goes when all else has, and when it has had some time.
+                if !tries.again().await {
                     for (index, _) in held_up {
                         writes.ended(index, Written::Failed(StoreError::Contended("rows of a transaction")));
                     }
                     return true;
                 }
-                // What was held up goes when all else has, and when it has had some time.
-                pauses += 1;
-                tokio::time::sleep(pause(pauses)).await;
                 waiting.append(&mut held_up);
             }
             if waiting.is_empty() || out_of_time() {
@@ -261,11 +257,6 @@ fn fitting(sizes: impl Iterator<Item = (usize, usize)>, room: usize) -> usize {
     sizes.take_while(fits).count().max(1)
 }
 
-/// From 40 milliseconds to half a second.
-fn pause(pauses: u32) -> Duration {
-    Duration::from_millis((20 << pauses.min(5)).min(500))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,10 +291,5 @@ mod tests {
         };
         assert_eq!(error.to_string(), "TransactWriteItems failed: ItemSizeLimitExceeded");
         assert_eq!(next(&Reason::None, &[Reason::of(None), Reason::of(Some("None"))]), Next::Again);
-    }
-
-    #[test]
-    fn pauses_grow_to_half_a_second() {
-        assert_eq!([1, 2, 5, 9, u32::MAX].map(|pauses| pause(pauses).as_millis()), [40, 80, 500, 500, 500]);
     }
 }

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
+use crate::contention::Contention;
 use crate::store::{Item, StoreError, conditional, n};
 use crate::transaction::Action;
 
@@ -137,18 +138,29 @@ impl Update {
     }
 
     /// Writes it; false if its condition doesn't hold.
-    pub async fn send(self, client: &Client, operation: &'static str) -> Result<bool, StoreError> {
-        Ok(self.attempt(client, operation, ReturnValue::None).await?.is_some())
+    pub async fn send(
+        self,
+        client: &Client,
+        contention: &Contention,
+        operation: &'static str,
+    ) -> Result<bool, StoreError> {
+        Ok(self.attempt(client, contention, operation, ReturnValue::None).await?.is_some())
     }
 
     /// Writes it, and gives the row as it is then; `None` if its condition doesn't hold.
-    pub async fn send_and_read(self, client: &Client, operation: &'static str) -> Result<Option<Item>, StoreError> {
-        self.attempt(client, operation, ReturnValue::AllNew).await
+    pub async fn send_and_read(
+        self,
+        client: &Client,
+        contention: &Contention,
+        operation: &'static str,
+    ) -> Result<Option<Item>, StoreError> {
+        self.attempt(client, contention, operation, ReturnValue::AllNew).await
     }
 
     async fn attempt(
         self,
         client: &Client,
+        contention: &Contention,
         operation: &'static str,
         read: ReturnValue,
     ) -> Result<Option<Item>, StoreError> {
@@ -157,7 +169,7 @@ impl Update {
             .request(client)
             .return_values(read)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match conditional(operation, || request.clone().send()).await? {
+        match conditional(contention, operation, || request.clone().send()).await? {
             Ok(reply) => Ok(Some(reply.attributes.unwrap_or_default())),
             Err(UpdateItemError::ConditionalCheckFailedException(found)) => {
                 Ok(found.item.filter(|row| is_there(row, &trace)))

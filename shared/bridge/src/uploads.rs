@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{Put, Select, TransactWriteItem};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, failed, n, row, s, unreadable};
@@ -70,12 +71,17 @@ pub struct NamedPhoto {
 pub struct Uploads {
     client: Client,
     table: String,
+    contention: Contention,
 }
 
 impl Uploads {
     /// Of the table that the setting `UPLOADS_TABLE` names.
     pub fn new(dependencies: &Dependencies) -> Result<Uploads, SettingError> {
-        Ok(Uploads { client: dependencies.dynamodb()?, table: dependencies.settings.get("UPLOADS_TABLE")?.to_owned() })
+        Ok(Uploads {
+            client: dependencies.dynamodb()?,
+            table: dependencies.settings.get("UPLOADS_TABLE")?.to_owned(),
+            contention: Contention::new(&dependencies.random),
+        })
     }
 
     /// The current row of an item.
@@ -289,7 +295,7 @@ impl Uploads {
             .set("video.claim", s(claim))
             .count_up("revision")
             .only_if("videoQueue = :queue AND videoDue = :due", values);
-        let claimed = update.send_and_read(&self.client, "UpdateItem on Uploads").await?;
+        let claimed = update.send_and_read(&self.client, &self.contention, "UpdateItem on Uploads").await?;
         claimed.map(|item| row("Uploads", item)).transpose()
     }
 
@@ -310,7 +316,7 @@ impl Uploads {
     }
 
     async fn write(&self, update: Update) -> Result<Written, StoreError> {
-        Ok(written(update.send(&self.client, "UpdateItem on Uploads").await?))
+        Ok(written(update.send(&self.client, &self.contention, "UpdateItem on Uploads").await?))
     }
 
     fn put(&self, row: &UploadRow) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StoreError> {
@@ -319,7 +325,7 @@ impl Uploads {
     }
 
     async fn transact(&self, actions: Vec<Action>) -> Result<Written, StoreError> {
-        Ok(written(Transactions::with(&self.client).write_one(actions).await?))
+        Ok(written(Transactions::with(&self.client, &self.contention).write_one(actions).await?))
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use lambda_http::Request;
 
 use crate::form::{self, PruvanForm};
-use crate::http::TRY_AGAIN;
+use crate::http::{TRY_AGAIN, try_again};
 use crate::store::StoreError;
 use crate::telemetry::Record;
 
@@ -28,10 +28,10 @@ impl Refusal {
         Refusal(Cow::Borrowed(why))
     }
 
-    /// Our own stores failed: Pruvan's people can only try again.
+    /// Our own stores failed, or others kept changing the same rows: Pruvan's people can only try again.
     pub fn failed(record: &mut Record, error: &StoreError) -> Refusal {
-        record.fault(&error.to_string());
-        Refusal::again()
+        record.store_failed(error);
+        Refusal(Cow::Borrowed(try_again(error)))
     }
 
     /// To be tried again, for a reason that is in the record, or after a panic.

@@ -56,6 +56,27 @@ pub fn light(text: &str) -> (Cow<'_, str>, Vec<Alteration>) {
     }
 }
 
+/// What a browser shows of a page as text in one line: without tags, scripts and styles; character references stay.
+pub fn text(page: &str) -> String {
+    let (mut text, mut read) = (String::new(), 0);
+    for (start, end, part) in tags(page) {
+        if start < read {
+            continue; // within a script or the like
+        }
+        text.push_str(&page[read..start]);
+        text.push(' ');
+        read = end;
+        if let Part::Tag(tag) = part
+            && !tag.closes
+            && ["script", "style"].contains(&tag.name.as_str())
+        {
+            read += end_of_content(&page[end..], &tag.name);
+        }
+    }
+    text.push_str(page.get(read..).unwrap_or_default());
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Whether one of the [`LINES`] is in a text.
 fn is_in_lines(text: &str) -> bool {
     tags(text).any(|(_, _, part)| matches!(part, Part::Tag(tag) if LINES.contains(&tag.name.as_str())))
@@ -156,6 +177,21 @@ fn end_of_content(text: &str, name: &str) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_page_is_read_as_a_browser_shows_it_in_one_line() {
+        for (page, shown) in [
+            (
+                "<!doctype html><title>Oops</title><script>a<b</script>\n<p>Down  for<br>maintenance",
+                "Oops Down for maintenance",
+            ),
+            ("no tag, a < b", "no tag, a < b"),
+            ("<style>p {", ""),
+            ("", ""),
+        ] {
+            assert_eq!(text(page), shown);
+        }
+    }
 
     #[test]
     fn light_html_stays_and_the_rest_goes() {

@@ -110,6 +110,11 @@ impl Harness {
         self.now.load(Ordering::SeqCst) / 1000
     }
 
+    /// The time as replies write it.
+    pub fn time(&self) -> String {
+        bridge::time::display(self.now() * 1000)
+    }
+
     pub fn clock(&self) -> Clock {
         self.clock.clone()
     }

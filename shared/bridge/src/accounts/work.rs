@@ -28,6 +28,9 @@ pub struct Census {
     pub refused: usize,
 }
 
+/// The lease is held, and the push key is the one that the account had when it was read.
+const HELD: &str = "leaseOwner = :owner AND pushKeySerial = :serial";
+
 /// Partitions of the index that are read at once.
 const BUCKETS_AT_ONCE: usize = 4;
 
@@ -108,7 +111,7 @@ impl Accounts {
             .set("leaseOwner", s(&lease.owner))
             .set("leaseUntil", n(lease.until))
             .only_if(free, [(":now", n(now))]);
-        match update.send_and_read(&self.client, "UpdateItem on Accounts").await {
+        match update.send_and_read(&self.client, &self.contention, "UpdateItem on Accounts").await {
             Ok(Some(account)) => Ok(Some((row("Accounts", account)?, lease))),
             Ok(None) | Err(StoreError::Contended(_)) => Ok(None),
             Err(error) => Err(error),
@@ -125,7 +128,7 @@ impl Accounts {
             .set("pushed", AttributeValue::M(to_item(&account.pushed)?))
             .set("sending", AttributeValue::M(to_item(&account.in_flight)?))
             .set("leaseUntil", n(until))
-            .only_if("leaseOwner = :owner AND pushKeySerial = :serial", values);
+            .only_if(HELD, values);
         let held = self.write(update).await?;
         if held {
             lease.until = until;
@@ -133,20 +136,23 @@ impl Accounts {
         Ok(held)
     }
 
-    /// For a transaction that is to be written only while the lease holds.
-    pub fn lease_check(&self, lease: &Lease) -> Result<Action, StoreError> {
+    /// For a transaction that is to be written only while the lease holds, and for the push key of `account`: what
+    /// another one was told is of no account to a key that a validate brought since.
+    pub fn lease_check(&self, account: &Account, lease: &Lease) -> Result<Action, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
             .key("username", s(&lease.username))
-            .condition_expression("leaseOwner = :owner")
+            .condition_expression(HELD)
             .expression_attribute_values(":owner", s(&lease.owner))
+            .expression_attribute_values(":serial", n(account.push_key_serial))
             .build()
             .map_err(|_| StoreError::Unfit("a check without a condition"))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// Gives the lease back, if it is still held. An account that was woken since it was read, or so shortly before
-    /// that the work may yet be written, stays awake.
+    /// that the work may yet be written, stays awake. Nothing but the lease is written if a validate brought another
+    /// push key: that one begins without failures.
     pub async fn release(
         &self,
         account: &Account,
@@ -158,11 +164,14 @@ impl Accounts {
             NextWakeUp::AfterFailures { failures, until } => (Some(n(failures)), Some(n(until))),
             _ => (None, None),
         };
+        let is_blocked =
+            matches!(next, NextWakeUp::AfterFailures { .. } | NextWakeUp::KeyDead | NextWakeUp::KeyRefused);
+        let last_failure = account.last_failure.as_ref().filter(|_| is_blocked).map(s);
         let freed = self
-            .update(&account.username)
-            .remove(["leaseOwner", "leaseUntil"])
+            .freeing(lease)
             .set_or_remove("failures", failures)
-            .set_or_remove("backoffUntil", backoff_until);
+            .set_or_remove("backoffUntil", backoff_until)
+            .set_or_remove("lastFailure", last_failure);
         let in_flight = AttributeValue::M(to_item(&account.in_flight)?);
         let bisection = AttributeValue::M(to_item(&account.bisection)?);
         let awake = freed.clone().set("sending", in_flight.clone()).set("probe", bisection.clone());
@@ -179,17 +188,32 @@ impl Accounts {
                 return Ok(());
             }
         }
-        let awake = awake.only_if("leaseOwner = :owner", [(":owner", s(&lease.owner))]);
-        self.write(awake).await.map(|_| ())
+        let values = [(":owner", s(&lease.owner)), (":serial", n(account.push_key_serial))];
+        if !self.write(awake.only_if(HELD, values)).await? {
+            self.give_back(lease).await?;
+        }
+        Ok(())
     }
 
-    /// Marks the push key dead; false if a validate came since the account was read, also of the same key, or other
-    /// work.
+    /// Gives the lease back and writes nothing else; false if it was lost.
+    pub async fn give_back(&self, lease: &Lease) -> Result<bool, StoreError> {
+        self.write(self.freeing(lease).only_if("leaseOwner = :owner", [(":owner", s(&lease.owner))])).await
+    }
+
+    fn freeing(&self, lease: &Lease) -> Update {
+        self.update(&lease.username).remove(["leaseOwner", "leaseUntil"])
+    }
+
+    /// Marks the push key dead, for the reason in `account.last_failure`; false if a validate came since the account
+    /// was read, also of the same key, or other work.
     pub async fn mark_push_key_dead(&self, account: &Account, lease: &Lease) -> Result<bool, StoreError> {
         let values =
             [(":owner", s(&lease.owner)), (":serial", n(account.push_key_serial)), (":wakes", n(account.wakes))];
         let undisturbed = "leaseOwner = :owner AND pushKeySerial = :serial AND wakes = :wakes";
-        let update = self.update(&account.username).set("pushKeyState", s(PushKeyState::Dead.as_str()));
+        let update = self
+            .update(&account.username)
+            .set("pushKeyState", s(PushKeyState::Dead.as_str()))
+            .set_or_remove("lastFailure", account.last_failure.as_ref().map(s));
         self.write(update.only_if(undisturbed, values)).await
     }
 }

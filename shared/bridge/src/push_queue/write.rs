@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 use super::row::{FirstPush, NORMAL, PARKED, QueueRow, RowOutcome, URGENT, Urgency, class, due};
 use super::{PushQueue, key};
 use crate::order::Order;
-use crate::store::{StoreError, TRIES, n, s};
+use crate::store::{StoreError, n, s};
 use crate::transaction::Action;
 use crate::update::Update;
 
@@ -87,14 +87,15 @@ impl PushQueue {
 
     /// Makes an order go out next, whether it waits or is as Pruvan has it: what the host asks for by name.
     pub async fn push_again(&self, username: &str, number: &str, version: i64, now: i64) -> Result<(), StoreError> {
-        for _ in 0..TRIES {
-            if self.retry(username, number, now).await?
-                || self.enqueue_unchanged(username, number, version, due(URGENT, now), now).await?
-            {
-                return Ok(());
+        let mut tries = self.contention.tries();
+        while !self.retry(username, number, now).await?
+            && !self.enqueue_unchanged(username, number, version, due(URGENT, now), now).await?
+        {
+            if !tries.again().await {
+                return Err(StoreError::Contended("the order's row of the push queue"));
             }
         }
-        Err(StoreError::Contended("the order's row of the push queue"))
+        Ok(())
     }
 
     /// Makes an order that waits or is parked go out next, with a fresh set of attempts; false if it does neither.
@@ -150,6 +151,6 @@ impl PushQueue {
     }
 
     async fn write(&self, update: Update) -> Result<bool, StoreError> {
-        update.send(&self.client, "UpdateItem on PushQueue").await
+        update.send(&self.client, &self.contention, "UpdateItem on PushQueue").await
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bridge::time::Waits;
+use crate::time::Waits;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -17,10 +17,30 @@ type Pushed = BTreeMap<String, u32>;
 
 /// Orders that may still be pushed at `now`, in milliseconds since 1970, where `limit` of them are allowed an hour.
 pub fn allowance(pushed: &Pushed, limit: u32, now: i64, waits: Waits) -> usize {
-    let first = minute(now, waits) - WINDOW;
-    let within = pushed.iter().filter(|(minute, _)| minute.parse::<i64>().is_ok_and(|minute| minute >= first));
-    let pushed: u64 = within.map(|(_, orders)| u64::from(*orders)).sum();
+    let pushed: u64 = counting(pushed, now, waits).values().sum();
     usize::try_from(u64::from(limit).saturating_sub(pushed)).unwrap_or(usize::MAX)
+}
+
+/// When an order may be pushed again, if none may be at `now`: as soon as enough of what was pushed counts no more.
+pub fn used_up_until(pushed: &Pushed, limit: u32, now: i64, waits: Waits) -> Option<i64> {
+    let minutes = counting(pushed, now, waits);
+    let mut left: u64 = minutes.values().sum();
+    let mut until = None;
+    for (minute, orders) in minutes {
+        if left < u64::from(limit) {
+            break;
+        }
+        left -= orders;
+        until = Some((minute + WINDOW + 1) * waits.ms(MINUTE));
+    }
+    until
+}
+
+/// What counts at `now`, by the minute.
+fn counting(pushed: &Pushed, now: i64, waits: Waits) -> BTreeMap<i64, u64> {
+    let first = minute(now, waits) - WINDOW;
+    let parsed = pushed.iter().filter_map(|(minute, orders)| Some((minute.parse().ok()?, u64::from(*orders))));
+    parsed.filter(|(minute, _)| *minute >= first).collect()
 }
 
 /// Counts `orders` at `now`. They are never taken out again: Pruvan may have counted them, whatever came of the call.
@@ -85,6 +105,20 @@ mod tests {
         let mut pushed = Pushed::new();
         count(&mut pushed, 300, at(0), Waits::REAL);
         assert_eq!(allowance(&pushed, 200, at(1), Waits::REAL), 0);
+    }
+
+    #[test]
+    fn a_limit_that_is_used_up_says_until_when() {
+        let mut pushed = Pushed::new();
+        for minutes in 0..50 {
+            count(&mut pushed, 100, at(minutes), Waits::REAL);
+        }
+        let until = |limit, minutes| used_up_until(&pushed, limit, at(minutes), Waits::REAL);
+        assert_eq!(until(5000, 50), Some(at(63)));
+        assert_eq!(left(&pushed, 62), 0, "not a minute before");
+        assert_eq!(until(4800, 50), Some(at(65)), "two minutes more must be over");
+        assert_eq!((until(5001, 50), until(5000, 63), until(5000, 500)), (None, None, None));
+        assert_eq!(used_up_until(&Pushed::new(), 1, at(0), Waits::REAL), None);
     }
 
     #[test]
