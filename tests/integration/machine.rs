@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::IntoResponse as _;
-use bridge::accounts::{Accounts, PushKeyState};
+use bridge::accounts::Accounts;
 use bridge::import::Choices;
 use bridge::outbound::{GetError, Outbound, Refused};
 use bridge::settings::Settings;
@@ -167,7 +167,7 @@ async fn no_push_key_leads_back_to_the_runner() {
         harness.advance(60);
         let account = accounts.get("vendor1").await.unwrap().unwrap();
         let now = harness.now() * 1000;
-        accounts.set_push_key(&account, &SecretString::from(push_key), PushKeyState::Live, now).await.unwrap();
+        accounts.set_push_key(&account, &SecretString::from(push_key), None, now).await.unwrap();
         harness.put("vendor1", "1", json!({ "clientStatus": harness.now().to_string() })).await;
         harness.system.tick().await;
         let (_, queue) = harness.host("GET", "/accounts/vendor1/push-queue", None).await;

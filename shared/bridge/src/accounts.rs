@@ -107,7 +107,7 @@ impl Accounts {
             .into_iter()
             .fold(self.update(username), |update, name| update.set_or_remove(name, item.remove(name)))
             .only_if("attribute_exists(username)", []);
-        let written = update.send_and_read(&self.client, "UpdateItem on Accounts").await?;
+        let written = update.send_and_read(&self.client, &self.contention, "UpdateItem on Accounts").await?;
         row("Accounts", written.ok_or(StoreError::Contended("the account"))?)
     }
 

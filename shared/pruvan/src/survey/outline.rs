@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Answer, SurveyTemplate};
@@ -163,7 +162,7 @@ impl<'de> Visitor<'de> for Elements {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::survey::Survey;
