@@ -98,7 +98,7 @@ async fn ours_passes_and_a_second_run_stores_nothing_new() {
     PASS The getWorkOrders Web Service: at least 3 work orders, as --orders says
     PASS The getWorkOrders Web Service: replies of getWorkOrders have the documented shapes
     PASS getWorkOrders Modes: an incremental import gives a list
-    PASS getWorkOrders Modes: nothing has changed since a time to come
+    PASS getWorkOrders Modes: a time to come gives nothing, or what changed lately
     PASS getWorkOrders Modes: the time may be a text, such as "1393278236"
     PASS getWorkOrders Modes: a time of "", "null" or none is a full refresh
     PASS getWorkOrders Modes: a full refresh has all that changed since 1970
@@ -111,6 +111,8 @@ async fn ours_passes_and_a_second_run_stores_nothing_new() {
     PASS The uploadPictures Web Service: a picture
     PASS The uploadPictures Web Service: an order that isn't known (any more)
     PASS The uploadPictures Web Service: a service that isn't known
+    PASS The uploadPictures Web Service: a byte order mark before the payload
+    PASS The uploadPictures Web Service: lines that end in LF alone
     PASS The uploadPictures Web Service: the payload may come after the file
     PASS The uploadPictures Web Service: an item may be published again
     PASS The uploadPictures Web Service: an item may be published again with another file
@@ -124,6 +126,7 @@ async fn ours_passes_and_a_second_run_stores_nothing_new() {
     PASS Available uploadPictures Object Fields: a survey, its answers as JSON in a text
     PASS Available uploadPictures Object Fields: a survey, its answers as an object
     PASS Available uploadPictures Object Fields: a survey, its answers encoded twice
+    PASS Available uploadPictures Object Fields: a survey whose lists became objects
     PASS Available uploadPictures Object Fields: a check-in
     PASS Available uploadPictures Object Fields: a file
     PASS Available uploadPictures Object Fields: a fileType never heard of
@@ -131,6 +134,7 @@ async fn ours_passes_and_a_second_run_stores_nothing_new() {
     PASS Available uploadPictures Object Fields: numbers as texts, nothing as null, "null" or missing
     PASS Available uploadPictures Object Fields: notes that are not ASCII
     PASS Available uploadPictures Object Fields: notes that are no UTF-8 either
+    PASS Available uploadPictures Object Fields: notes that were cut within an emoji
     PASS Pruvan Status Values: statuses are Pruvan's
     PASS The status Web Service: numbers come with Pruvan's client code before them
     PASS The status Web Service: statuses may be written as the web page shows them
@@ -193,7 +197,7 @@ async fn each_planted_fault_fails_its_own_rows() {
     const AGAIN: &str = "an item may be published again";
     const OTHER: &str = "an item may be published again with another file";
     const THERE: &str = "files that were acknowledged are there, as they were sent";
-    let expected: [(Planted, &[&str]); 36] = [
+    let expected: [(Planted, &[&str]); 40] = [
         (WrongShape, &["replies of uploadPictures have the documented shapes"]),
         (HtmlType, &["replies are text/plain or application/json"]),
         (CutList, &["a full refresh has all that changed since 1970"]),
@@ -210,6 +214,10 @@ async fn each_planted_fault_fails_its_own_rows() {
         (UnknownOrderRefused, &["an order that isn't known (any more)"]),
         (SurveyObjectFails, &["a survey, its answers as an object"]),
         (Latin1Refused, &["notes that are no UTF-8 either"]),
+        (ByteOrderMarkRefused, &["a byte order mark before the payload"]),
+        (BareLineFeedsRefused, &["lines that end in LF alone"]),
+        (HalfAnEmojiRefused, &["notes that were cut within an emoji"]),
+        (GapsRefused, &["workOrders may have become an object"]),
         (RepublishRefused, &[AGAIN, OTHER, "an item may come twice at once"]),
         (KeepsTheFirstFile, &[THERE]),
         (HalfAFileIsTaken, &["a body that breaks off is not acknowledged"]),

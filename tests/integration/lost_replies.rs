@@ -139,10 +139,12 @@ async fn a_report_stands_once_on_its_order() {
     let account = tables.others.0.get("vendor1").await.unwrap().unwrap();
     let report = |at| Report { at, status: Some("complete".to_owned()), ..Report::default() };
     tables.faults.plan(1, Fault::After);
-    assert!(tables.orders.report(&account, "1", &report(1)).await.unwrap() && tables.faults.end());
+    assert!(tables.orders.report(&account, "1", &[report(1)]).await.unwrap() && tables.faults.end());
     let (second, third) = (report(2), report(3));
-    let other = async { assert!(tables.others.1.report(&account, "1", &third).await.unwrap()) };
-    assert!(tables.lost_while(1, tables.orders.report(&account, "1", &second), other).await.unwrap());
+    let other = async { assert!(tables.others.1.report(&account, "1", std::slice::from_ref(&third)).await.unwrap()) };
+    assert!(
+        tables.lost_while(1, tables.orders.report(&account, "1", std::slice::from_ref(&second)), other).await.unwrap()
+    );
     let order = tables.orders.get("vendor1", "1").await.unwrap().unwrap();
     assert_eq!(order.reports.iter().map(|report| report.at).collect::<Vec<_>>(), [1, 2, 3]);
 }

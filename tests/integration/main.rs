@@ -7,6 +7,7 @@ mod harness;
 
 mod alarms;
 mod auth;
+mod bad_days;
 mod binaries;
 mod blocked;
 mod bulk;

@@ -71,7 +71,7 @@ fn upload_pictures() {
     assert_eq!(upload.survey_template().unwrap().to_string(), "vendor1::PRVQCINSP-v1");
     // The zone-less creationDate is kept as it came; the receiver's time is the one in UTC.
     assert_eq!(upload.creation_date.as_deref(), Some("2014-10-27 13:29:35"));
-    assert_eq!(upload.taken_at().unwrap().to_string(), "2014-10-27T18:29:34Z");
+    assert_eq!(upload.taken(jiff::Timestamp::now()).0.unwrap().to_string(), "2014-10-27T18:29:34Z");
     let mut kept = fixture("upload-pictures");
     for credential in pruvan::credentials::CREDENTIAL_FIELDS {
         kept.as_object_mut().unwrap().remove(credential);

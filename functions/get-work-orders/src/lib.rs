@@ -148,7 +148,8 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
     let (since, ended_since) = match request.mode {
         Mode::Full => (None, now - ms(ENDED_TOLD_FOR)),
         Mode::Since(since) => {
-            let since = since.as_millisecond() - ms(LOOK_BACK);
+            // Since a time to come nothing has changed: it is a clock's fault, and the present time is meant.
+            let since = since.as_millisecond().min(now) - ms(LOOK_BACK);
             (Some(since), since)
         }
     };

@@ -104,6 +104,7 @@ pub async fn show(files: &Files, row: &UploadRow, place: Option<&Value>) -> Resu
         "received": display(row.received_at),
         "sent": row.sent_at.map(display),
         "taken": row.taken_at.map(display),
+        "takenDoubt": row.taken_doubt,
         "creationDate": item.creation_date,
         "position": item.position().map(|(latitude, longitude)| json!({ "latitude": latitude, "longitude": longitude })),
         "authenticated": certified(item.authenticated()),

@@ -22,6 +22,11 @@ const AT_ONCE: usize = 16;
 /// A single report's unknown fields are kept up to this many bytes.
 const MAX_OTHER: usize = 20_000;
 
+/// More reports than Pruvan has orders of one account: what a call takes stays well within the gateway's 29 seconds.
+const MOST: usize = 10_000;
+
+const TOO_MANY: &str = "the payload has more than 10000 work orders: report fewer at a time";
+
 const NO_WORK_ORDERS: &str = "the payload has no workOrders: send a list with at least one work order";
 
 /// What the function needs.
@@ -73,6 +78,7 @@ async fn report(state: &Status, request: Request, record: &mut Record) -> Result
     let account = account.map_err(|why| Refused { work_orders: request.work_orders.clone(), why })?;
     match request.work_orders.as_slice() {
         [] => return Err(Refusal::bad_request(record, NO_WORK_ORDERS).into()),
+        more if more.len() > MOST => return Err(Refusal::bad_request(record, TOO_MANY).into()),
         [only] => record.order(only.host_number()),
         _ => {}
     }
@@ -104,23 +110,21 @@ async fn report(state: &Status, request: Request, record: &mut Record) -> Result
     Ok(failures)
 }
 
+/// Applies the reports of one order together; what failed, it failed for all of them.
 async fn apply(state: &Status, account: &Account, number: &str, entries: &[StatusEntry], now: i64) -> Vec<StatusError> {
-    let mut failures = Vec::new();
-    for entry in entries {
-        let error = match state.orders.report(account, number, &to_report(entry, now)).await {
-            Ok(true) => continue,
-            Ok(false) if number.is_empty() => "the entry has no workOrderNumber",
-            Ok(false) => "work order does not exist",
-            Err(error) => {
-                if !error.is_contention() {
-                    tracing::error!(account = %account.username, order = %number, %error, "store.failed");
-                }
-                try_again(&error)
+    let reports: Vec<Report> = entries.iter().map(|entry| to_report(entry, now)).collect();
+    let error = match state.orders.report(account, number, &reports).await {
+        Ok(true) => return Vec::new(),
+        Ok(false) if number.is_empty() => "the entry has no workOrderNumber",
+        Ok(false) => "work order does not exist",
+        Err(error) => {
+            if !error.is_contention() {
+                tracing::error!(account = %account.username, order = %number, %error, "store.failed");
             }
-        };
-        failures.push(StatusError::new(&entry.work_order_number, error));
-    }
-    failures
+            try_again(&error)
+        }
+    };
+    entries.iter().map(|entry| StatusError::new(&entry.work_order_number, error)).collect()
 }
 
 fn to_report(entry: &StatusEntry, now: i64) -> Report {

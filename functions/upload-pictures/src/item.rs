@@ -8,6 +8,7 @@ use bridge::secrets::sha256_hex;
 use bridge::time::Clock;
 use bridge::uploads::{UploadRow, Video, fingerprint, item_id, order_key, received};
 use bytes::Bytes;
+use jiff::Timestamp;
 use pruvan::encoding::decode;
 use pruvan::json;
 use pruvan::upload::{FileType, Upload};
@@ -27,6 +28,8 @@ pub struct PublishedItem<'a> {
     /// Tells versions apart: see [`fingerprint`].
     pub fingerprint: String,
     upload: &'a Upload,
+    /// When it came.
+    came: Timestamp,
     /// The survey's JSON as text, out of all layers of JSON text; keys and numbers as they came.
     survey: Option<String>,
     file: Option<File>,
@@ -47,17 +50,25 @@ struct Kept {
 }
 
 impl PublishedItem<'_> {
-    /// Of the fields, the survey and the bytes of the file, which are hashed here.
-    pub fn new(upload: &Upload, survey: Option<String>, file: Option<Bytes>) -> PublishedItem<'_> {
+    /// Of the fields, the survey and the bytes of the file, which are hashed here; it came at `now`.
+    pub fn new(upload: &Upload, survey: Option<String>, file: Option<Bytes>, now: i64) -> PublishedItem<'_> {
+        let came = Timestamp::from_millisecond(now).unwrap_or_default();
         let said = upload.file_ext.as_deref().unwrap_or_default();
         let file = file.map(|bytes| File { sha256: sha256_hex(&bytes), format: sniff(&bytes, said), bytes });
         let sha256 = file.as_ref().map(|file| file.sha256.as_str());
-        PublishedItem { uu_id: item_id(upload, sha256), fingerprint: fingerprint(upload, sha256), upload, survey, file }
+        PublishedItem {
+            uu_id: item_id(upload, sha256),
+            fingerprint: fingerprint(upload, sha256),
+            upload,
+            came,
+            survey,
+            file,
+        }
     }
 
-    /// When Pruvan sent it, in milliseconds since 1970.
+    /// When Pruvan sent it, in milliseconds since 1970, if it says so and that can be true.
     pub fn sent_at(&self) -> Option<i64> {
-        self.upload.timestamp.map(|instant| instant.as_millisecond())
+        self.upload.sent(self.came).map(|instant| instant.as_millisecond())
     }
 
     /// The link to its video. Longer ones are no link.
@@ -85,6 +96,7 @@ impl PublishedItem<'_> {
         let now = clock.now_ms();
         let short = |text: &Option<String>| text.as_ref().map(|text| text.chars().take(1000).collect());
         let upload = self.upload;
+        let (taken_at, taken_doubt) = upload.taken(self.came);
         let mut row = UploadRow {
             username: username.to_owned(),
             order: Some(order_key(username, &number)),
@@ -113,7 +125,8 @@ impl PublishedItem<'_> {
             service: short(&upload.key4),
             evidence_type: short(&upload.evidence_type),
             file_name: short(&upload.file_name),
-            taken_at: upload.taken_at().map(|instant| instant.as_millisecond()),
+            taken_at: taken_at.map(|instant| instant.as_millisecond()),
+            taken_doubt,
             video: self.video_uri().map(|uri| Video::new(uri, self.sent_at(), now)),
             video_queue: None,
             video_due: None,

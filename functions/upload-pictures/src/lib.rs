@@ -85,7 +85,7 @@ async fn upload(state: &UploadPictures, request: Request, record: &mut Record) -
     let answers = |file: &Bytes| sniff(file, "").extension == "json" && request.upload.file_type == FileType::Survey;
     let in_file = || form.file.as_ref().filter(|file| answers(file)).map(|file| verbatim(&decode(file)));
     let survey = form.survey.or_else(in_file);
-    let item = PublishedItem::new(&request.upload, survey, form.file);
+    let item = PublishedItem::new(&request.upload, survey, form.file, state.clock.now_ms());
     let stored = store(state, &account, &item).await;
     let (row, result) = stored.map_err(|error| Refusal::failed(record, &error))?;
     record.note("uuId", row.item());

@@ -66,7 +66,10 @@ pub async fn item(State(console): State<Arc<Console>>, Path((username, id)): Pat
 
 /// Bytes that came from outside, of a kind that is told by what they begin with.
 pub fn untrusted(bytes: Bytes) -> Response {
-    shown(FileFormat::from_bytes(&bytes).media_type(), Body::from(bytes))
+    let format = FileFormat::from_bytes(&bytes);
+    // Of some the beginning doesn't tell whether they have a picture.
+    let kind = if format.extension() == "mp4" { "video/mp4" } else { format.media_type() };
+    shown(kind, Body::from(bytes))
 }
 
 /// What came from outside is shown only if it is of a kind that can do nothing; all else can be saved.

@@ -391,7 +391,7 @@ mod tests {
             assert!(!matches!(upload.file_type, FileType::Other(_)));
             assert_eq!(upload.work_order_number(), Some("RR-1"));
             assert_eq!(upload.file_type.extension().or(Some("pdf")), upload.file_ext.as_deref());
-            assert_eq!(upload.taken_at().unwrap(), job.at);
+            assert_eq!(upload.taken(job.at).0.unwrap(), job.at);
             assert!(!item.file.is_empty() && item.file_name.starts_with("1414434574000."));
         }
     }

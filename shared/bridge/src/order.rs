@@ -305,10 +305,13 @@ fn size(report: &Report) -> usize {
 }
 
 pub(crate) fn trim(reports: &mut Vec<Report>) {
-    let mut total: usize = reports.iter().map(size).sum();
-    while reports.len() > 1 && (reports.len() > REPORTS_KEPT || total > REPORT_BYTES_KEPT) {
-        total -= size(&reports.remove(0));
-    }
+    let mut bytes = 0;
+    let fits = |report: &&Report| {
+        bytes += size(report);
+        bytes <= REPORT_BYTES_KEPT
+    };
+    let kept = reports.iter().rev().take(REPORTS_KEPT).take_while(fits).count().max(1);
+    drop(reports.drain(..reports.len().saturating_sub(kept)));
 }
 
 #[cfg(test)]

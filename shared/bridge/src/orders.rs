@@ -82,27 +82,29 @@ impl Orders {
         self.update(&account.username, &next, Some(current.revision))?.action().map(Some)
     }
 
-    /// Adds what Pruvan reported. The order doesn't count as changed by it, so nothing is pushed back. It closes each
+    /// Adds what Pruvan reported, in this order and in one write. The order doesn't count as changed by it, so nothing is pushed back. It closes each
     /// directive that Pruvan may have been told, whatever it reports, and each other one of which it reports news.
     /// False if there is no such order.
-    pub async fn report(&self, account: &Account, number: &str, report: &Report) -> Result<bool, StoreError> {
+    pub async fn report(&self, account: &Account, number: &str, reports: &[Report]) -> Result<bool, StoreError> {
         let (mut tries, mut tried) = (self.contention.tries(), false);
         loop {
             let Some(mut order) = self.get(&account.username, number).await? else { return Ok(false) };
             // It may have been written, its reply lost, and the row changed by others before the next try.
-            if tried && order.reports.contains(report) {
+            if tried && reports.last().is_none_or(|last| order.reports.contains(last)) {
                 return Ok(true);
             }
             let read = order.revision;
-            order.reports.push(report.clone());
+            order.reports.extend_from_slice(reports);
             trim(&mut order.reports);
             // A directive that may have been sent is answered by any report. One that was not is overtaken only by
             // news: Pruvan repeats itself, and a repeat of what was known before must not take a new directive back.
-            order.close(account, report.at, |name, directive| {
-                let told = directive.may_have_been_told(account, number);
-                let news = report.of(name).is_some_and(|reported| directive.before.as_deref() != Some(&reported));
-                told || (directive.open && news)
-            });
+            for report in reports {
+                order.close(account, report.at, |name, directive| {
+                    let told = directive.may_have_been_told(account, number);
+                    let news = report.of(name).is_some_and(|reported| directive.before.as_deref() != Some(&reported));
+                    told || (directive.open && news)
+                });
+            }
             order.revision += 1;
             let reports =
                 serde_dynamo::to_attribute_value(&order.reports).map_err(|error| unreadable("Orders", &error))?;

@@ -39,6 +39,15 @@ pub fn unix(number: i64) -> Option<Timestamp> {
     }
 }
 
+/// 2010, when there was no Pruvan API to send anything by.
+const BEFORE_THE_API: i64 = 1_262_304_000;
+
+/// Whether a time that came from outside can be true at the time `now`: not before there was such an API, and at most a
+/// day ahead of it, as a clock may be that is set to another zone. What can't be true decides nothing.
+pub fn can_be_true(at: Timestamp, now: Timestamp) -> bool {
+    at.as_second() >= BEFORE_THE_API && at.as_second() <= now.as_second() + 24 * 3600
+}
+
 impl WrittenDate {
     /// Reads a number or a string in any of the forms that the specification and live integrations use.
     pub fn parse(value: &Value) -> Result<WrittenDate, DateError> {

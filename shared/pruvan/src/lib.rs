@@ -7,7 +7,8 @@
 //! Two rules shape it:
 //!
 //! * **Lenient in.** Numbers as strings, `null` as `"null"`, `""` or missing, JSON inside JSON strings, lists that
-//!   became objects, JSON with the faults of its writers: all are read ([`lenient`], [`json`]). What this crate doesn't know is kept, never dropped.
+//!   became objects, JSON with the faults of its writers: all are read ([`lenient`], [`json`]). What this crate doesn't
+//!   know is kept, never dropped.
 //! * **Strict out.** What it prints has the documented shape, keys in the documented order, and is ASCII ([`ascii`]):
 //!   *Testing, General* in the specification says that "Unicode strings and/or characters are not accepted".
 //!

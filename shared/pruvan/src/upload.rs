@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::ascii::ascii;
 use crate::credentials::Credentials;
-use crate::dates::unix;
+use crate::dates::{WrittenDate, can_be_true, unix};
 use crate::lenient::{integer, is_nothing, number, text};
 use crate::survey::{Survey, SurveyTemplate};
 
@@ -147,7 +147,7 @@ upload_fields! {
     gps_latitude = "gpsLatitude",
     /// Where it was taken: degrees of longitude.
     gps_longitude = "gpsLongitude",
-    /// UNIX time by the GPS receiver; see [`Upload::taken_at`].
+    /// UNIX time by the GPS receiver; see [`Upload::taken`].
     gps_timestamp = "gpsTimestamp",
     /// See [`Upload::authenticated`].
     authenticated_text = "authenticated",
@@ -209,9 +209,25 @@ impl UploadRequest {
 }
 
 impl Upload {
-    /// When it was taken, in UTC: the GPS receiver's time. `creationDate` has no zone and can't say.
-    pub fn taken_at(&self) -> Option<Timestamp> {
-        self.fields.get("gpsTimestamp").and_then(integer).filter(|seconds| *seconds > 0).and_then(unix)
+    /// When it was taken, in UTC, as far as that is known at the time `now`, and what is to be said of it: the GPS
+    /// receiver's time, and where that can't be true, `creationDate`, which has no zone and is read as Central Time.
+    pub fn taken(&self, now: Timestamp) -> (Option<Timestamp>, Option<String>) {
+        let given = self.fields.get("gpsTimestamp").and_then(integer).filter(|seconds| *seconds > 0);
+        let Some(given) = given else { return (None, None) };
+        let by_receiver = unix(given);
+        if let Some(at) = by_receiver.filter(|at| can_be_true(*at, now)) {
+            return (Some(at), None);
+        }
+        let device = self.fields.get("creationDate").and_then(|date| WrittenDate::parse(date).ok()?.instant().ok());
+        let device = device.filter(|at| can_be_true(*at, now));
+        let said = by_receiver.map_or_else(|| given.to_string(), |at| at.to_string());
+        let instead = if device.is_some() { ": creationDate is taken, as Central Time" } else { "" };
+        (device, Some(format!("gpsTimestamp says {said}, which can't be{instead}")))
+    }
+
+    /// When it was sent, by Pruvan's clock, if that can be true at the time `now`.
+    pub fn sent(&self, now: Timestamp) -> Option<Timestamp> {
+        self.timestamp.filter(|at| can_be_true(*at, now))
     }
 
     /// Where it was taken: latitude and longitude in degrees. `None` unless both are on the globe.
@@ -318,11 +334,43 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_cannot_be_true_decides_nothing() {
+        let now = unix(1_795_435_200).unwrap();
+        let taken = |gps: Value, device: &str| {
+            let (at, doubt) = upload(json!({ "gpsTimestamp": gps, "creationDate": device })).taken(now);
+            (at.map(|at| at.to_string()).unwrap_or_default(), doubt.unwrap_or_default())
+        };
+        let device = "2026-11-23T16:04:05Z".to_owned();
+        // 1995, 2100, the turn of a receiver's weeks, milliseconds of 2100.
+        for gps in [
+            json!(801_014_400),
+            json!(4_102_444_800_i64),
+            json!("801014400"),
+            json!(1_176_000_000),
+            json!(4_102_444_800_000_i64),
+        ] {
+            let (at, doubt) = taken(gps, "2026-11-23 10:04:05");
+            assert!(at == device && doubt.contains("can't be: creationDate is taken"), "{at} {doubt}");
+        }
+        for device in ["", "1995-01-01 10:00:00", "2100-01-01 10:00:00", "soon"] {
+            let (at, doubt) = taken(json!(801_014_400), device);
+            assert_eq!((at.as_str(), doubt.as_str()), ("", "gpsTimestamp says 1995-05-21T00:00:00Z, which can't be"));
+        }
+        assert_eq!(taken(json!(null), "2026-11-23 10:04:05"), (String::new(), String::new()), "nobody knows its zone");
+        let sent = |at: i64| upload(json!({ "timestamp": at })).sent(now).map(Timestamp::as_second);
+        assert_eq!(sent(1_795_435_200 + 86_400), Some(1_795_435_200 + 86_400));
+        for never in [1_795_435_200 + 86_401, 99_999_999_999, 0, -5, 801_014_400] {
+            assert_eq!(sent(never), None, "{never}");
+        }
+    }
+
+    #[test]
     fn times_and_places() {
         let item = upload(
             json!({"gpsTimestamp": "1414434574", "gpsLatitude": "30.5", "gpsLongitude": -97.6, "timestamp": 1414434590}),
         );
-        assert_eq!(item.taken_at().unwrap().as_second(), 1414434574);
+        let now = unix(1_795_435_200).unwrap();
+        assert_eq!(item.taken(now), (unix(1414434574), None));
         assert_eq!(item.position(), Some((30.5, -97.6)));
         assert_eq!(item.timestamp.unwrap().as_second(), 1414434590);
         assert_eq!(upload(json!({"gpsLatitude": "91", "gpsLongitude": "0"})).position(), None);

@@ -72,7 +72,7 @@ proptest! {
         prop_assert_eq!(&read, &given);
         let upload = UploadRequest::from_payload(read).upload;
         prop_assert_eq!(&upload.fields, &without_credentials(given));
-        let _ = (upload.taken_at(), upload.position(), upload.authenticated(), upload.certified_time(), upload.picture_count());
+        let _ = (upload.taken(jiff::Timestamp::UNIX_EPOCH), upload.position(), upload.authenticated(), upload.certified_time(), upload.picture_count());
         let _ = (upload.certified_location(), upload.survey_template(), upload.work_order_number());
         if let Some(survey) = upload.survey {
             prop_assert_eq!(Some(survey.json), lenient::structure(&upload.fields["survey"]));

@@ -34,6 +34,10 @@ pub enum Planted {
     UnknownOrderRefused,
     SurveyObjectFails,
     Latin1Refused,
+    ByteOrderMarkRefused,
+    BareLineFeedsRefused,
+    HalfAnEmojiRefused,
+    GapsRefused,
     RepublishRefused,
     KeepsTheFirstFile,
     HalfAFileIsTaken,
@@ -199,7 +203,16 @@ impl Host {
             Err(_) if self.has(Planted::Latin1Refused) => String::new(),
             read => read.unwrap_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect()),
         };
-        let json = |bytes: &[u8]| serde_json::from_str(&text(bytes)).map_err(|_| "the payload is not valid JSON");
+        let json = |bytes: &[u8]| {
+            let mut text = text(bytes);
+            if !self.has(Planted::ByteOrderMarkRefused) {
+                text = text.trim_start_matches('\u{feff}').to_owned();
+            }
+            if !self.has(Planted::HalfAnEmojiRefused) {
+                text = text.replace("\\ud83c\"", "?\"");
+            }
+            serde_json::from_str(&text).map_err(|_| "the payload is not valid JSON")
+        };
         if kind == "application/x-www-form-urlencoded" {
             let (_, payload) = form_urlencoded::parse(body).find(|(name, _)| name == "payload").ok_or("no payload")?;
             return match self.has(Planted::NoUrlencoded) {
@@ -210,16 +223,19 @@ impl Host {
         if kind.starts_with("Mulipart") && self.has(Planted::MulipartRefused) {
             return Err("unknown content type");
         }
-        let boundary = format!("\r\n--{}", kind.split("boundary=").nth(1).ok_or("no boundary")?);
-        let body = [b"\r\n".as_slice(), body].concat();
+        let boundary = kind.split("boundary=").nth(1).ok_or("no boundary")?;
+        let bare = body.starts_with(format!("--{boundary}\n").as_bytes()) && !self.has(Planted::BareLineFeedsRefused);
+        let end = if bare { "\n" } else { "\r\n" };
+        let (boundary, blank) = (format!("{end}--{boundary}"), end.repeat(2));
+        let body = [end.as_bytes(), body].concat();
         let starts: Vec<usize> =
             (0..body.len()).filter(|at| body[*at..].starts_with(boundary.as_bytes())).chain([body.len()]).collect();
         let (mut payload, mut file, mut whole) = (None, None, false);
         for pair in starts.windows(2) {
             let part = &body[pair[0] + boundary.len()..pair[1]];
             whole |= part.starts_with(b"--");
-            let Some(end) = part.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let (head, content) = (String::from_utf8_lossy(&part[..end]), &part[end + 4..]);
+            let Some(end) = part.windows(blank.len()).position(|window| window == blank.as_bytes()) else { continue };
+            let (head, content) = (String::from_utf8_lossy(&part[..end]), &part[end + blank.len()..]);
             match head.contains("name=\"file\"") {
                 true => file = Some(content.to_vec()),
                 false => payload = Some(json(content)?),
@@ -323,7 +339,15 @@ impl Host {
 
     fn status(&self, payload: &Value) -> Value {
         let (mut stored, mut errors, mut reported) = (self.stored(), Vec::new(), Vec::new());
-        for entry in payload["workOrders"].as_array().unwrap() {
+        let given = &payload["workOrders"];
+        let gaps = given.as_object().filter(|_| !self.has(Planted::GapsRefused));
+        let entries: Vec<&Value> = given
+            .as_array()
+            .map_or_else(|| gaps.into_iter().flat_map(|map| map.values()).collect(), |list| list.iter().collect());
+        if entries.is_empty() {
+            return refusal(Service::Status, payload, "there are no work orders");
+        }
+        for entry in entries {
             let displayed = entry["workOrderNumber"].as_str().unwrap();
             let number =
                 if self.has(Planted::NotPrefixed) { displayed } else { displayed.rsplit("::").next().unwrap() };

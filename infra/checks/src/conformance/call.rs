@@ -56,7 +56,23 @@ pub struct Call {
     pub latin_1: bool,
     /// The body ends within the file.
     pub cut: bool,
+    /// A fault that writers of payloads have.
+    pub slip: Option<Slip>,
 }
+
+/// What is seen in payloads and keeps no photo out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slip {
+    /// A byte order mark before the payload.
+    ByteOrderMark,
+    /// The lines of the multipart body end in LF alone.
+    BareLineFeeds,
+    /// Where the payload says [`EMOJI`] it has the first half of one, escaped.
+    HalfAnEmoji,
+}
+
+/// What [`Slip::HalfAnEmoji`] cuts in its middle.
+pub const EMOJI: &str = "\u{1f3e0}";
 
 impl Call {
     /// With the right key.
@@ -73,6 +89,7 @@ impl Call {
             file_first: false,
             latin_1: false,
             cut: false,
+            slip: None,
         }
     }
 
@@ -88,6 +105,12 @@ impl Call {
 
     /// The body, and its header.
     pub fn body(&self, payload: &str, spelling: Spelling) -> (String, Vec<u8>) {
+        let payload = match self.slip {
+            Some(Slip::ByteOrderMark) => format!("\u{feff}{payload}"),
+            Some(Slip::HalfAnEmoji) => payload.replace(EMOJI, "\\ud83c"),
+            _ => payload.to_owned(),
+        };
+        let end = if self.slip == Some(Slip::BareLineFeeds) { "\n" } else { "\r\n" };
         let payload = match self.latin_1 {
             true => payload.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
             false => payload.as_bytes().to_vec(),
@@ -101,24 +124,25 @@ impl Call {
             Spelling::Usual => "multipart/form-data",
         };
         let boundary = format!("----Pruvan{}", hex::encode(&Sha1::digest(&payload)[..12]));
-        let kind_of_payload = self.payload_type.map(|kind| format!("\r\nContent-Type: {kind}")).unwrap_or_default();
-        let head = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"payload\"{kind_of_payload}\r\n\r\n");
-        let payload = [head.as_bytes(), &payload, b"\r\n"].concat();
+        let kind_of_payload = self.payload_type.map(|kind| format!("{end}Content-Type: {kind}")).unwrap_or_default();
+        let head =
+            format!("--{boundary}{end}Content-Disposition: form-data; name=\"payload\"{kind_of_payload}{end}{end}");
+        let payload = [head.as_bytes(), &payload, end.as_bytes()].concat();
         let file = self.file.as_ref().map(|(name, bytes)| {
             let head = format!(
-                "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+                "--{boundary}{end}Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"{end}Content-Type: application/octet-stream{end}{end}"
             );
             let bytes = if self.cut { &bytes[..bytes.len() / 2] } else { bytes };
             [head.as_bytes(), bytes].concat()
         });
         let mut body = match file {
             None => payload,
-            Some(file) if self.file_first => [&file, b"\r\n".as_slice(), &payload].concat(),
+            Some(file) if self.file_first => [&file, end.as_bytes(), &payload].concat(),
             Some(file) => [&payload, file.as_slice()].concat(),
         };
         if !self.cut {
-            let end = if self.file.is_some() && !self.file_first { "\r\n" } else { "" };
-            body.extend_from_slice(format!("{end}--{boundary}--\r\n").as_bytes());
+            let before = if self.file.is_some() && !self.file_first { end } else { "" };
+            body.extend_from_slice(format!("{before}--{boundary}--{end}").as_bytes());
         }
         (format!("{kind}; boundary={boundary}"), body)
     }

@@ -44,6 +44,10 @@ pub async fn checks(suite: &mut Suite) {
         let outcome = suite.all_taken(calls).await;
         suite.row(STATUS, check, outcome);
     }
+    let mut gaps = report(suite, &target.number, json!({}));
+    gaps.fields = json!({ "workOrders": { "1": gaps.fields["workOrders"][0] } });
+    let outcome = suite.all_taken(vec![gaps]).await;
+    suite.row(STATUS, "workOrders may have become an object", outcome);
     let outcome = unknown(suite, &target).await;
     suite.row(STATUS, "an unknown order is named, and it alone", Outcome::from(outcome));
     // A push may be quicker than the reply.

@@ -7,7 +7,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use simulator::spec::Service;
 
-use super::call::{Answer, Call, NO_ORDER};
+use super::call::{Answer, Call, EMOJI, NO_ORDER, Slip};
 use super::suite::{Suite, Target};
 use crate::report::{Fault, Outcome};
 
@@ -72,6 +72,14 @@ fn survey() -> Value {
     })
 }
 
+/// As PHP writes lists from which something was taken out.
+fn survey_with_gaps() -> Value {
+    let mut survey = survey();
+    let answer = survey["answers"][0].take();
+    survey["answers"] = json!({ "0": answer, "2": { "id": "question3", "answer": { "1": "red" }, "picIds": {} } });
+    survey
+}
+
 /// Makes these checks and adds their rows to the report; without an order they are skipped.
 pub async fn checks(suite: &mut Suite) {
     if suite.target().is_none() {
@@ -102,6 +110,7 @@ pub async fn checks(suite: &mut Suite) {
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn to_be_taken(suite: &Suite) -> Vec<(&'static str, &'static str, Vec<Call>)> {
     let photo = |name: &str, more: Value| item(suite, name, more).with_file("1414434574000.jpg", PHOTO);
+    let slip = |name: &str, slip: Slip, more: Value| Call { slip: Some(slip), ..photo(name, more) };
     let of_survey = |name: &str, survey: Value| {
         let more = json!({ "fileType": "survey", "fileExt": "pdf", "template": "vendor1::Simple-v1", "evidenceType": "Survey", "survey": survey });
         item(suite, name, more).with_file("survey.pdf", PDF)
@@ -140,6 +149,7 @@ fn to_be_taken(suite: &Suite) -> Vec<(&'static str, &'static str, Vec<Call>)> {
         (FIELDS, "a survey, its answers as JSON in a text", vec![of_survey("survey as text", Value::from(as_text))]),
         (FIELDS, "a survey, its answers as an object", vec![of_survey("survey as object", survey())]),
         (FIELDS, "a survey, its answers encoded twice", vec![of_survey("survey encoded twice", Value::from(twice))]),
+        (FIELDS, "a survey whose lists became objects", vec![of_survey("survey with gaps", survey_with_gaps())]),
         (FIELDS, "a check-in", vec![item(suite, "check-in", check_in).with_file("1.json", CHECK_IN)]),
         (FIELDS, "a file", vec![item(suite, "file", file).with_file("1.pdf", PDF)]),
         (FIELDS, "a fileType never heard of", vec![photo("file type", json!({ "fileType": "conformance report" }))]),
@@ -165,6 +175,13 @@ fn to_be_taken(suite: &Suite) -> Vec<(&'static str, &'static str, Vec<Call>)> {
             "notes that are no UTF-8 either",
             vec![Call { latin_1: true, ..photo("notes in Latin-1", json!({ "notes": "caf\u{e9}" })) }],
         ),
+        (
+            FIELDS,
+            "notes that were cut within an emoji",
+            vec![slip("half an emoji", Slip::HalfAnEmoji, json!({ "notes": format!("the front {EMOJI}") }))],
+        ),
+        (UPLOAD, "a byte order mark before the payload", vec![slip("byte order mark", Slip::ByteOrderMark, json!({}))]),
+        (UPLOAD, "lines that end in LF alone", vec![slip("bare line feeds", Slip::BareLineFeeds, json!({}))]),
         (
             UPLOAD,
             "the payload may come after the file",

@@ -94,9 +94,12 @@ pub struct UploadRow {
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
-    /// By the GPS receiver.
+    /// By the GPS receiver; by the device's own clock if that can't be true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<i64>,
+    /// Why the receiver's time isn't it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_doubt: Option<String>,
     /// Of a video: the file behind the still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<Video>,
