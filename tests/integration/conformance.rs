@@ -142,6 +142,7 @@ async fn ours_passes_and_a_second_run_stores_nothing_new() {
     PASS The status Web Service: dueDate may be a number, a text, null or missing
     PASS The status Web Service: nothing may be said as null or "null"
     PASS The status Web Service: there may be more fields than are documented
+    PASS The status Web Service: workOrders may have become an object
     PASS The status Web Service: an unknown order is named, and it alone
     PASS The status Web Service: an order may be complete any number of times
     PASS The status Web Service: replies of status have the documented shapes

@@ -82,9 +82,9 @@ impl Orders {
         self.update(&account.username, &next, Some(current.revision))?.action().map(Some)
     }
 
-    /// Adds what Pruvan reported, in this order and in one write. The order doesn't count as changed by it, so nothing is pushed back. It closes each
-    /// directive that Pruvan may have been told, whatever it reports, and each other one of which it reports news.
-    /// False if there is no such order.
+    /// Adds what Pruvan reported, in this order and in one write. The order doesn't count as changed by it, so nothing
+    /// is pushed back. Each report closes each directive that Pruvan may have been told, whatever it reports, and each
+    /// other one of which it reports news. False if there is no such order.
     pub async fn report(&self, account: &Account, number: &str, reports: &[Report]) -> Result<bool, StoreError> {
         let (mut tries, mut tried) = (self.contention.tries(), false);
         loop {
