@@ -173,10 +173,13 @@ async fn pulls_full_and_incremental() {
     harness.put("vendor1", "new", json!({})).await;
     assert_eq!(numbers(None).await, ["canceled", "deleted", "new", "old"]);
     assert_eq!(numbers(Some(harness.now())).await, ["deleted", "new"]);
-    // Looks back 15 minutes.
-    assert_eq!(numbers(Some(harness.now() + 14 * 60)).await, ["deleted", "new"]);
-    assert_eq!(numbers(Some(harness.now() + 16 * 60)).await, Vec::<String>::new());
-    assert_eq!(numbers(Some(harness.now() - 3600)).await, ["canceled", "deleted", "new", "old"]);
+    // A time to come is read as now, and now looks back 15 minutes.
+    assert_eq!(numbers(Some(harness.now() + 16 * 60)).await, ["deleted", "new"]);
+    harness.advance(14 * 60);
+    assert_eq!(numbers(Some(harness.now())).await, ["deleted", "new"]);
+    harness.advance(2 * 60);
+    assert_eq!(numbers(Some(harness.now())).await, Vec::<String>::new());
+    assert_eq!(numbers(Some(harness.now() - 2 * 3600)).await, ["canceled", "deleted", "new", "old"]);
     // What ended is told for 30 days; what is current, for good.
     harness.advance(31 * 24 * 3600);
     assert_eq!(numbers(None).await, ["new", "old"]);
