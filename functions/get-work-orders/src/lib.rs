@@ -9,7 +9,7 @@ use std::time::Duration;
 use bridge::accounts::{Account, Accounts, PushKeyState};
 use bridge::auth::authenticate;
 use bridge::http::{guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
-use bridge::orders::pages::Pages;
+use bridge::orders::pages::{NO_END, Span};
 use bridge::orders::{Orders, Pulled};
 use bridge::push_queue::PushQueue;
 use bridge::settings::SettingError;
@@ -145,24 +145,21 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
     let request = GetWorkOrdersRequest::from_payload(web_service::read(request, &mut record).await?.payload);
     let account = authenticate(&state.accounts, &request.credentials, state.clock.now_ms(), &mut record).await?;
     let now = state.clock.now_ms();
-    let (since, ended_since) = match request.mode {
-        Mode::Full => (None, now - ms(ENDED_TOLD_FOR)),
-        Mode::Since(since) => {
-            // Since a time to come nothing has changed: it is a clock's fault, and the present time is meant.
-            let since = since.as_millisecond().min(now) - ms(LOOK_BACK);
-            (Some(since), since)
-        }
+    let spans = spans(request.mode, now);
+    let since = match request.mode {
+        Mode::Full => None,
+        Mode::Since(_) => spans.last().map(|looked_back| looked_back.since),
     };
     let username = &account.username;
     // Without a push key nothing can be pushed, and Pruvan gets an error: never a list that was cut short as if it were
     // whole. So that must be known before the first byte.
     if account.push_key_state != PushKeyState::Live {
-        let too_many = state.orders.are_more_than(MAX_WORK_ORDERS, username, since, ended_since).await;
+        let all = Span { before: NO_END, ..spans.last().copied().unwrap_or(spans[0]) };
+        let too_many = state.orders.are_more_than(MAX_WORK_ORDERS, username, all).await;
         if too_many.map_err(|error| Refusal::failed(&mut record, &error))? {
             return Err(Refusal::bad_request(&mut record, TOO_MANY));
         }
     }
-    let pages = state.orders.pages(username, since, ended_since);
     let list = List {
         record,
         state,
@@ -176,8 +173,23 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
         queued: 0,
     };
     let (writer, body) = streamed();
-    let writing = tokio::spawn(async move { list.write(pages, writer).await });
+    let writing = tokio::spawn(async move { list.write(spans, writer).await });
     Ok((body, writing))
+}
+
+/// What is read for a pull, and in this order: what was changed since the given time, then the look-back, so that it is
+/// the look-back that has no room.
+fn spans(mode: Mode, now: i64) -> Vec<Span> {
+    match mode {
+        Mode::Full => vec![Span { since: 0, ended_since: now - ms(ENDED_TOLD_FOR), before: NO_END }],
+        Mode::Since(since) => {
+            // Since a time to come nothing has changed: it is a clock's fault, and the present time is meant.
+            let since = since.as_millisecond().min(now);
+            let back = since - ms(LOOK_BACK);
+            let changed = Span { since, ended_since: since, before: NO_END };
+            vec![changed, Span { since: back, ended_since: back, before: since }]
+        }
+    }
 }
 
 /// There is more than one reply can carry, and no push key for the rest.
@@ -219,8 +231,8 @@ impl From<NobodyReads> for Broken {
 
 impl List {
     /// Writes all of it. The record goes before the last part does: Lambda may stop the process as soon as that is out.
-    async fn write(mut self, mut pages: Pages, writer: Writer) -> Result<(), Broken> {
-        let last = self.write_orders(&mut pages, &writer).await;
+    async fn write(mut self, spans: Vec<Span>, writer: Writer) -> Result<(), Broken> {
+        let last = self.write_orders(spans, &writer).await;
         let List { mut record, since, sent, queued, bytes, .. } = self;
         record.note("full", since.is_none());
         record.note("queued", queued);
@@ -239,19 +251,21 @@ impl List {
     }
 
     /// All but the last part, which it gives back.
-    async fn write_orders(&mut self, pages: &mut Pages, writer: &Writer) -> Result<String, Broken> {
+    async fn write_orders(&mut self, spans: Vec<Span>, writer: &Writer) -> Result<String, Broken> {
         let mut reply = WorkOrdersReply::default();
-        while let Some(orders) = pages.next().await? {
-            let rest = self.copy(orders, &mut reply, writer).await?;
-            if !rest.is_empty() {
-                self.queue(rest).await?;
+        for span in spans {
+            let mut pages = self.state.orders.pages(&self.account.username, span);
+            while let Some(orders) = pages.next().await? {
+                let rest = self.copy(orders, &mut reply, writer).await?;
+                if !rest.is_empty() {
+                    self.queue(rest).await?;
+                }
             }
         }
-        // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, and
-        // pushes of it can wait. Not so if this pull was cut: of what it didn't carry, nobody was told.
-        if self.queued == 0 {
-            self.state.accounts.note_pull(&self.account, self.since, self.now).await?;
-        }
+        // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, unless
+        // this pull was cut: of what it didn't carry, nobody was told. Pushes of what it carried can wait.
+        let whole = self.queued == 0;
+        self.state.accounts.note_pull(&self.account, self.since, self.now, whole).await?;
         Ok(reply.finish())
     }
 
@@ -291,14 +305,19 @@ impl List {
         if self.account.push_key_state != PushKeyState::Live {
             return Err(Broken::NoPushKey);
         }
-        let (state, username, now) = (&self.state, &self.account.username, self.state.clock.now_ms());
+        let (state, account, now) = (&self.state, &self.account, self.state.clock.now_ms());
+        let username = &account.username;
         // For each page anew: an account that was woken stays awake for some minutes only.
         state.accounts.wake(username, now).await?;
         self.queued += rest.len();
         futures_util::stream::iter(rest)
             .map(|order| async move {
                 let of = (order.revision, order.changed_at);
-                state.queue.enqueue_overflow(username, &order.work_order_number, of, now).await
+                // Pulls before this one may have told it, as they have what is looked back at.
+                match account.may_have_pulled(order.changed_at) {
+                    true => state.queue.queue_again(username, &order.work_order_number, of, now).await,
+                    false => state.queue.leave_out(username, &order.work_order_number, of, now).await,
+                }
             })
             .buffer_unordered(QUEUED_AT_ONCE)
             .try_collect::<()>()

@@ -143,7 +143,6 @@ impl Service<'_> {
     /// The rows that go next, at most `most` (though one at least, to see whether there is any).
     async fn pick(&mut self, most: usize, now: i64) -> Result<Picked, StoreError> {
         let username = &self.account.username;
-        let carried = if self.account.pulled_for == self.account.push_key_serial { self.account.pulled_at } else { 0 };
         while self.due_rows.is_empty() {
             if self.all_read && !self.account.may_sleep(now) {
                 return Ok(Picked::Nothing(NextWakeUp::StayAwake));
@@ -157,7 +156,7 @@ impl Service<'_> {
                     Some(_) => {}
                 }
             }
-            self.due_rows = self.state.queue.due(username, now, carried, LOOK_AHEAD).await?.into();
+            self.due_rows = self.state.queue.due(username, now, self.account.carried(), LOOK_AHEAD).await?.into();
             self.all_read = self.due_rows.len() < LOOK_AHEAD;
         }
         let rows = batch::pick(

@@ -1,6 +1,7 @@
 //! An account's row: what the host set, the keys, the push key, and how its pushes stand.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use pruvan::integration::IntegrationType;
 use secrecy::SecretString;
@@ -55,6 +56,15 @@ pub struct Account {
     /// Which push key there was then.
     #[serde(default)]
     pub pulled_for: i64,
+    /// What pulls carried, as far as they had room: of what was changed from then on ...
+    #[serde(default)]
+    pub carried_from: i64,
+    /// ... up to then, all but what is queued as left out.
+    #[serde(default)]
+    pub carried_at: i64,
+    /// Which push key there was then.
+    #[serde(default)]
+    pub carried_for: i64,
     /// Grows each time there is new work for the drain.
     #[serde(default)]
     pub wakes: i64,
@@ -174,6 +184,15 @@ impl Account {
     /// was read to its end. That Pruvan has something for sure, only a push says.
     pub fn may_have_pulled(&self, at: i64) -> bool {
         self.pulled_for == self.push_key_serial && (self.pulled_from..=self.pulled_at).contains(&at)
+    }
+
+    /// The changes that pulls have carried to the integration that there is now: their pushes can wait. What a pull had
+    /// no room for has a place of its own in the queue.
+    pub fn carried(&self) -> RangeInclusive<i64> {
+        match self.carried_for == self.push_key_serial {
+            true => self.carried_from..=self.carried_at,
+            false => 1..=0,
+        }
     }
 }
 

@@ -166,19 +166,34 @@ impl Accounts {
         self.write_to_existing(update).await.map(|()| state)
     }
 
-    /// Notes that at `at` a pull told Pruvan all that was changed since then, or all at all. One that leaves a gap to
-    /// those before it is where counting begins anew.
-    pub async fn note_pull(&self, account: &Account, since: Option<i64>, at: i64) -> Result<(), StoreError> {
-        let from = match since {
+    /// Notes a pull that began at `at`: it told Pruvan what was changed since then, or all at all, and if it was not
+    /// `whole`, what it had no room for is queued as left out. One that leaves a gap to those before it is where
+    /// counting begins anew.
+    pub async fn note_pull(
+        &self,
+        account: &Account,
+        since: Option<i64>,
+        at: i64,
+        whole: bool,
+    ) -> Result<(), StoreError> {
+        let from = |known: bool, from: i64| match since {
             None => 0,
-            Some(since) if account.may_have_pulled(since) => account.pulled_from,
+            Some(_) if known => from,
             Some(since) => since,
         };
-        let update = self
+        let since_when = since.unwrap_or(0);
+        let carried_from = from(account.carried().contains(&since_when), account.carried_from.min(since_when));
+        let mut update = self
             .update(&account.username)
-            .set("pulledFrom", n(from))
-            .set("pulledAt", n(at))
-            .set("pulledFor", n(account.push_key_serial));
+            .set("carriedFrom", n(carried_from))
+            .set("carriedAt", n(at))
+            .set("carriedFor", n(account.push_key_serial));
+        if whole {
+            update = update
+                .set("pulledFrom", n(from(account.may_have_pulled(since_when), account.pulled_from)))
+                .set("pulledAt", n(at))
+                .set("pulledFor", n(account.push_key_serial));
+        }
         self.write_to_existing(update).await
     }
 

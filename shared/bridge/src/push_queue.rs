@@ -5,6 +5,7 @@ mod row;
 mod write;
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use aws_sdk_dynamodb::Client;
 
@@ -13,7 +14,7 @@ use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, failed, row, s};
 pub use row::{FirstPush, QueueRow, RowOutcome, Urgency};
-use row::{NORMAL, PARKED, URGENT, due};
+use row::{LEFT_OUT, NORMAL, PARKED, URGENT, due};
 
 /// What an account has waiting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,15 +45,25 @@ impl PushQueue {
         })
     }
 
-    /// What is due at `now`: urgent ones first, and last those that a pull had carried by `carried`. At most `limit`,
-    /// and each once, also if it changes its place meanwhile.
-    pub async fn due(&self, username: &str, now: i64, carried: i64, limit: usize) -> Result<Vec<QueueRow>, StoreError> {
-        let carried = carried.min(now);
-        let mut rows = self.range(username, due(URGENT, 0), due(URGENT, now), limit).await?;
-        for (from, to) in [(carried + 1, now), (0, carried)] {
+    /// What is due at `now`: urgent ones first, then what a pull had no room for, and last what pulls have `carried`. At
+    /// most `limit`, and each once, also if it changes its place meanwhile.
+    pub async fn due(
+        &self,
+        username: &str,
+        now: i64,
+        carried: RangeInclusive<i64>,
+        limit: usize,
+    ) -> Result<Vec<QueueRow>, StoreError> {
+        let (from, to) = (*carried.start(), (*carried.end()).min(now));
+        let spans = match from <= to && to > 0 {
+            true => vec![(NORMAL, 0, from - 1), (NORMAL, to + 1, now), (NORMAL, from, to)],
+            false => vec![(NORMAL, 0, now)],
+        };
+        let mut rows = Vec::new();
+        for (class, from, to) in [(URGENT, 0, now), (LEFT_OUT, 0, now)].into_iter().chain(spans) {
             let left = limit.saturating_sub(rows.len());
-            if left > 0 && from <= to && to > 0 {
-                rows.extend(self.range(username, due(NORMAL, from), due(NORMAL, to), left).await?);
+            if left > 0 && from <= to {
+                rows.extend(self.range(username, due(class, from), due(class, to), left).await?);
             }
         }
         // The later a row was read, the newer it is.
@@ -66,8 +77,9 @@ impl PushQueue {
     /// When the next row will be due, if any waits, and whether any is parked.
     pub async fn next(&self, username: &str) -> Result<(Option<i64>, bool), StoreError> {
         let first = |class| self.range(username, due(class, 0), due(class, i64::MAX), 1);
-        let (urgent, normal, parked) = futures_util::try_join!(first(URGENT), first(NORMAL), first(PARKED))?;
-        Ok((urgent.iter().chain(&normal).filter_map(QueueRow::due_at).min(), !parked.is_empty()))
+        let (urgent, left_out, normal, parked) =
+            futures_util::try_join!(first(URGENT), first(LEFT_OUT), first(NORMAL), first(PARKED))?;
+        Ok((urgent.iter().chain(&left_out).chain(&normal).filter_map(QueueRow::due_at).min(), !parked.is_empty()))
     }
 
     /// Parked orders, at most `limit`.

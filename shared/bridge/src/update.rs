@@ -67,6 +67,14 @@ impl Update {
         self
     }
 
+    /// Sets an attribute to what the row has as `other`, and to the value only if it has none: for transactions, since
+    /// nobody could tell from the row whether it was made.
+    pub fn set_unless(mut self, path: &str, other: &str, value: AttributeValue) -> Update {
+        let (other, path, value) = (self.path(other), self.path(path), self.value(path, value));
+        append(&mut self.sets, &[&path, " = if_not_exists(", &other, ", ", &value, ")"]);
+        self
+    }
+
     /// Makes a number one larger; one that is missing counts as zero.
     pub fn count_up(mut self, path: &str) -> Update {
         let path = self.path(path);

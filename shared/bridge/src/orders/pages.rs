@@ -15,6 +15,20 @@ use crate::store::{Item, StoreError, failed, row, s};
 /// connection costs more than a page.
 const AT_ONCE: usize = 4;
 
+/// Which orders are read, by when the host changed them, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Current ones that were changed since then.
+    pub since: i64,
+    /// Those that ended since then.
+    pub ended_since: i64,
+    /// Only those that were changed before then.
+    pub before: i64,
+}
+
+/// No end of a [`Span`].
+pub const NO_END: i64 = i64::MAX;
+
 /// Orders that are being read.
 #[derive(Debug)]
 pub struct Pages {
@@ -142,7 +156,7 @@ impl Orders {
                 query.expression_attribute_values(":shard", s(&partition))
             }
             Some(since) => {
-                let query = self.range(&partition, if place.ended { ENDED } else { CURRENT }, since);
+                let query = self.range(&partition, if place.ended { ENDED } else { CURRENT }, since, NO_END);
                 query.projection_expression("workOrderNumber, change").set_expression_attribute_names(None)
             }
         };
@@ -181,13 +195,12 @@ impl Orders {
         Ok((places.into_iter().filter_map(order_at).collect(), next))
     }
 
-    /// Current orders changed since `since` (all of them without it), and those ended since `ended_since`, page by page
-    /// as the shards give them: no more pages are read ahead than shards are read at once, and none once the receiver
+    /// The orders of a span, page by page as the shards give them: no more pages are read ahead than shards are read at once, and none once the receiver
     /// is gone. The last message is an error if not all could be read, whatever kept them from being read.
     ///
     /// Within a shard the oldest change comes first, so an order that changes meanwhile may come again, newer, and none
     /// is passed over.
-    pub fn pages(&self, username: &str, since: Option<i64>, ended_since: i64) -> Pages {
+    pub fn pages(&self, username: &str, span: Span) -> Pages {
         let (pages, receiver) = mpsc::channel(1);
         let places = Arc::new(Semaphore::new(AT_ONCE));
         for shard in 0..SHARDS {
@@ -196,8 +209,8 @@ impl Orders {
             tokio::spawn(async move {
                 let _place = places.acquire().await;
                 // What ends while its shard is read is in one of the two ranges, or in both.
-                for (phase, since) in [(CURRENT, since.unwrap_or(0)), (ENDED, ended_since)] {
-                    let mut query = orders.range(&partition, phase, since).into_paginator().send();
+                for (phase, since) in [(CURRENT, span.since), (ENDED, span.ended_since)] {
+                    let mut query = orders.range(&partition, phase, since, span.before).into_paginator().send();
                     while let Some(page) = query.next().await {
                         let page = page.map_err(failed("Query of Orders")).and_then(|page| {
                             let items = page.items.unwrap_or_default();
@@ -216,18 +229,12 @@ impl Orders {
     }
 
     /// Whether there are more than `most` orders that [`Orders::pages`] would give, without reading them.
-    pub async fn are_more_than(
-        &self,
-        most: usize,
-        username: &str,
-        since: Option<i64>,
-        ended_since: i64,
-    ) -> Result<bool, StoreError> {
+    pub async fn are_more_than(&self, most: usize, username: &str, span: Span) -> Result<bool, StoreError> {
         let mut count = 0;
         for shard in 0..SHARDS {
             let partition = partition(username, shard);
-            for (phase, since) in [(CURRENT, since.unwrap_or(0)), (ENDED, ended_since)] {
-                let query = self.range(&partition, phase, since).set_projection_expression(None);
+            for (phase, since) in [(CURRENT, span.since), (ENDED, span.ended_since)] {
+                let query = self.range(&partition, phase, since, span.before).set_projection_expression(None);
                 let query = query.set_expression_attribute_names(None).select(Select::Count);
                 let mut pages = query.into_paginator().send();
                 while let Some(page) = pages.next().await {
@@ -245,7 +252,7 @@ impl Orders {
     pub async fn current(&self, username: &str) -> Result<u64, StoreError> {
         let mut count = 0;
         for shard in 0..SHARDS {
-            let query = self.range(&partition(username, shard), CURRENT, 0).consistent_read(false);
+            let query = self.range(&partition(username, shard), CURRENT, 0, NO_END).consistent_read(false);
             let query = query.set_projection_expression(None).set_expression_attribute_names(None);
             let mut pages = query.select(Select::Count).into_paginator().send();
             while let Some(page) = pages.next().await {
@@ -255,7 +262,8 @@ impl Orders {
         Ok(count)
     }
 
-    fn range(&self, partition: &str, phase: &str, since: i64) -> QueryFluentBuilder {
+    fn range(&self, partition: &str, phase: &str, since: i64, before: i64) -> QueryFluentBuilder {
+        let to = if before == NO_END { format!("{phase}#~") } else { change_key(phase, before - 1) };
         self.client
             .query()
             .table_name(&self.table)
@@ -265,7 +273,7 @@ impl Orders {
             .expression_attribute_names("#open", "open")
             .expression_attribute_values(":shard", s(partition))
             .expression_attribute_values(":from", s(change_key(phase, since)))
-            .expression_attribute_values(":to", s(format!("{phase}#~")))
+            .expression_attribute_values(":to", s(to))
             .consistent_read(true)
     }
 }

@@ -13,7 +13,7 @@ use crate::time::display;
 pub enum Urgency {
     /// Rushes, cancellations, deletions and forced updates, and what the host asks for by name.
     Urgent,
-    /// All others, in the order in which they were changed.
+    /// All others, in the order in which they were changed; what a pull had no room for comes before them.
     Normal,
 }
 
@@ -70,9 +70,12 @@ impl FirstPush {
     }
 }
 
-pub(super) const URGENT: char = '0';
-pub(super) const NORMAL: char = '1';
-pub(super) const PARKED: char = '2';
+// They stand in rows, and sort as text.
+pub(super) const URGENT: &str = "0";
+/// What a pull had no room for: nobody was told of it.
+pub(super) const LEFT_OUT: &str = "1!";
+pub(super) const NORMAL: &str = "1";
+pub(super) const PARKED: &str = "2";
 
 impl QueueRow {
     /// When it is due, in milliseconds since 1970; `None` once it is parked.
@@ -100,7 +103,7 @@ impl QueueRow {
         ])
     }
 
-    pub(super) fn class(&self) -> char {
+    pub(super) fn class(&self) -> &'static str {
         if self.due.starts_with(URGENT) { URGENT } else { NORMAL }
     }
 }
@@ -141,11 +144,11 @@ pub enum RowOutcome {
     ForceTaken,
 }
 
-pub(super) fn class(urgency: Urgency) -> char {
+pub(super) fn class(urgency: Urgency) -> &'static str {
     if urgency == Urgency::Urgent { URGENT } else { NORMAL }
 }
 
 /// The sort key of the index `due`: what goes first, and when.
-pub(super) fn due(class: char, at: i64) -> String {
+pub(super) fn due(class: &str, at: i64) -> String {
     format!("{class}#{}", sortable(at.min(999_999_999_999_999)))
 }

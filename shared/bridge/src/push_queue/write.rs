@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 
-use super::row::{FirstPush, NORMAL, PARKED, QueueRow, RowOutcome, URGENT, Urgency, class, due};
+use super::row::{FirstPush, LEFT_OUT, NORMAL, PARKED, QueueRow, RowOutcome, URGENT, Urgency, class, due};
 use super::{PushQueue, key};
 use crate::order::Order;
 use crate::store::{StoreError, n, s};
@@ -14,6 +14,13 @@ const UNCHANGED: &str = "version = :read";
 
 /// Nothing of the order waits.
 const NOT_QUEUED: &str = "attribute_not_exists(version)";
+
+/// Nothing of the order waits, or what does has not been tried.
+const NOT_TRIED: &str = "attribute_not_exists(version) OR \
+    (version = :read AND begins_with(due, :normal) AND attribute_not_exists(attempts))";
+
+/// What `due` begins with in rows that are neither urgent nor left out nor parked.
+const NORMAL_ROWS: &str = "1#";
 
 /// Something of it does.
 const QUEUED: &str = "attribute_exists(version)";
@@ -33,9 +40,13 @@ impl PushQueue {
         let mut update = self
             .update(username, &next.work_order_number)
             .set("version", version.clone())
-            .set("due", s(due(class(urgency), now)))
             .set_if_missing("queuedAt", n(now))
             .remove(["attempts", "lastError"]);
+        update = match urgency {
+            Urgency::Urgent => update.set("due", s(due(URGENT, now))),
+            // What nobody was told stays before what was.
+            Urgency::Normal => update.set_unless("due", "leftOut", s(due(NORMAL, now))),
+        };
         if force {
             update = update.set("forced", version);
         }
@@ -59,9 +70,26 @@ impl PushQueue {
         update.action()
     }
 
+    /// Queues an order as it was at `version`, changed at `changed_at`, since a pull had no room for it: before all that
+    /// isn't urgent, what was changed first first. If it is queued already it goes there, unless it has changed since
+    /// or waits for another try.
+    pub async fn leave_out(
+        &self,
+        username: &str,
+        number: &str,
+        (version, changed_at): (i64, i64),
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let place = s(due(LEFT_OUT, changed_at));
+        let update = self.update(username, number).set("version", n(version)).set_if_missing("queuedAt", n(now));
+        let update = update.set("due", place.clone()).set("leftOut", place);
+        let update = update.only_if(NOT_TRIED, [(":read", n(version)), (":normal", s(NORMAL_ROWS))]);
+        self.write(update).await.map(|_| ())
+    }
+
     /// Queues an order as it was at `version`, changed at `changed_at`, unless it is queued already: what a pull had no
-    /// room for. What was changed first is due first.
-    pub async fn enqueue_overflow(
+    /// room for, but was told before that.
+    pub async fn queue_again(
         &self,
         username: &str,
         number: &str,
@@ -112,11 +140,12 @@ impl PushQueue {
         let due_at = |at| s(due(sent.class(), at));
         let update = match how {
             RowOutcome::Taken => return self.delete_unchanged(username, sent),
-            RowOutcome::TakenInDoubt { again_at } => {
-                update.set("due", due_at(*again_at)).remove(["attempts", "lastError"]).only_if(UNCHANGED, read)
-            }
+            RowOutcome::TakenInDoubt { again_at } => update
+                .set("due", due_at(*again_at))
+                .remove(["attempts", "lastError", "leftOut"])
+                .only_if(UNCHANGED, read),
             RowOutcome::FirstPart { now, services_still_to_remove } => {
-                let update = update.set("due", due_at(*now)).remove(["deleteFirst"]).only_if(QUEUED, []);
+                let update = update.set("due", due_at(*now)).remove(["deleteFirst", "leftOut"]).only_if(QUEUED, []);
                 match *services_still_to_remove || sent.first_push.without.is_empty() {
                     true => update,
                     false => update.delete_from("without", sent.first_push.without.iter().cloned().collect()),
@@ -127,6 +156,7 @@ impl PushQueue {
                 .set("attempts", n(sent.attempts + 1))
                 .set("lastError", s(error))
                 .set("due", retry_at.map_or_else(|| s(due(PARKED, *now)), due_at))
+                .remove(["leftOut"])
                 .only_if(UNCHANGED, read),
             RowOutcome::ForceTaken => {
                 update.remove(["forced"]).only_if("forced = :forced", [(":forced", n(sent.forced.unwrap_or(0)))])
