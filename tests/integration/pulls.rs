@@ -97,6 +97,61 @@ async fn what_one_list_cannot_hold_is_pushed_and_each_order_goes_one_way() {
     assert_eq!((pushed.len(), pushed.into_iter().collect::<BTreeSet<_>>()), (300, waiting));
 }
 
+/// Ticks until the hour's pushes are used up; which orders went, in their order.
+async fn pushed_within_the_hour(harness: &Harness, vendor: &Integration) -> Vec<String> {
+    for _ in 0..10 {
+        harness.system.tick().await;
+    }
+    vendor.pushes().iter().flat_map(numbers).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cut_pull_left_out_goes_before_what_it_carried() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    // Each has its row in the queue when the pull comes.
+    import(&harness, "vendor1", &numbered(6_000)).await;
+    harness.advance(60);
+    let told: BTreeSet<String> = numbers(&vendor.import(None).await.unwrap().reply()).into_iter().collect();
+    assert_eq!(told.len(), 5_000);
+    // One that was left out and one that was told change since; a rush goes before all of them.
+    let left_out = (0..6_000).map(|n| format!("N{n}")).find(|number| !told.contains(number)).unwrap();
+    let carried = told.first().unwrap();
+    harness.advance(1);
+    for number in [&left_out, carried] {
+        harness.put("vendor1", number, json!({ "reference": "changed" })).await;
+    }
+    harness.put("vendor1", "rush", json!({ "status": "rush" })).await;
+    let pushed = pushed_within_the_hour(&harness, &vendor).await;
+    assert_eq!((pushed.len(), vendor.projects()), (5_000, 6_001), "all are there within the hour");
+    assert_eq!(pushed[0], "rush");
+    let first: BTreeSet<&String> = pushed[1..=1_000].iter().collect();
+    assert!(first.iter().all(|number| !told.contains(*number)) && first.contains(&left_out));
+    assert_eq!(&pushed[1_001], carried, "what has changed since goes before what the pull told");
+    harness.advance(3800);
+    assert_eq!(drain(&harness, &vendor, 6_001).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_changed_since_the_given_time_comes_before_the_look_back() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    let mut orders = numbered(5_500);
+    import(&harness, "vendor1", &orders.split_off(300)).await;
+    harness.advance(120);
+    let since = harness.now();
+    import(&harness, "vendor1", &orders).await;
+    harness.advance(60);
+    let told: BTreeSet<String> = numbers(&vendor.import(Some(since)).await.unwrap().reply()).into_iter().collect();
+    assert_eq!(told.len(), 5_000);
+    assert!((0..300).all(|n| told.contains(&format!("N{n}"))), "every change since then is in the list");
+    let pushed = pushed_within_the_hour(&harness, &vendor).await;
+    assert!(pushed[..500].iter().all(|number| !told.contains(number)), "nobody was told of these before");
+    assert_eq!(vendor.projects(), 5_500);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_orders_arrive_within_the_hourly_limit() {
     let harness = Harness::start().await;

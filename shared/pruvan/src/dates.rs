@@ -48,6 +48,19 @@ pub fn can_be_true(at: Timestamp, now: Timestamp) -> bool {
     at.as_second() >= BEFORE_THE_API && at.as_second() <= now.as_second() + 24 * 3600
 }
 
+/// Whether a value is how software writes that there is no date: MySQL's zero, or the first day that .NET has.
+pub fn is_no_date(value: &Value) -> bool {
+    const ZEROS: [&str; 7] =
+        ["0000-00-00", "0001-01-01", "00/00/0000", "01/01/0001", "1/1/0001", "-62135596800", "-62135596800000"];
+    let text = lenient::text(value).unwrap_or_default();
+    // What follows is a time of midnight.
+    let midnight = |rest: &str| {
+        let begins = rest.starts_with(['T', 't', ' ']) || rest.is_empty();
+        begins && rest.chars().all(|c| matches!(c, '0' | ':' | '.' | 'T' | 't' | ' ' | 'Z' | 'z' | '+' | '-'))
+    };
+    ZEROS.iter().any(|zero| text.strip_prefix(zero).is_some_and(midnight))
+}
+
 impl WrittenDate {
     /// Reads a number or a string in any of the forms that the specification and live integrations use.
     pub fn parse(value: &Value) -> Result<WrittenDate, DateError> {
@@ -240,6 +253,24 @@ mod tests {
 
     fn due(value: Value) -> String {
         WrittenDate::parse(&value).map_or_else(|error| error.to_string(), WrittenDate::due_date)
+    }
+
+    #[test]
+    fn the_zeros_of_databases_are_no_date() {
+        for zero in [
+            "0000-00-00",
+            "0000-00-00 00:00:00",
+            "0001-01-01T00:00:00",
+            "0001-01-01T00:00:00.0000000Z",
+            "1/1/0001 00:00:00",
+            "-62135596800",
+        ] {
+            assert!(is_no_date(&json!(zero)), "{zero}");
+        }
+        for other in ["0000-00-01", "0001-01-02", "0001-01-01T10:00:00", "0001-01-011", "2016-05-25", "", "0"] {
+            assert!(!is_no_date(&json!(other)), "{other}");
+        }
+        assert!(is_no_date(&json!(-62_135_596_800_i64)));
     }
 
     #[test]

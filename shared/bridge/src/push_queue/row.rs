@@ -144,10 +144,6 @@ pub enum RowOutcome {
     ForceTaken,
 }
 
-pub(super) fn class(urgency: Urgency) -> &'static str {
-    if urgency == Urgency::Urgent { URGENT } else { NORMAL }
-}
-
 /// The sort key of the index `due`: what goes first, and when.
 pub(super) fn due(class: &str, at: i64) -> String {
     format!("{class}#{}", sortable(at.min(999_999_999_999_999)))

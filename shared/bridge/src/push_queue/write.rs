@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 
-use super::row::{FirstPush, LEFT_OUT, NORMAL, PARKED, QueueRow, RowOutcome, URGENT, Urgency, class, due};
+use super::row::{FirstPush, LEFT_OUT, NORMAL, PARKED, QueueRow, RowOutcome, URGENT, Urgency, due};
 use super::{PushQueue, key};
 use crate::order::Order;
 use crate::store::{StoreError, n, s};

@@ -6,7 +6,7 @@ use super::fields::{Field, Kind, SERVICE_FIELDS, SERVICES};
 use super::remark::Remark;
 use super::shapes::{is_in_us, is_template, is_zip_code, nearest, number_fault, one_line};
 use crate::ascii::{ascii_value, is_private, rewritten};
-use crate::dates::WrittenDate;
+use crate::dates::{WrittenDate, is_no_date};
 use crate::html::light;
 use crate::lenient::{is_nothing, list, number, structure, text};
 use crate::options::{Level, ValueFault, option_named};
@@ -298,6 +298,11 @@ impl Check {
     fn date(&mut self, pointer: &str, value: &Value) -> Option<WrittenDate> {
         match WrittenDate::parse(value) {
             Ok(date) => Some(date),
+            Err(_) if is_no_date(value) => {
+                let altered = Alteration { before: text(value).unwrap_or_default(), after: String::new() };
+                self.tell(pointer, "is how a database writes that there is no date", vec![altered]);
+                None
+            }
             Err(error) => {
                 self.error(pointer, format!("{error}{}", given(value)));
                 None

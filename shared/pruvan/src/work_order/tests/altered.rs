@@ -28,6 +28,18 @@ fn angle_brackets_that_are_no_tags_reach_the_crew() {
 }
 
 #[test]
+fn a_date_that_a_database_has_for_none_is_left_out_and_told() {
+    for zero in
+        [json!("0001-01-01T00:00:00"), json!("0000-00-00"), json!("0000-00-00 00:00:00"), json!(-62_135_596_800_i64)]
+    {
+        let (sent, warnings) = sent("dueDate", zero.clone());
+        assert_eq!(sent, Value::Null, "{zero}");
+        assert!(warnings.contains("there is no date") && warnings.contains("was left out"), "{warnings}");
+    }
+    assert!(!faults("dueDate", json!("0001-01-02")).is_empty());
+}
+
+#[test]
 fn instructions_keep_their_lines_and_signs() {
     assert_eq!(
         sent("instructions", json!("Gate 12\r\nAT&T box\nbid < $500")),
