@@ -9,6 +9,8 @@ use bytes::Bytes;
 use memchr::memmem::{Finder, find};
 use pruvan::PayloadError;
 
+use crate::secrets::sha256_hex;
+
 /// What a web server takes in the headers of a whole request; `multer` limits their number (32 a part) and not their
 /// length.
 pub const MAX_PART_HEADERS: usize = 16 * 1024;
@@ -79,14 +81,18 @@ fn delimiters<'a>(body: &'a [u8], boundary: &str) -> impl Iterator<Item = Delimi
         loop {
             let start = from + finder.find(body.get(from..)?)?;
             from = start + mark.len();
+            // Looked at first: of a line that is no boundary the end is not searched for.
             let begins = start == 0 || body[start - 1] == b'\n' || body[..start] == *b"\xEF\xBB\xBF";
+            if !begins {
+                continue;
+            }
             let rest = &body[from..];
             let closes = rest.starts_with(b"--");
             let rest = if closes { &rest[2..] } else { rest };
             let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
             // Some put something behind the last.
             let ends = closes || (line.trim_ascii().is_empty() && line.len() < rest.len());
-            if begins && ends {
+            if ends {
                 let end = body.len() - rest.len() + (line.len() + 1).min(rest.len());
                 return Some(Delimiter { start, end, closes });
             }
@@ -97,9 +103,11 @@ fn delimiters<'a>(body: &'a [u8], boundary: &str) -> impl Iterator<Item = Delimi
 /// Whether `multer` reads a body as it was meant. Where lines don't end in CRLF it may take a part's first bytes for
 /// headers, and what is encoded it gives as it is.
 pub fn is_in_form(body: &[u8], boundary: &str) -> bool {
-    delimiters(body, boundary).all(|delimiter| {
+    // More parts are refused by their number.
+    delimiters(body, boundary).take(MAX_PARTS + 2).all(|delimiter| {
         let after = &body[delimiter.end..];
-        let headers = &after[..find(after, b"\r\n\r\n").map_or(after.len().min(MAX_PART_HEADERS), |length| length + 2)];
+        let after = &after[..after.len().min(MAX_PART_HEADERS)];
+        let headers = &after[..find(after, b"\r\n\r\n").map_or(after.len(), |length| length + 2)];
         let before = &body[..delimiter.start];
         let in_lines = (before.trim_ascii().is_empty() || before.ends_with(b"\r\n"))
             && (delimiter.closes || body[..delimiter.end].ends_with(b"\r\n"));
