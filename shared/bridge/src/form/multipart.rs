@@ -15,6 +15,9 @@ use crate::secrets::sha256_hex;
 /// length.
 pub const MAX_PART_HEADERS: usize = 16 * 1024;
 
+/// The same with what stands between them: no further is looked for their end.
+const MAX_HEADER_LINES: usize = 2 * MAX_PART_HEADERS;
+
 /// RFC 2046 allows 70 characters, and clients make 60 at most.
 pub const MAX_BOUNDARY: usize = 200;
 
@@ -106,7 +109,7 @@ pub fn is_in_form(body: &[u8], boundary: &str) -> bool {
     // More parts are refused by their number.
     delimiters(body, boundary).take(MAX_PARTS + 2).all(|delimiter| {
         let after = &body[delimiter.end..];
-        let after = &after[..after.len().min(MAX_PART_HEADERS)];
+        let after = &after[..after.len().min(MAX_HEADER_LINES)];
         let headers = &after[..find(after, b"\r\n\r\n").map_or(after.len(), |length| length + 2)];
         let before = &body[..delimiter.start];
         let in_lines = (before.trim_ascii().is_empty() || before.ends_with(b"\r\n"))
@@ -184,7 +187,7 @@ fn headers(part: &[u8]) -> Result<(Vec<String>, &[u8]), PayloadError> {
         let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let line = String::from_utf8_lossy(&rest[..length]).into_owned();
         rest = rest.get(length + 1..).unwrap_or_default();
-        if part.len() - rest.len() > MAX_PART_HEADERS || headers.len() > 32 {
+        if part.len() - rest.len() > MAX_HEADER_LINES || headers.len() > 32 {
             return Err(PayloadError::LongHeaders);
         }
         if line.trim().is_empty() {
