@@ -79,6 +79,8 @@ fn unpacked(body: Bytes, encoding: &str) -> Result<Bytes, PayloadError> {
         return Ok(body);
     };
     match read {
+        // Some name deflate and don't compress.
+        Err(_) if !body.starts_with(&[0x1f, 0x8b]) => Ok(body),
         Ok(length) if length > MAX_BODY => Err(PayloadError::TooLong),
         Ok(_) => Ok(unpacked.into()),
         Err(_) => Err(PayloadError::Garbled),
@@ -350,6 +352,7 @@ mod tests {
         assert_eq!(read(request(None, cut)).await, Err(PayloadError::Garbled));
         assert_eq!(read(packed("br", b"\x1b\x03\x00".to_vec())).await, Err(PayloadError::Packed));
         // Some say so and don't.
+        assert_eq!(read(packed("deflate", form(FILE))).await.as_deref(), Ok(FILE));
         assert_eq!(read(packed("gzip", form(FILE))).await.as_deref(), Ok(FILE));
     }
 

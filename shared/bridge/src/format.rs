@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 /// A file's kind, by which it is stored and served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
-    /// The media type.
+    /// The media type, as browsers are told.
     pub content_type: &'static str,
     /// The extension, without a dot.
     pub extension: &'static str,

@@ -57,7 +57,7 @@ impl From<serde_json::Error> for JsonError {
 /// A JSON text that was read.
 #[derive(Debug)]
 pub struct Json<'a, T = Value> {
-    /// What it says.
+    /// What the text says.
     pub value: T,
     /// The text, as it came but for what was mended.
     pub text: Cow<'a, str>,
