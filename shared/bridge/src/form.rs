@@ -22,7 +22,7 @@ use pruvan::payload;
 use pruvan::survey::verbatim;
 use serde_json::{Map, Value};
 
-use multipart::{MAX_PART_HEADERS, MAX_PARTS, boundary, in_form, is_in_form};
+use multipart::{MAX_BOUNDARY, MAX_PART_HEADERS, MAX_PARTS, boundary, in_form, is_in_form};
 
 /// A payload and, for uploads, a file.
 #[derive(Debug)]
@@ -122,7 +122,9 @@ async fn multipart(body: Bytes, boundary: &str) -> Result<PruvanForm, PayloadErr
 }
 
 async fn in_parts(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadError> {
-    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(2 * MAX_BODY as u64));
+    // Put into its form, each part may have a longer header.
+    let most = u64::try_from(MAX_BODY + MAX_PARTS * MAX_BOUNDARY).unwrap_or(u64::MAX);
+    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(most));
     let stream = futures_util::stream::once(std::future::ready(Ok::<_, std::convert::Infallible>(body)));
     let mut parts = Multipart::with_constraints(stream, boundary, constraints);
     let (mut payload, mut named_file, mut other_file) = (None, None, None);
@@ -166,7 +168,6 @@ fn fault(error: multer::Error) -> PayloadError {
 
 #[cfg(test)]
 mod tests {
-    use super::multipart::MAX_BOUNDARY;
     use super::*;
 
     fn request(content_type: Option<&str>, body: impl Into<Vec<u8>>) -> Request {
@@ -354,6 +355,20 @@ mod tests {
         // Some say so and don't.
         assert_eq!(read(packed("deflate", form(FILE))).await.as_deref(), Ok(FILE));
         assert_eq!(read(packed("gzip", form(FILE))).await.as_deref(), Ok(FILE));
+    }
+
+    #[tokio::test]
+    async fn no_body_is_longer_than_lambda_takes() {
+        let read = async |body: Vec<u8>| super::read(request(None, body)).await.map(|form| form.file.is_some());
+        assert_eq!(read(form(&vec![7; MAX_BODY - 1000])).await, Ok(true));
+        assert_eq!(read(form(&vec![7; MAX_BODY + 100_000])).await, Err(PayloadError::Garbled));
+        let bare = |size: usize| {
+            let whole = written("\n", OF_A_FILE);
+            let at = whole.len() - "\n--X--\n".len();
+            [&whole[..at], &vec![7; size], &whole[at..]].concat()
+        };
+        assert_eq!(read(bare(MAX_BODY - 1000)).await, Ok(true));
+        assert_eq!(read(bare(MAX_BODY + 100_000)).await, Err(PayloadError::Garbled));
     }
 
     #[tokio::test]
