@@ -139,7 +139,7 @@ async fn in_parts(body: Bytes, boundary: String) -> Result<PruvanForm, PayloadEr
         if headers > MAX_PART_HEADERS {
             return Err(PayloadError::LongHeaders);
         }
-        let name = part.name().unwrap_or_default().to_owned();
+        let name = part.name().unwrap_or_default().trim().to_ascii_lowercase();
         let has_file_name = part.file_name().is_some();
         // The whole body is there, so a part comes in one piece, which is a slice and not a copy.
         let mut bytes = part.chunk().await.map_err(fault)?.unwrap_or_default();
@@ -262,6 +262,12 @@ mod tests {
         [payload.as_bytes(), file.as_bytes(), FILE, format!("{end}--X--{end}").as_bytes()].concat()
     }
 
+    /// The file's name has a byte that is no UTF-8, and its part another name.
+    fn latin_1() -> Vec<u8> {
+        let body = written("\r\n", "Content-Disposition: form-data; name=\"upload\"; filename=\"caf?.jpg\"");
+        body.iter().map(|byte| if *byte == b'?' { 0xe9 } else { *byte }).collect()
+    }
+
     const OF_A_FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"1.jpg\"";
 
     #[tokio::test]
@@ -279,6 +285,19 @@ mod tests {
             ("spaces before a colon", written("\r\n", &OF_A_FILE.replace(':', " :"))),
             ("no quotation marks", written("\r\n", &OF_A_FILE.replace('"', ""))),
             ("an encoding that is none", written("\r\n", &format!("{OF_A_FILE}\r\nContent-Transfer-Encoding: binary"))),
+            (
+                "what is not quoted",
+                written("\r\n", &format!("{OF_A_FILE}\r\nContent-Transfer-Encoding: quoted-printable")),
+            ),
+            ("a name in Latin-1", latin_1()),
+            (
+                "another parameter first",
+                written("\r\n", "Content-Disposition: form-data; x; FileName=\"\u{e9};\"; NAME=\"File\""),
+            ),
+            (
+                "an extended name",
+                written("\r\n", "Content-Disposition: form-data; name=\"photo\"; filename*=utf-8''1.jpg"),
+            ),
             ("what is not encoded", written("\r\n", &format!("{OF_A_FILE}\r\nContent-Transfer-Encoding: base64"))),
             ("a byte order mark", [b"\xef\xbb\xbf".as_slice(), &written("\r\n", OF_A_FILE)].concat()),
             ("a preamble", [b"a\nb\n".as_slice(), &written("\n", OF_A_FILE)].concat()),
@@ -290,6 +309,18 @@ mod tests {
             }
             let cut = request(Some("multipart/form-data; boundary=X"), &body[..body.len() - 6]);
             assert_eq!(read(cut).await.unwrap_err(), PayloadError::Garbled, "{what}, cut");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_ends_like_a_line_keeps_its_end_also_where_it_comes_first() {
+        for (end, file) in [("\n", &b"bytes\r"[..]), ("\n", b"bytes\n"), ("\r\n", b"bytes\r"), ("\r\n", b"bytes\r\n")] {
+            let head = format!("--X{end}{OF_A_FILE}{end}x:\t1{end}{end}");
+            let payload =
+                format!("{end}--X{end}Content-Disposition: form-data; name=payload{end}{end}{{}}\r{end}--X--{end}");
+            let body = [head.as_bytes(), file, payload.as_bytes()].concat();
+            let read = read(request(None, body)).await.unwrap();
+            assert_eq!(read.file.as_deref(), Some(file), "{end:?} {file:?}");
         }
     }
 

@@ -22,8 +22,9 @@ const fn kind(extension: &'static str, content_type: &'static str) -> Format {
 
 const UNKNOWN: Format = kind("bin", "application/octet-stream");
 
-/// Kinds that do nothing when they are opened, by what their bytes begin with. All others (pages, scripts, programs,
-/// documents with macros) are stored as bytes of no kind, whatever their sender calls them.
+/// Kinds that a browser or a viewer shows without running anything of them, by what their bytes begin with. All others
+/// (pages, scripts, programs, documents whose kind says that they have macros) are stored as bytes of no kind, whatever
+/// their sender calls them.
 const HARMLESS: [Format; 44] = [
     kind("jpg", "image/jpeg"),
     kind("png", "image/png"),

@@ -118,10 +118,19 @@ pub fn is_in_form(body: &[u8], boundary: &str) -> bool {
             line.strip_suffix(b"\r").is_some_and(|line| line.iter().all(|byte| !byte.is_ascii_control()))
                 && !line.starts_with(b" ")
                 && encoding(line).is_none()
+                && is_plain_disposition(line)
         };
         let lines = headers.strip_suffix(b"\n").map(|headers| headers.split(|byte| *byte == b'\n'));
         in_lines && (delimiter.closes || lines.is_some_and(|mut lines| lines.all(plain)))
     })
+}
+
+/// Whether `multer` finds the names in a line, if it has any: it wants them in UTF-8, in lower case and not extended.
+fn is_plain_disposition(line: &[u8]) -> bool {
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let lower = line.to_ascii_lowercase();
+    let names = |text: &str| text.matches("name=").count();
+    !lower.contains("name*") && names(&lower) == names(line)
 }
 
 /// How a part's content is encoded.
@@ -158,9 +167,8 @@ pub fn in_form(body: &Bytes, boundary: &str) -> Result<Option<(String, Bytes)>, 
     if !delimiters.last().is_some_and(|last| last.closes) && delimiters.len() <= MAX_PARTS {
         return Ok(None);
     }
-    // Of the line end before a boundary it must be known whether a CR belongs to it, or to a file that ends so. The
-    // first part is seldom a file.
-    let in_lines = delimiters.get(1).is_some_and(|second| body[..second.start].ends_with(b"\r\n"));
+    // Whether a CR before a boundary belongs to it, or to a file that ends so, is seen by how the first line ends.
+    let in_lines = delimiters.first().is_some_and(|first| body[..first.end].ends_with(b"\r\n"));
     // Nobody can put it into the body.
     let ours = sha256_hex(body);
     let mut form = Vec::with_capacity(body.len() + 1024);
@@ -170,7 +178,8 @@ pub fn in_form(body: &Bytes, boundary: &str) -> Result<Option<(String, Bytes)>, 
             break;
         }
         let part = body.get(before.end..after.start).unwrap_or_default();
-        let part = part.strip_suffix(if in_lines { b"\r\n".as_slice() } else { b"\n" }).unwrap_or(part);
+        let line = part.strip_suffix(b"\n").unwrap_or(part);
+        let part = if in_lines { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
         let (headers, content) = headers(part)?;
         form.extend_from_slice(format!("--{ours}\r\n{}\r\n\r\n", disposition(&headers)).as_bytes());
         form.extend_from_slice(&decoded(content, headers.iter().find_map(|header| encoding(header.as_bytes()))));
@@ -220,30 +229,29 @@ fn disposition(headers: &[String]) -> String {
 
 /// A parameter of a header, in quotation marks or not.
 fn parameter(header: &str, name: &str) -> Option<String> {
-    let mut rest = header;
-    while let Some((_, parameters)) = rest.split_once(';') {
-        let (key, after) = parameters.split_once('=')?;
-        let after = after.trim_start();
-        let value = match after.strip_prefix('"') {
-            Some(quoted) => {
-                let mut escaped = false;
-                quoted
-                    .split(|c| {
-                        let ends = c == '"' && !escaped;
-                        escaped = c == '\\' && !escaped;
-                        ends
-                    })
-                    .next()
-            }
-            None => after.split(';').next(),
-        };
-        let value = value.unwrap_or_default();
-        if key.trim().eq_ignore_ascii_case(name) {
-            return Some(value.trim().to_owned());
-        }
-        rest = after.get(value.len()..).unwrap_or_default();
-    }
-    None
+    let (mut quoted, mut escaped) = (false, false);
+    let parameters = header.split(|c| {
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        c == ';' && !quoted
+    });
+    parameters.skip(1).find_map(|parameter| {
+        let (key, value) = parameter.split_once('=')?;
+        let value = value.trim();
+        let value = value.strip_prefix('"').map_or(value, |value| value.strip_suffix('"').unwrap_or(value));
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+    })
+}
+
+/// Whether a content has no other bytes than this encoding has, and each `=` stands for a byte or a line's end.
+fn is_quoted_printable(content: &[u8]) -> bool {
+    let printable = content.iter().all(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~'));
+    printable
+        && content.split(|byte| *byte == b'=').skip(1).all(|rest| match rest {
+            [b'\n', ..] | [b'\r', b'\n', ..] => true,
+            [first, second, ..] => first.is_ascii_hexdigit() && second.is_ascii_hexdigit(),
+            _ => false,
+        })
 }
 
 /// The content as it was before it was encoded. What isn't in the encoding that its header names was not encoded.
@@ -260,7 +268,11 @@ fn decoded(content: &[u8], encoding: Option<Encoding>) -> std::borrow::Cow<'_, [
             let text: Vec<u8> = content.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
             BASE64.decode(text).ok()
         }
-        Some(Encoding::QuotedPrintable) => quoted_printable::decode(content, quoted_printable::ParseMode::Robust).ok(),
+        // The library drops what it can't read.
+        Some(Encoding::QuotedPrintable) if is_quoted_printable(content) => {
+            quoted_printable::decode(content, quoted_printable::ParseMode::Robust).ok()
+        }
+        Some(Encoding::QuotedPrintable) => None,
     };
     decoded.map_or(content.into(), Into::into)
 }
