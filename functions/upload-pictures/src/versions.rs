@@ -13,7 +13,8 @@ pub enum Arrival<'a> {
     Late(&'a UploadRow),
 }
 
-/// How an upload that Pruvan sent at `sent_at` (`timestamp`, in milliseconds since 1970) relates to what is there, at the time `now`.
+/// How an upload that Pruvan sent at `sent_at` (`timestamp`, in milliseconds since 1970) relates to what is there, at
+/// the time `now`.
 pub fn arrival(known: Option<&UploadRow>, sent_at: Option<i64>, now: i64) -> Arrival<'_> {
     match known {
         None => Arrival::First,
