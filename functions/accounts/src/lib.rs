@@ -38,7 +38,7 @@ pub const QUERY: &QueryParameters = &[
     ("GET /accounts/{username}/push-queue", &["limit", "cursor"]),
 ];
 
-/// Accounts a page.
+/// How many accounts a page of `GET /accounts` has.
 const ACCOUNTS: PageSize = PageSize { default: 100, most: 500 };
 
 /// Orders of the push queue a page.

@@ -68,7 +68,7 @@ struct Found {
     row: std::sync::Arc<UploadRow>,
     template: Option<String>,
     index: usize,
-    /// Of its JSON.
+    /// How long its JSON is, which bounds the page.
     bytes: usize,
     answer: Answer,
     pictures_left_out: usize,

@@ -123,7 +123,7 @@ pub async fn places(
         let (rows, next) = state.uploads.surveys_of_order(&account.username, number, before.as_deref()).await?;
         for row in rows {
             let Some(outline) = survey(state, &row).await? else { continue };
-            let age = (row.sent_at.unwrap_or(row.received_at), row.received_at);
+            let age = (row.sent(state.clock.now_ms()).unwrap_or(row.received_at), row.received_at);
             for (_, _, mut answer) in outline.answers_from(0) {
                 pictures_by_name(&mut answer, &named);
                 for id in answer.pic_ids.iter().filter(|id| ids.contains(id.as_str())) {
@@ -184,7 +184,10 @@ fn only_names(answer: &Answer) -> bool {
 /// first.
 pub fn pictures_by_name(answer: &mut Answer, named: &Names) {
     if only_names(answer) {
-        let ids = answer.pic_file_names.iter().filter_map(|name| named.get(stem(name))).flatten();
+        // Devices name many alike.
+        let mut seen = BTreeSet::new();
+        let stems = answer.pic_file_names.iter().map(|name| stem(name)).filter(|name| seen.insert(*name));
+        let ids = stems.filter_map(|name| named.get(name)).flatten();
         answer.pic_ids = ids.cloned().collect();
     }
 }

@@ -50,6 +50,11 @@ pub fn checked(
     Ok((order, warnings))
 }
 
+/// Whether the account has the order, as one that the host deleted.
+async fn is_deleted(state: &OrdersApi, username: &str, number: &str) -> Result<bool, Problem> {
+    Ok(state.orders.get(username, number).await?.is_some_and(|order| order.deleted_at.is_some()))
+}
+
 /// The deployment's `photo_size`, for an order that gives none: photos above Lambda's limit don't arrive.
 fn default_photo_size(state: &OrdersApi, order: &mut Map<String, Value>) {
     let Some(size) = &state.photo_size else { return };
@@ -93,7 +98,7 @@ pub async fn patch(state: &OrdersApi, request: &Request) -> Result<Response<Body
     let changed = state.changes.change(&account, &number, Intent::Set(&set), instructions, state.clock.now_ms(), make);
     let changed = match changed.await {
         // Among those that are, a deleted one isn't found.
-        Err(problem) if problem.is_not_found() && state.orders.get(&account.username, &number).await?.is_some() => {
+        Err(problem) if problem.is_not_found() && is_deleted(state, &account.username, &number).await? => {
             let detail = format!("work order {number:?} is deleted: PUT makes it anew");
             return Err(Problem::new(StatusCode::CONFLICT, detail));
         }

@@ -24,13 +24,15 @@ pub fn of_page(body: &[u8], push_key: Option<&SecretString>) -> String {
 }
 
 fn cut(words: &str, push_key: Option<&SecretString>, most: usize) -> String {
-    let words: String = words.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
+    // What parts words becomes a space, and what nobody sees goes: it must not hide a secret from the search.
+    let words: String =
+        words.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !is_unseen(*c)).collect();
     // PHP writes `\/` for a slash in JSON.
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ").replace("\\/", "/");
     let key = push_key.map(|key| key.expose_secret().trim()).unwrap_or_default();
     let secrets = [key].into_iter().chain(key.split(['?', '&', '=', '/'])).filter(|secret| secret.len() >= SECRET);
     let words = secrets.fold(words, |words, secret| words.replace(secret, "***"));
-    without_paths(&words).chars().take(most).collect()
+    without_keys(&without_paths(&words)).chars().take(most).collect()
 }
 
 /// Of each link only the host: what follows may be a secret of others.
@@ -50,10 +52,22 @@ fn without_paths(words: &str) -> String {
     shown + rest
 }
 
+/// Without what follows `apiKey=`, also where it stands in no link.
+fn without_keys(words: &str) -> String {
+    const NAME: &str = "apikey=";
+    let (mut shown, mut rest) = (String::with_capacity(words.len()), words);
+    while let Some(at) = rest.to_ascii_lowercase().find(NAME) {
+        let (before, key) = rest.split_at(at + NAME.len());
+        shown.push_str(before);
+        shown.push_str("***");
+        rest = key.split_at(key.find([' ', '"', '\'', '<', '>', '&']).unwrap_or(key.len())).1;
+    }
+    shown + rest
+}
+
 /// Whether it is no sign that a reader sees, or turns what he sees around.
 fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -80,6 +94,7 @@ mod tests {
     fn of_other_links_only_the_host_is_shown() {
         let of = |words: &str| shown(words, None);
         assert_eq!(of("see https://u:p@x.example/a?b=c, \"http://y/z\""), "see https://x.example/*** \"http://y/***\"");
+        assert_eq!(of("direct.pruvan.com/api/?apiKey=fedcba98 is bad"), "direct.pruvan.com/api/?apiKey=*** is bad");
         assert_eq!(of("https://pruvan.com is down"), "https://pruvan.com is down");
     }
 
@@ -92,7 +107,7 @@ mod tests {
             of("<br />\n<b>Notice</b>:  Undefined index<br />\n{\"response\":1}"),
             "Notice : Undefined index {\"response\":1}"
         );
-        assert_eq!(of("a\u{0}b\u{202e}c\r\nd"), "a b c d");
+        assert_eq!(of("a\u{0}b\u{202e}c\r\nd"), "a bc d");
         assert_eq!((of(" <p> "), of("if a < b > c")), (String::new(), "if a < b > c".to_owned()));
     }
 

@@ -28,7 +28,7 @@ pub struct PublishedItem<'a> {
     /// Tells versions apart: see [`fingerprint`].
     pub fingerprint: String,
     upload: &'a Upload,
-    /// When it came.
+    /// When it came: what times in it can be true is judged by this.
     came: Timestamp,
     /// The survey's JSON as text, out of all layers of JSON text; keys and numbers as they came.
     survey: Option<String>,

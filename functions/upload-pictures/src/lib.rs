@@ -125,7 +125,7 @@ async fn store(
             Some(row) => row,
             None => item.keep(&state.orders, &state.files, username, &state.clock).await?,
         };
-        let (written, outcome) = match versions::arrival(known.as_ref(), row.sent_at) {
+        let (written, outcome) = match versions::arrival(known.as_ref(), row.sent_at, row.received_at) {
             Arrival::First => (state.uploads.create(&row).await?, "stored"),
             Arrival::Late(known) => {
                 if state.uploads.has_version(username, &item.uu_id, &item.fingerprint).await? {

@@ -1,8 +1,6 @@
 //! What becomes of an item that is published again: the rules, without I/O.
 
 use bridge::uploads::{UploadRow, Video};
-use jiff::Timestamp;
-use pruvan::dates::can_be_true;
 
 /// How an upload that differs from the item's current version relates to it.
 #[derive(Debug, PartialEq)]
@@ -15,21 +13,16 @@ pub enum Arrival<'a> {
     Late(&'a UploadRow),
 }
 
-/// How an upload that Pruvan sent at `sent_at` (`timestamp`, in milliseconds since 1970) relates to what is there.
-pub fn arrival(known: Option<&UploadRow>, sent_at: Option<i64>) -> Arrival<'_> {
+/// How an upload that Pruvan sent at `sent_at` (`timestamp`, in milliseconds since 1970) relates to what is there, at
+/// the time `now`.
+pub fn arrival(known: Option<&UploadRow>, sent_at: Option<i64>, now: i64) -> Arrival<'_> {
     match known {
         None => Arrival::First,
-        Some(known) if sent_at.zip(sent(known)).is_some_and(|(late, current)| late < current) => Arrival::Late(known),
+        Some(known) if sent_at.zip(known.sent(now)).is_some_and(|(late, current)| late < current) => {
+            Arrival::Late(known)
+        }
         Some(known) => Arrival::Newer(known),
     }
-}
-
-/// When the current version was sent, if that could be true when it came: rows may be older than that was looked at.
-fn sent(known: &UploadRow) -> Option<i64> {
-    let instant = |ms: i64| Timestamp::from_millisecond(ms).ok();
-    known
-        .sent_at
-        .filter(|sent| instant(*sent).zip(instant(known.received_at)).is_some_and(|(at, now)| can_be_true(at, now)))
 }
 
 /// The row after the same was published once more. One that was sent before what is there changes nothing. Any other
@@ -37,10 +30,10 @@ fn sent(known: &UploadRow) -> Option<i64> {
 /// starts the fetch anew.
 pub fn repeated(known: &UploadRow, sent_at: Option<i64>, video_uri: Option<String>, now: i64) -> UploadRow {
     let mut next = known.clone();
-    if sent_at.zip(sent(known)).is_some_and(|(repeat, known)| repeat < known) {
+    if sent_at.zip(known.sent(now)).is_some_and(|(repeat, known)| repeat < known) {
         return next;
     }
-    next.sent_at = sent_at.or(sent(known));
+    next.sent_at = sent_at.or(known.sent(now));
     if video_uri.is_some() && video_uri != known.video.as_ref().map(|video| video.uri.clone()) {
         // What was fetched before stays until the new link has given it again.
         next.video = video_uri.map(|uri| Video::new(uri, sent_at, now).after(known.video.as_ref()));
@@ -57,7 +50,7 @@ pub fn newer(known: &UploadRow, mut next: UploadRow) -> UploadRow {
     next.versions = next.version;
     next.revision = known.revision + 1;
     // One that doesn't say when it was sent is the newest all the same, and what was sent before it stays older.
-    next.sent_at = next.sent_at.or(sent(known));
+    next.sent_at = next.sent_at.or(known.sent(next.received_at));
     // Pruvan still has it under the order that the host took it away from.
     if next.work_order_number == known.work_order_number && known.assigned.is_some() {
         next.assigned = known.assigned.clone();
@@ -106,22 +99,34 @@ mod tests {
     #[test]
     fn what_pruvan_sent_earlier_never_takes_the_place_of_what_it_sent_later() {
         let known = row(Some(NOW));
-        assert_eq!(arrival(None, Some(NOW)), Arrival::First);
-        assert_eq!(arrival(Some(&known), Some(NOW - 1)), Arrival::Late(&known));
-        assert_eq!(arrival(Some(&known), Some(NOW)), Arrival::Newer(&known));
-        assert_eq!(arrival(Some(&known), None), Arrival::Newer(&known), "it doesn't say when");
+        assert_eq!(arrival(None, Some(NOW), NOW), Arrival::First);
+        assert_eq!(arrival(Some(&known), Some(NOW - 1), NOW), Arrival::Late(&known));
+        assert_eq!(arrival(Some(&known), Some(NOW), NOW), Arrival::Newer(&known));
+        assert_eq!(arrival(Some(&known), None, NOW), Arrival::Newer(&known), "it doesn't say when");
         let silent = row(None);
-        assert_eq!(arrival(Some(&silent), Some(1)), Arrival::Newer(&silent));
+        assert_eq!(arrival(Some(&silent), Some(1), NOW), Arrival::Newer(&silent));
         let after_it = newer(&known, silent);
-        assert_eq!(arrival(Some(&after_it), Some(NOW - 1)), Arrival::Late(&after_it), "still older than the first");
+        assert_eq!(
+            arrival(Some(&after_it), Some(NOW - 1), NOW),
+            Arrival::Late(&after_it),
+            "still older than the first"
+        );
     }
 
     #[test]
     fn a_time_to_come_keeps_nothing_out() {
         let known = row(Some(99_999_999_999_000));
-        assert_eq!(arrival(Some(&known), Some(NOW)), Arrival::Newer(&known));
+        assert_eq!(arrival(Some(&known), Some(NOW), NOW), Arrival::Newer(&known));
         assert_eq!(newer(&known, row(None)).sent_at, None);
         assert_eq!(repeated(&known, Some(NOW), None, NOW).sent_at, Some(NOW));
+    }
+
+    #[test]
+    fn what_was_repeated_days_later_is_still_newer_than_what_was_sent_between() {
+        const DAY: i64 = 24 * 3600 * 1000;
+        let repeat = repeated(&row(Some(NOW)), Some(NOW + 2 * DAY), None, NOW + 2 * DAY);
+        assert_eq!(arrival(Some(&repeat), Some(NOW + DAY), NOW + 3 * DAY), Arrival::Late(&repeat));
+        assert_eq!(repeated(&repeat, None, None, NOW + 3 * DAY).sent_at, Some(NOW + 2 * DAY));
     }
 
     #[test]

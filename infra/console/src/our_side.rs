@@ -223,7 +223,14 @@ async fn queue(host: &HostClient, view: &View) -> Result<Markup, CallError> {
                                 td { (badge(&text(&row["state"]))) }
                                 td { (row["attempts"]) }
                                 td { (time_of(&row["due"])) }
-                                td { (waits(row)) }
+                                td {
+                                    // What keeps all of them back is told above.
+                                    @if row["blockedBy"].is_string() && row["blockedBy"] == reply["blockedBy"] {
+                                        (badge(&text(&row["blockedBy"])))
+                                    } @else {
+                                        (waits(row))
+                                    }
+                                }
                                 td {
                                     form method="post" action="/console/do/retry" {
                                         (hidden(view))

@@ -70,7 +70,7 @@ pub enum ImportError {
         /// Orders that are still to go in.
         left: usize,
     },
-    /// Somebody pressed Ctrl-C.
+    /// Ctrl-C broke it off; what is in stays in.
     #[error(
         "interrupted; {left} orders are not in yet, or not known to be: run it again, and what is in already stays as it is"
     )]

@@ -66,7 +66,7 @@ impl NotSigned {
 }
 
 impl AccessKey {
-    /// A new one.
+    /// A key pair that nobody has had before, for one run.
     pub fn random(random: &Random) -> AccessKey {
         AccessKey {
             id: format!("LOCAL{}", hex(&random.bytes::<8>()).to_ascii_uppercase()),

@@ -119,8 +119,9 @@ fn wait(account: &Account, now: i64, waits: Waits) -> Option<Blocked> {
     // Until a call goes through, the last one failed, also when its wait is over and the next tick tries again.
     let backoff = (account.failures > 0).then(|| {
         let why = account.last_failure.as_deref().unwrap_or("Pruvan did not take the call");
+        let why = sentence(why);
         let calls = if account.failures == 1 { "call" } else { "calls in a row" };
-        let reason = format!("{why}. After {} failed {calls} it is tried again by itself", account.failures);
+        let reason = format!("{why} After {} failed {calls} it is tried again by itself", account.failures);
         Blocked::new(BlockedBy::Backoff, Some(account.backoff_until.max(now)), reason)
     });
     let limit = account.settings.push_limit_per_hour;
@@ -129,6 +130,11 @@ fn wait(account: &Account, now: i64, waits: Waits) -> Option<Blocked> {
         Blocked::new(BlockedBy::HourlyLimit, Some(until), reason)
     });
     used_up.into_iter().chain(backoff).max_by_key(|blocked| blocked.until)
+}
+
+/// Words with a full stop behind them, of which Pruvan's own have one at times.
+fn sentence(words: &str) -> String {
+    if words.ends_with(['.', '!', '?']) { words.to_owned() } else { format!("{words}.") }
 }
 
 /// What keeps this order back and no other.
@@ -141,13 +147,18 @@ fn of_row(account: &Account, row: &QueueRow, now: i64) -> Option<Blocked> {
     };
     match row.due_at() {
         None => {
-            let reason =
-                format!("Pruvan refused it {} times and it is tried no more: {}. {again}", row.attempts, said());
+            let reason = format!(
+                "Pruvan refused it {} times and it is tried no more: {} {again}",
+                row.attempts,
+                sentence(said())
+            );
             Some(Blocked::new(BlockedBy::Parked, None, reason))
         }
-        Some(due) if due > now && row.attempts > 0 => {
-            Some(Blocked::new(BlockedBy::Refused, Some(due), format!("Pruvan refused it: {}. {again}", said())))
-        }
+        Some(due) if due > now && row.attempts > 0 => Some(Blocked::new(
+            BlockedBy::Refused,
+            Some(due),
+            format!("Pruvan refused it: {} {again}", sentence(said())),
+        )),
         Some(due) if due > now => Some(in_doubt(due)),
         // What goes first must not come before what an earlier push may still do.
         Some(_) if row.first_push.is_needed() && row.first_push.for_push_key == account.push_key_serial => {

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 /// A file's kind, by which it is stored and served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
-    /// The media type.
+    /// The media type, as browsers are told.
     pub content_type: &'static str,
     /// The extension, without a dot.
     pub extension: &'static str,
@@ -22,8 +22,9 @@ const fn kind(extension: &'static str, content_type: &'static str) -> Format {
 
 const UNKNOWN: Format = kind("bin", "application/octet-stream");
 
-/// Kinds that do nothing when they are opened, by what their bytes begin with. All others (pages, scripts, programs,
-/// documents with macros) are stored as bytes of no kind, whatever their sender calls them.
+/// Kinds that a browser or a viewer shows without running anything of them, by what their bytes begin with. All others
+/// (pages, scripts, programs, documents whose kind says that they have macros) are stored as bytes of no kind, whatever
+/// their sender calls them.
 const HARMLESS: [Format; 44] = [
     kind("jpg", "image/jpeg"),
     kind("png", "image/png"),

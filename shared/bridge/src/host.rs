@@ -138,9 +138,9 @@ pub fn query(request: &Request, name: &str) -> Option<String> {
 /// How many entries a page has.
 #[derive(Debug, Clone, Copy)]
 pub struct PageSize {
-    /// Without a `limit`.
+    /// Rows of a page whose request has no `limit`.
     pub default: usize,
-    /// The highest `limit`.
+    /// Rows that a request may ask for at most.
     pub most: usize,
 }
 

@@ -57,7 +57,7 @@ impl From<serde_json::Error> for JsonError {
 /// A JSON text that was read.
 #[derive(Debug)]
 pub struct Json<'a, T = Value> {
-    /// What it says.
+    /// What the text says.
     pub value: T,
     /// The text, as it came but for what was mended.
     pub text: Cow<'a, str>,
@@ -80,7 +80,7 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<Json<'_, T>, JsonError> {
 /// [`MAX_VALUES`]. The text is the innermost one.
 pub fn unwrapped(text: &str) -> Result<Json<'_>, JsonError> {
     let mut json = counted(text)?;
-    // Each is shorter than half of the one around it.
+    // Each layer doubles the backslashes of the one in it, so there are few.
     while let Value::String(inner) = &json.value {
         let Json { value, text } = counted(inner)?;
         json = Json { value, text: text.into_owned().into() };

@@ -80,14 +80,18 @@ pub fn list(value: &Value) -> Option<Vec<Value>> {
     match structure(value)? {
         Value::Array(items) => Some(items),
         Value::Object(fields) => {
-            let index = |key: &str| key.parse::<u32>().ok().filter(|index| index.to_string() == key);
-            let items = fields.into_iter().map(|(key, item)| Some((index(&key)?, item)));
+            let items = fields.into_iter().map(|(key, item)| Some((list_index(&key)?, item)));
             let mut items = items.collect::<Option<Vec<(u32, Value)>>>()?;
             items.sort_by_key(|(index, _)| *index);
             Some(items.into_iter().map(|(_, item)| item).collect())
         }
         _ => None,
     }
+}
+
+/// The index that a key of an object stands for, as PHP writes it.
+pub(crate) fn list_index(key: &str) -> Option<u32> {
+    key.parse().ok().filter(|index: &u32| index.to_string() == key)
 }
 
 /// Whether PHP takes a value for no: what is nothing, `false`, `0`, and a list or object without anything in it.

@@ -9,9 +9,14 @@ use bytes::Bytes;
 use memchr::memmem::{Finder, find};
 use pruvan::PayloadError;
 
+use crate::secrets::sha256_hex;
+
 /// What a web server takes in the headers of a whole request; `multer` limits their number (32 a part) and not their
 /// length.
 pub const MAX_PART_HEADERS: usize = 16 * 1024;
+
+/// The same with what stands between them: no further is looked for their end.
+const MAX_HEADER_LINES: usize = 2 * MAX_PART_HEADERS;
 
 /// RFC 2046 allows 70 characters, and clients make 60 at most.
 pub const MAX_BOUNDARY: usize = 200;
@@ -79,14 +84,18 @@ fn delimiters<'a>(body: &'a [u8], boundary: &str) -> impl Iterator<Item = Delimi
         loop {
             let start = from + finder.find(body.get(from..)?)?;
             from = start + mark.len();
+            // Looked at first: of a line that is no boundary the end is not searched for.
             let begins = start == 0 || body[start - 1] == b'\n' || body[..start] == *b"\xEF\xBB\xBF";
+            if !begins {
+                continue;
+            }
             let rest = &body[from..];
             let closes = rest.starts_with(b"--");
             let rest = if closes { &rest[2..] } else { rest };
             let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
             // Some put something behind the last.
             let ends = closes || (line.trim_ascii().is_empty() && line.len() < rest.len());
-            if begins && ends {
+            if ends {
                 let end = body.len() - rest.len() + (line.len() + 1).min(rest.len());
                 return Some(Delimiter { start, end, closes });
             }
@@ -97,9 +106,11 @@ fn delimiters<'a>(body: &'a [u8], boundary: &str) -> impl Iterator<Item = Delimi
 /// Whether `multer` reads a body as it was meant. Where lines don't end in CRLF it may take a part's first bytes for
 /// headers, and what is encoded it gives as it is.
 pub fn is_in_form(body: &[u8], boundary: &str) -> bool {
-    delimiters(body, boundary).all(|delimiter| {
+    // More parts are refused by their number.
+    delimiters(body, boundary).take(MAX_PARTS + 2).all(|delimiter| {
         let after = &body[delimiter.end..];
-        let headers = &after[..find(after, b"\r\n\r\n").map_or(after.len().min(MAX_PART_HEADERS), |length| length + 2)];
+        let after = &after[..after.len().min(MAX_HEADER_LINES)];
+        let headers = &after[..find(after, b"\r\n\r\n").map_or(after.len(), |length| length + 2)];
         let before = &body[..delimiter.start];
         let in_lines = (before.trim_ascii().is_empty() || before.ends_with(b"\r\n"))
             && (delimiter.closes || body[..delimiter.end].ends_with(b"\r\n"));
@@ -107,10 +118,19 @@ pub fn is_in_form(body: &[u8], boundary: &str) -> bool {
             line.strip_suffix(b"\r").is_some_and(|line| line.iter().all(|byte| !byte.is_ascii_control()))
                 && !line.starts_with(b" ")
                 && encoding(line).is_none()
+                && is_plain_disposition(line)
         };
         let lines = headers.strip_suffix(b"\n").map(|headers| headers.split(|byte| *byte == b'\n'));
         in_lines && (delimiter.closes || lines.is_some_and(|mut lines| lines.all(plain)))
     })
+}
+
+/// Whether `multer` finds the names in a line, if it has any: it wants them in UTF-8, in lower case and not extended.
+fn is_plain_disposition(line: &[u8]) -> bool {
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let lower = line.to_ascii_lowercase();
+    let names = |text: &str| text.matches("name=").count();
+    !lower.contains("name*") && names(&lower) == names(line)
 }
 
 /// How a part's content is encoded.
@@ -147,11 +167,10 @@ pub fn in_form(body: &Bytes, boundary: &str) -> Result<Option<(String, Bytes)>, 
     if !delimiters.last().is_some_and(|last| last.closes) && delimiters.len() <= MAX_PARTS {
         return Ok(None);
     }
-    // Of the line end before a boundary it must be known whether a CR belongs to it, or to a file that ends so. The
-    // first part is seldom a file.
-    let in_lines = delimiters.get(1).is_some_and(|second| body[..second.start].ends_with(b"\r\n"));
-    let ours =
-        (0..).map(|n| format!("part-{n}")).find(|ours| find(body, ours.as_bytes()).is_none()).unwrap_or_default();
+    // Whether a CR before a boundary belongs to it, or to a file that ends so, is seen by how the first line ends.
+    let in_lines = delimiters.first().is_some_and(|first| body[..first.end].ends_with(b"\r\n"));
+    // Nobody can put it into the body.
+    let ours = sha256_hex(body);
     let mut form = Vec::with_capacity(body.len() + 1024);
     for pair in delimiters.windows(2) {
         let [before, after] = pair else { continue };
@@ -159,7 +178,8 @@ pub fn in_form(body: &Bytes, boundary: &str) -> Result<Option<(String, Bytes)>, 
             break;
         }
         let part = body.get(before.end..after.start).unwrap_or_default();
-        let part = part.strip_suffix(if in_lines { b"\r\n".as_slice() } else { b"\n" }).unwrap_or(part);
+        let line = part.strip_suffix(b"\n").unwrap_or(part);
+        let part = if in_lines { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
         let (headers, content) = headers(part)?;
         form.extend_from_slice(format!("--{ours}\r\n{}\r\n\r\n", disposition(&headers)).as_bytes());
         form.extend_from_slice(&decoded(content, headers.iter().find_map(|header| encoding(header.as_bytes()))));
@@ -176,7 +196,7 @@ fn headers(part: &[u8]) -> Result<(Vec<String>, &[u8]), PayloadError> {
         let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let line = String::from_utf8_lossy(&rest[..length]).into_owned();
         rest = rest.get(length + 1..).unwrap_or_default();
-        if part.len() - rest.len() > MAX_PART_HEADERS || headers.len() > 32 {
+        if part.len() - rest.len() > MAX_HEADER_LINES || headers.len() > 32 {
             return Err(PayloadError::LongHeaders);
         }
         if line.trim().is_empty() {
@@ -209,30 +229,29 @@ fn disposition(headers: &[String]) -> String {
 
 /// A parameter of a header, in quotation marks or not.
 fn parameter(header: &str, name: &str) -> Option<String> {
-    let mut rest = header;
-    while let Some((_, parameters)) = rest.split_once(';') {
-        let (key, after) = parameters.split_once('=')?;
-        let after = after.trim_start();
-        let value = match after.strip_prefix('"') {
-            Some(quoted) => {
-                let mut escaped = false;
-                quoted
-                    .split(|c| {
-                        let ends = c == '"' && !escaped;
-                        escaped = c == '\\' && !escaped;
-                        ends
-                    })
-                    .next()
-            }
-            None => after.split(';').next(),
-        };
-        let value = value.unwrap_or_default();
-        if key.trim().eq_ignore_ascii_case(name) {
-            return Some(value.trim().to_owned());
-        }
-        rest = after.get(value.len()..).unwrap_or_default();
-    }
-    None
+    let (mut quoted, mut escaped) = (false, false);
+    let parameters = header.split(|c| {
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        c == ';' && !quoted
+    });
+    parameters.skip(1).find_map(|parameter| {
+        let (key, value) = parameter.split_once('=')?;
+        let value = value.trim();
+        let value = value.strip_prefix('"').map_or(value, |value| value.strip_suffix('"').unwrap_or(value));
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+    })
+}
+
+/// Whether a content has no other bytes than this encoding has, and each `=` stands for a byte or a line's end.
+fn is_quoted_printable(content: &[u8]) -> bool {
+    let printable = content.iter().all(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~'));
+    printable
+        && content.split(|byte| *byte == b'=').skip(1).all(|rest| match rest {
+            [b'\n', ..] | [b'\r', b'\n', ..] => true,
+            [first, second, ..] => first.is_ascii_hexdigit() && second.is_ascii_hexdigit(),
+            _ => false,
+        })
 }
 
 /// The content as it was before it was encoded. What isn't in the encoding that its header names was not encoded.
@@ -249,7 +268,11 @@ fn decoded(content: &[u8], encoding: Option<Encoding>) -> std::borrow::Cow<'_, [
             let text: Vec<u8> = content.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
             BASE64.decode(text).ok()
         }
-        Some(Encoding::QuotedPrintable) => quoted_printable::decode(content, quoted_printable::ParseMode::Robust).ok(),
+        // The library drops what it can't read.
+        Some(Encoding::QuotedPrintable) if is_quoted_printable(content) => {
+            quoted_printable::decode(content, quoted_printable::ParseMode::Robust).ok()
+        }
+        Some(Encoding::QuotedPrintable) => None,
     };
     decoded.map_or(content.into(), Into::into)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use pruvan::dates::can_be_true;
 use pruvan::upload::Upload;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -268,6 +270,12 @@ pub fn order_key(username: &str, number: &str) -> String {
 }
 
 impl UploadRow {
+    /// When Pruvan sent it, if that can be true at the time `now`: rows may be older than that was looked at.
+    pub fn sent(&self, now: i64) -> Option<i64> {
+        let instant = |ms: i64| Timestamp::from_millisecond(ms).ok();
+        self.sent_at.filter(|sent| instant(*sent).zip(instant(now)).is_some_and(|(at, now)| can_be_true(at, now)))
+    }
+
     /// The order that it belongs to.
     pub fn number(&self) -> &str {
         self.assigned.as_deref().unwrap_or(&self.work_order_number)

@@ -2,6 +2,7 @@
 //! have tens of thousands.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Answer, SurveyTemplate};
 use crate::encoding::without_mark;
 use crate::json::{self, has_too_many_values};
-use crate::lenient::{structure, text_field};
+use crate::lenient::{list_index, structure, text_field};
 
 /// A survey as text, with where in it each answer stands.
 #[derive(Debug, Clone)]
@@ -128,9 +129,9 @@ impl<'de> Visitor<'de> for Fields {
 #[derive(serde::Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Whether a value is an object, or one in a JSON text.
-fn is_object(json: &str) -> bool {
-    json.starts_with('{') || json.starts_with("\"{")
+/// Whether a value may be an object: as such, or in a JSON text.
+fn may_be_object(json: &str) -> bool {
+    json.starts_with(['{', '"'])
 }
 
 /// The objects of a list, or of an object that stands for one.
@@ -146,17 +147,21 @@ impl<'de> Visitor<'de> for Elements {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut found = Vec::new();
         while let Some(item) = items.next_element::<&RawValue>()? {
-            found.extend(Some(item.get()).filter(|json| is_object(json)));
+            found.extend(Some(item.get()).filter(|json| may_be_object(json)));
         }
         Ok(found)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        let mut found = Vec::new();
-        while let Some((Name(_), item)) = fields.next_entry::<Name<'de>, &RawValue>()? {
-            found.extend(Some(item.get()).filter(|json| is_object(json)));
+        let (mut found, mut is_list) = (BTreeMap::new(), true);
+        while let Some((Name(key), item)) = fields.next_entry::<Name<'de>, &RawValue>()? {
+            match list_index(&key) {
+                Some(index) => drop(found.insert(index, item.get())),
+                None => is_list = false,
+            }
         }
-        Ok(found)
+        let items = found.into_values().filter(|json| is_list && may_be_object(json));
+        Ok(items.collect())
     }
 }
 
@@ -181,7 +186,7 @@ mod tests {
             let (outline, whole) = (Outline::of(text.clone()).unwrap(), Survey::from_json(&text).unwrap());
             let read: Vec<Answer> = outline.answers_from(0).map(|(_, _, answer)| answer).collect();
             assert_eq!((read, &outline.template), (whole.answers, &whole.template), "{text}");
-            assert_eq!((outline.len(), outline.answers_from(1).next().unwrap().0), (2, 1));
+            assert_eq!((outline.len(), outline.answers_from(1).next().unwrap().0), (3, 2));
         }
     }
 
@@ -198,7 +203,8 @@ mod tests {
 
     #[test]
     fn a_list_as_an_object_is_read_in_its_order() {
-        let outline = Outline::of(r#"{"answers":{"0":{"id":"a"},"2":{"id":"b"}}}"#.to_owned()).unwrap();
+        let outline =
+            Outline::of(r#"{"answers":{"10":"{\"id\":\"b\"}","9":{"id":"x"},"9":{"id":"a"}}}"#.to_owned()).unwrap();
         let ids: Vec<Option<String>> = outline.answers_from(0).map(|(_, _, answer)| answer.id).collect();
         assert_eq!(ids, [Some("a".to_owned()), Some("b".to_owned())]);
     }
