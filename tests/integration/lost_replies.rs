@@ -188,9 +188,9 @@ async fn an_upload_is_stored_once_and_its_video_stays_claimed() {
 async fn an_order_is_queued_once() {
     let tables = Tables::new().await;
     let queue = &tables.queue;
-    tables.lost(queue.enqueue_overflow("vendor1", "1", (3, NOW), NOW)).await.unwrap();
+    tables.lost(queue.queue_again("vendor1", "1", (3, NOW), NOW)).await.unwrap();
     assert_eq!(queue.get("vendor1", "1").await.unwrap().unwrap().version, 3);
-    queue.enqueue_overflow("vendor1", "1", (2, NOW), NOW).await.unwrap();
+    queue.queue_again("vendor1", "1", (2, NOW), NOW).await.unwrap();
     assert_eq!(queue.get("vendor1", "1").await.unwrap().unwrap().version, 3, "it was queued already");
     assert!(tables.lost(queue.retry("vendor1", "1", NOW + 1)).await.unwrap());
     tables.faults.plan(1, Fault::After);

@@ -14,6 +14,7 @@ mod bulk;
 mod conformance;
 mod console;
 mod contention;
+mod cut_pulls;
 mod directives;
 mod doctor;
 mod events;

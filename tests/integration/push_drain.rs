@@ -88,7 +88,7 @@ async fn a_wake_up_that_comes_before_its_work_is_not_lost() {
     let now = harness.now() * 1000;
     accounts.wake("vendor1", now).await.unwrap();
     harness.system.tick().await;
-    queue.enqueue_overflow("vendor1", "1", (1, now), now).await.unwrap();
+    queue.queue_again("vendor1", "1", (1, now), now).await.unwrap();
     harness.system.tick().await;
     assert_eq!(vendor.pushes().len(), 2);
     // Once it is clear that no more comes, the account sleeps.

@@ -2,7 +2,7 @@
 //!
 //! The reply is streamed: it begins when a first part is full, and holds the bytes that are stored.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,7 +169,7 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
         room,
         left: room.bytes(),
         bytes: 0,
-        sent: HashSet::new(),
+        sent: HashMap::new(),
         queued: 0,
     };
     let (writer, body) = streamed();
@@ -208,8 +208,14 @@ struct List {
     left: usize,
     /// Of the reply, until now.
     bytes: usize,
-    sent: HashSet<String>,
+    sent: HashMap<String, Told>,
     queued: usize,
+}
+
+/// An order as the list has it.
+struct Told {
+    revision: i64,
+    changed_at: i64,
 }
 
 /// Why a list breaks off.
@@ -262,11 +268,26 @@ impl List {
                 }
             }
         }
-        // What Pruvan is about to be told it may have from now on: a report that comes after this answers it, unless
-        // this pull was cut: of what it didn't carry, nobody was told. Pushes of what it carried can wait.
-        let whole = self.queued == 0;
-        self.state.accounts.note_pull(&self.account, self.since, self.now, whole).await?;
+        self.note().await?;
         Ok(reply.finish())
+    }
+
+    /// What Pruvan is about to be told it may have from now on: a report that comes after this answers it, unless this
+    /// pull was cut: of what it didn't carry, nobody was told. Pushes of what it carried can wait, also if earlier pulls
+    /// had no room for it.
+    async fn note(&mut self) -> Result<(), Broken> {
+        let (state, username, whole) = (&self.state, &self.account.username, self.queued == 0);
+        state.accounts.note_pull(&self.account, self.since, self.now, whole).await?;
+        let carried = state.queue.left_out(username).await?.into_iter().filter_map(|row| {
+            let told = self.sent.get(&row.work_order_number).filter(|told| told.revision >= row.version)?;
+            Some((row, told.changed_at))
+        });
+        futures_util::stream::iter(carried.collect::<Vec<_>>())
+            .map(|(row, changed_at)| async move { state.queue.carry(username, &row, changed_at).await })
+            .buffer_unordered(QUEUED_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(())
     }
 
     /// Copies a page into the reply, and hands on what is ready; gives back what has no room in it.
@@ -280,7 +301,7 @@ impl List {
         for order in orders {
             // It changed while the list was read: Pruvan takes no number twice, and its push or the next pull tells the
             // rest.
-            if self.sent.contains(&order.work_order_number) {
+            if self.sent.contains_key(&order.work_order_number) {
                 continue;
             }
             let directives = order.fragment(&self.account);
@@ -292,7 +313,8 @@ impl List {
             }
             self.left -= size;
             reply.push(&order.document, directives);
-            self.sent.insert(order.work_order_number);
+            let told = Told { revision: order.revision, changed_at: order.changed_at };
+            self.sent.insert(order.work_order_number, told);
             if reply.pending() >= PART {
                 self.bytes += reply.pending();
                 writer.write(reply.take(PART_WITH_AN_ORDER)).await?;
@@ -312,11 +334,13 @@ impl List {
         self.queued += rest.len();
         futures_util::stream::iter(rest)
             .map(|order| async move {
-                let of = (order.revision, order.changed_at);
-                // Pulls before this one may have told it, as they have what is looked back at.
-                match account.may_have_pulled(order.changed_at) {
-                    true => state.queue.queue_again(username, &order.work_order_number, of, now).await,
-                    false => state.queue.leave_out(username, &order.work_order_number, of, now).await,
+                let (number, of) = (&order.work_order_number, (order.revision, order.changed_at));
+                // What pulls carried and what pushes took is told once more, after what nobody was told.
+                let told = account.carried().contains(&order.changed_at);
+                let pushed = account.has_pushed_unless_queued(order.changed_at);
+                match !told && state.queue.leave_out(username, number, of, now, !pushed).await? {
+                    true => Ok(()),
+                    false => state.queue.queue_again(username, number, of, now).await,
                 }
             })
             .buffer_unordered(QUEUED_AT_ONCE)

@@ -1,7 +1,7 @@
 //! An account's row: what the host set, the keys, the push key, and how its pushes stand.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use pruvan::integration::IntegrationType;
 use secrecy::SecretString;
@@ -59,7 +59,7 @@ pub struct Account {
     /// What pulls carried, as far as they had room: of what was changed from then on ...
     #[serde(default)]
     pub carried_from: i64,
-    /// ... up to then, all but what is queued as left out.
+    /// ... until before then, all but what is queued as left out.
     #[serde(default)]
     pub carried_at: i64,
     /// Which push key there was then.
@@ -186,12 +186,18 @@ impl Account {
         self.pulled_for == self.push_key_serial && (self.pulled_from..=self.pulled_at).contains(&at)
     }
 
+    /// Whether an order that was changed then and isn't queued has gone out by a push: one that is older than the push
+    /// key may have gone to an integration that was there before.
+    pub fn has_pushed_unless_queued(&self, changed_at: i64) -> bool {
+        self.push_key_serial == 1 || changed_at >= self.push_key_since
+    }
+
     /// The changes that pulls have carried to the integration that there is now: their pushes can wait. What a pull had
     /// no room for has a place of its own in the queue.
-    pub fn carried(&self) -> RangeInclusive<i64> {
+    pub fn carried(&self) -> Range<i64> {
         match self.carried_for == self.push_key_serial {
-            true => self.carried_from..=self.carried_at,
-            false => 1..=0,
+            true => self.carried_from..self.carried_at,
+            false => 0..0,
         }
     }
 }

@@ -5,9 +5,10 @@ mod row;
 mod write;
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
 use crate::contention::Contention;
 use crate::dependencies::Dependencies;
@@ -51,13 +52,15 @@ impl PushQueue {
         &self,
         username: &str,
         now: i64,
-        carried: RangeInclusive<i64>,
+        carried: Range<i64>,
         limit: usize,
     ) -> Result<Vec<QueueRow>, StoreError> {
-        let (from, to) = (*carried.start(), (*carried.end()).min(now));
-        let spans = match from <= to && to > 0 {
-            true => vec![(NORMAL, 0, from - 1), (NORMAL, to + 1, now), (NORMAL, from, to)],
-            false => vec![(NORMAL, 0, now)],
+        let spans = match carried.is_empty() {
+            true => vec![(NORMAL, 0, now)],
+            false => {
+                let Range { start, end } = carried.start..carried.end.min(now + 1);
+                vec![(NORMAL, 0, start - 1), (NORMAL, end, now), (NORMAL, start, end - 1)]
+            }
         };
         let mut rows = Vec::new();
         for (class, from, to) in [(URGENT, 0, now), (LEFT_OUT, 0, now)].into_iter().chain(spans) {
@@ -80,6 +83,17 @@ impl PushQueue {
         let (urgent, left_out, normal, parked) =
             futures_util::try_join!(first(URGENT), first(LEFT_OUT), first(NORMAL), first(PARKED))?;
         Ok((urgent.iter().chain(&left_out).chain(&normal).filter_map(QueueRow::due_at).min(), !parked.is_empty()))
+    }
+
+    /// What pulls had no room for, as it waits.
+    pub async fn left_out(&self, username: &str) -> Result<Vec<QueueRow>, StoreError> {
+        let query = self.query(username, due(LEFT_OUT, 0), due(LEFT_OUT, i64::MAX));
+        let mut items = query.into_paginator().items().send();
+        let mut rows = Vec::new();
+        while let Some(item) = items.next().await {
+            rows.push(row("PushQueue", item.map_err(failed("Query of PushQueue"))?)?);
+        }
+        Ok(rows)
     }
 
     /// Parked orders, at most `limit`.
@@ -115,9 +129,8 @@ impl PushQueue {
         Ok(backlog)
     }
 
-    async fn range(&self, username: &str, from: String, to: String, limit: usize) -> Result<Vec<QueueRow>, StoreError> {
-        let reply = self
-            .client
+    fn query(&self, username: &str, from: String, to: String) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .index_name("due")
@@ -126,10 +139,11 @@ impl PushQueue {
             .expression_attribute_values(":from", s(from))
             .expression_attribute_values(":to", s(to))
             .consistent_read(true)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(failed("Query of PushQueue"))?;
+    }
+
+    async fn range(&self, username: &str, from: String, to: String, limit: usize) -> Result<Vec<QueueRow>, StoreError> {
+        let query = self.query(username, from, to).limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let reply = query.send().await.map_err(failed("Query of PushQueue"))?;
         reply.items.unwrap_or_default().into_iter().map(|item| row("PushQueue", item)).collect()
     }
 

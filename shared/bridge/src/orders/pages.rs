@@ -195,8 +195,8 @@ impl Orders {
         Ok((places.into_iter().filter_map(order_at).collect(), next))
     }
 
-    /// The orders of a span, page by page as the shards give them: no more pages are read ahead than shards are read at once, and none once the receiver
-    /// is gone. The last message is an error if not all could be read, whatever kept them from being read.
+    /// The orders of a span, page by page as the shards give them: no more pages are read ahead than shards are read at
+    /// once, and none once the receiver is gone. The last message is an error if not all could be read, whatever kept them from being read.
     ///
     /// Within a shard the oldest change comes first, so an order that changes meanwhile may come again, newer, and none
     /// is passed over.

@@ -12,11 +12,17 @@ use crate::update::Update;
 /// The order hasn't changed since its row was read: a change gives the row another version.
 const UNCHANGED: &str = "version = :read";
 
+/// Nor has it been sent or postponed.
+const AS_READ: &str = "version = :read AND due = :place";
+
 /// Nothing of the order waits.
 const NOT_QUEUED: &str = "attribute_not_exists(version)";
 
-/// Nothing of the order waits, or what does has not been tried.
-const NOT_TRIED: &str = "attribute_not_exists(version) OR \
+/// The order hasn't changed since, and what waits of it has not been tried.
+const NOT_TRIED: &str = "version = :read AND begins_with(due, :normal) AND attribute_not_exists(attempts)";
+
+/// Nor does it matter if nothing waits.
+const NOT_QUEUED_OR_TRIED: &str = "attribute_not_exists(version) OR \
     (version = :read AND begins_with(due, :normal) AND attribute_not_exists(attempts))";
 
 /// What `due` begins with in rows that are neither urgent nor left out nor parked.
@@ -70,21 +76,30 @@ impl PushQueue {
         update.action()
     }
 
-    /// Queues an order as it was at `version`, changed at `changed_at`, since a pull had no room for it: before all that
-    /// isn't urgent, what was changed first first. If it is queued already it goes there, unless it has changed since
-    /// or waits for another try.
+    /// Puts an order as it was at `version`, changed at `changed_at`, before all that isn't urgent, since a pull had no
+    /// room for it and it was never told: what was changed first goes first. False if it has changed since, waits for
+    /// another try, or waits for nothing at all, unless it is to be queued `anew` then.
     pub async fn leave_out(
         &self,
         username: &str,
         number: &str,
         (version, changed_at): (i64, i64),
         now: i64,
-    ) -> Result<(), StoreError> {
+        anew: bool,
+    ) -> Result<bool, StoreError> {
         let place = s(due(LEFT_OUT, changed_at));
         let update = self.update(username, number).set("version", n(version)).set_if_missing("queuedAt", n(now));
         let update = update.set("due", place.clone()).set("leftOut", place);
-        let update = update.only_if(NOT_TRIED, [(":read", n(version)), (":normal", s(NORMAL_ROWS))]);
-        self.write(update).await.map(|_| ())
+        let condition = if anew { NOT_QUEUED_OR_TRIED } else { NOT_TRIED };
+        self.write(update.only_if(condition, [(":read", n(version)), (":normal", s(NORMAL_ROWS))])).await
+    }
+
+    /// A later pull carried what was left out, as it was changed at `changed_at`: it waits like all others from now on,
+    /// unless anything has become of it meanwhile.
+    pub async fn carry(&self, username: &str, left_out: &QueueRow, changed_at: i64) -> Result<(), StoreError> {
+        let read = [(":read", n(left_out.version)), (":place", s(&left_out.due))];
+        let update = self.update(username, &left_out.work_order_number).set("due", s(due(NORMAL, changed_at)));
+        self.write(update.remove(["leftOut"]).only_if(AS_READ, read)).await.map(|_| ())
     }
 
     /// Queues an order as it was at `version`, changed at `changed_at`, unless it is queued already: what a pull had no
