@@ -36,6 +36,8 @@ enum Step {
     /// n-th call to DynamoDB.
     Pull(Option<i64>, Option<(usize, Fault)>),
     Drain,
+    /// Crews report, if they have the order.
+    Report(usize),
     /// An integration made anew has nothing, and another push key.
     Anew,
     Seconds(i64),
@@ -50,6 +52,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..ORDERS).prop_map(Step::Rush),
         5 => (since, fault).prop_map(|(since, fault)| Step::Pull(since, fault)),
         4 => Just(Step::Drain),
+        2 => (0..ORDERS).prop_map(Step::Report),
         1 => Just(Step::Anew),
         4 => prop::sample::select(vec![1, 1, 60, 400, 1000, 3700]).prop_map(Step::Seconds),
     ];
@@ -101,6 +104,12 @@ impl Model<'_> {
                 self.pull(since, *fault).await;
             }
             Step::Drain => self.drain().await,
+            Step::Report(number) => {
+                let number = number.to_string();
+                if self.vendor.project(&number).is_some() {
+                    drop(self.vendor.change_status(&number, "accepted", "viewed").await.unwrap());
+                }
+            }
             Step::Anew => self.made_anew().await,
             Step::Seconds(seconds) => self.harness.advance(*seconds),
         }
@@ -170,7 +179,7 @@ impl Model<'_> {
             }
             assert!(!listed.contains_key(number), "an old state of {number}");
             let changed = since.is_none_or(|since| current.changed_at >= since);
-            let waits = begins(number, "0#") || begins(number, "1!") || self.is_told(number) && begins(number, "1#");
+            let waits = begins(number, "0#") || begins(number, "1!") || self.is_told(number) && begins(number, "1");
             assert!(!changed || waits && !looked_back, "{number} {current:?} is nowhere: {:?}", waiting.get(number));
             self.left_out += usize::from(changed);
         }

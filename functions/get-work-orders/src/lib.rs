@@ -335,7 +335,7 @@ impl List {
         futures_util::stream::iter(rest)
             .map(|order| async move {
                 let (number, of) = (&order.work_order_number, (order.revision, order.changed_at));
-                // What pulls carried and what pushes took is told once more, after what nobody was told.
+                // What pulls carried and what pushes took is told once more, after all others.
                 let told = account.carried().contains(&order.changed_at);
                 let pushed = account.has_pushed_unless_queued(order.changed_at);
                 match !told && state.queue.leave_out(username, number, of, now, !pushed).await? {

@@ -14,8 +14,8 @@ use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, failed, row, s};
+use row::{AGAIN, LEFT_OUT, NORMAL, PARKED, URGENT, due};
 pub use row::{FirstPush, QueueRow, RowOutcome, Urgency};
-use row::{LEFT_OUT, NORMAL, PARKED, URGENT, due};
 
 /// What an account has waiting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,8 +46,8 @@ impl PushQueue {
         })
     }
 
-    /// What is due at `now`: urgent ones first, then what a pull had no room for, and last what pulls have `carried`. At
-    /// most `limit`, and each once, also if it changes its place meanwhile.
+    /// What is due at `now`: urgent ones first, then what a pull had no room for, and last what pulls have `carried` or
+    /// was told otherwise. At most `limit`, and each once, also if it changes its place meanwhile.
     pub async fn due(
         &self,
         username: &str,
@@ -63,7 +63,8 @@ impl PushQueue {
             }
         };
         let mut rows = Vec::new();
-        for (class, from, to) in [(URGENT, 0, now), (LEFT_OUT, 0, now)].into_iter().chain(spans) {
+        let first = [(URGENT, 0, now), (LEFT_OUT, 0, now)];
+        for (class, from, to) in first.into_iter().chain(spans).chain([(AGAIN, 0, now)]) {
             let left = limit.saturating_sub(rows.len());
             if left > 0 && from <= to {
                 rows.extend(self.range(username, due(class, from), due(class, to), left).await?);
@@ -80,9 +81,9 @@ impl PushQueue {
     /// When the next row will be due, if any waits, and whether any is parked.
     pub async fn next(&self, username: &str) -> Result<(Option<i64>, bool), StoreError> {
         let first = |class| self.range(username, due(class, 0), due(class, i64::MAX), 1);
-        let (urgent, left_out, normal, parked) =
-            futures_util::try_join!(first(URGENT), first(LEFT_OUT), first(NORMAL), first(PARKED))?;
-        Ok((urgent.iter().chain(&left_out).chain(&normal).filter_map(QueueRow::due_at).min(), !parked.is_empty()))
+        let waiting = [URGENT, LEFT_OUT, NORMAL, AGAIN].map(first);
+        let (waiting, parked) = futures_util::try_join!(futures_util::future::try_join_all(waiting), first(PARKED))?;
+        Ok((waiting.iter().flatten().filter_map(QueueRow::due_at).min(), !parked.is_empty()))
     }
 
     /// What pulls had no room for, as it waits.

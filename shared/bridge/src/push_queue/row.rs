@@ -75,6 +75,8 @@ pub(super) const URGENT: &str = "0";
 /// What a pull had no room for: nobody was told of it.
 pub(super) const LEFT_OUT: &str = "1!";
 pub(super) const NORMAL: &str = "1";
+/// What a pull had no room for, but was told before.
+pub(super) const AGAIN: &str = "1~";
 pub(super) const PARKED: &str = "2";
 
 impl QueueRow {

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 
-use super::row::{FirstPush, LEFT_OUT, NORMAL, PARKED, QueueRow, RowOutcome, URGENT, Urgency, due};
+use super::row::{AGAIN, FirstPush, LEFT_OUT, NORMAL, PARKED, QueueRow, RowOutcome, URGENT, Urgency, due};
 use super::{PushQueue, key};
 use crate::order::Order;
 use crate::store::{StoreError, n, s};
@@ -18,15 +18,18 @@ const AS_READ: &str = "version = :read AND due = :place";
 /// Nothing of the order waits.
 const NOT_QUEUED: &str = "attribute_not_exists(version)";
 
-/// The order hasn't changed since, and what waits of it has not been tried.
-const NOT_TRIED: &str = "version = :read AND begins_with(due, :normal) AND attribute_not_exists(attempts)";
+/// Pruvan lacks the order as it is, though there may be reports of it since, and it has not been tried.
+const NOT_TRIED: &str = "version <= :version AND begins_with(due, :place) AND attribute_not_exists(attempts)";
 
 /// Nor does it matter if nothing waits.
 const NOT_QUEUED_OR_TRIED: &str = "attribute_not_exists(version) OR \
-    (version = :read AND begins_with(due, :normal) AND attribute_not_exists(attempts))";
+    (version <= :version AND begins_with(due, :place) AND attribute_not_exists(attempts))";
 
-/// What `due` begins with in rows that are neither urgent nor left out nor parked.
-const NORMAL_ROWS: &str = "1#";
+/// What `due` begins with in rows of changes that aren't urgent.
+const CHANGES: &str = "1#";
+
+/// And in those together with what is left out and what goes again.
+const ALL_BUT_URGENT: &str = "1";
 
 /// Something of it does.
 const QUEUED: &str = "attribute_exists(version)";
@@ -77,21 +80,21 @@ impl PushQueue {
     }
 
     /// Puts an order as it was at `version`, changed at `changed_at`, before all that isn't urgent, since a pull had no
-    /// room for it and it was never told: what was changed first goes first. False if it has changed since, waits for
-    /// another try, or waits for nothing at all, unless it is to be queued `anew` then.
+    /// room for it: what was changed first goes first. False if it has changed since or waits for another try; and if
+    /// it is not queued or goes again only, unless the integration is `new` and was told nothing of that.
     pub async fn leave_out(
         &self,
         username: &str,
         number: &str,
         (version, changed_at): (i64, i64),
         now: i64,
-        anew: bool,
+        new: bool,
     ) -> Result<bool, StoreError> {
         let place = s(due(LEFT_OUT, changed_at));
-        let update = self.update(username, number).set("version", n(version)).set_if_missing("queuedAt", n(now));
-        let update = update.set("due", place.clone()).set("leftOut", place);
-        let condition = if anew { NOT_QUEUED_OR_TRIED } else { NOT_TRIED };
-        self.write(update.only_if(condition, [(":read", n(version)), (":normal", s(NORMAL_ROWS))])).await
+        let update = self.update(username, number).set_if_missing("version", n(version));
+        let update = update.set_if_missing("queuedAt", n(now)).set("due", place.clone()).set("leftOut", place);
+        let (condition, from) = if new { (NOT_QUEUED_OR_TRIED, ALL_BUT_URGENT) } else { (NOT_TRIED, CHANGES) };
+        self.write(update.only_if(condition, [(":place", s(from))])).await
     }
 
     /// A later pull carried what was left out, as it was changed at `changed_at`: it waits like all others from now on,
@@ -102,8 +105,8 @@ impl PushQueue {
         self.write(update.remove(["leftOut"]).only_if(AS_READ, read)).await.map(|_| ())
     }
 
-    /// Queues an order as it was at `version`, changed at `changed_at`, unless it is queued already: what a pull had no
-    /// room for, but was told before that.
+    /// Queues an order as it was at `version`, changed at `changed_at`, after all others, unless it is queued already:
+    /// what a pull had no room for, but was told before.
     pub async fn queue_again(
         &self,
         username: &str,
@@ -111,7 +114,7 @@ impl PushQueue {
         (version, changed_at): (i64, i64),
         now: i64,
     ) -> Result<(), StoreError> {
-        self.enqueue_unchanged(username, number, version, due(NORMAL, changed_at), now).await.map(|_| ())
+        self.enqueue_unchanged(username, number, version, due(AGAIN, changed_at), now).await.map(|_| ())
     }
 
     /// Queues an order as it is at `version`; false if it is queued already.
