@@ -249,6 +249,7 @@ impl List {
             Err(Broken::NoPushKey) => {
                 record.bad_request(TOO_MANY);
             }
+            Err(Broken::Store(error)) => record.store_failed(error),
             Err(broken) => record.fault(&broken.to_string()),
         }
         drop(record);
