@@ -115,11 +115,11 @@ async fn what_a_cut_pull_left_out_goes_before_what_it_carried() {
     harness.advance(60);
     let told: BTreeSet<String> = numbers(&vendor.import(None).await.unwrap().reply()).into_iter().collect();
     assert_eq!(told.len(), 5_000);
-    // One that was left out and one that was told change since; a rush goes before all of them.
+    // One that was told and one that was left out change since; a rush goes before all of them.
     let left_out = (0..6_000).map(|n| format!("N{n}")).find(|number| !told.contains(number)).unwrap();
     let carried = told.first().unwrap();
     harness.advance(1);
-    for number in [&left_out, carried] {
+    for number in [carried, &left_out] {
         harness.put("vendor1", number, json!({ "reference": "changed" })).await;
     }
     harness.put("vendor1", "rush", json!({ "status": "rush" })).await;
