@@ -55,19 +55,22 @@ impl PushQueue {
         carried: Range<i64>,
         limit: usize,
     ) -> Result<Vec<QueueRow>, StoreError> {
-        let spans = match carried.is_empty() {
-            true => vec![(NORMAL, 0, now)],
+        let normal = |from: i64, to: i64| (due(NORMAL, from), due(NORMAL, to));
+        // What was left out is due in any case, and sorts before all changes.
+        let left_out_and = |to: i64| (due(LEFT_OUT, 0), due(NORMAL, to));
+        let ranges = match carried.is_empty() {
+            true => vec![left_out_and(now)],
             false => {
                 let Range { start, end } = carried.start..carried.end.min(now + 1);
-                vec![(NORMAL, 0, start - 1), (NORMAL, end, now), (NORMAL, start, end - 1)]
+                vec![left_out_and(start - 1), normal(end, now), normal(start, end - 1)]
             }
         };
+        let (urgent, again) = ((due(URGENT, 0), due(URGENT, now)), (due(AGAIN, 0), due(AGAIN, now)));
         let mut rows = Vec::new();
-        let first = [(URGENT, 0, now), (LEFT_OUT, 0, now)];
-        for (class, from, to) in first.into_iter().chain(spans).chain([(AGAIN, 0, now)]) {
+        for (from, to) in [urgent].into_iter().chain(ranges).chain([again]) {
             let left = limit.saturating_sub(rows.len());
             if left > 0 && from <= to {
-                rows.extend(self.range(username, due(class, from), due(class, to), left).await?);
+                rows.extend(self.range(username, from, to, left).await?);
             }
         }
         // The later a row was read, the newer it is.
@@ -80,9 +83,10 @@ impl PushQueue {
 
     /// When the next row will be due, if any waits, and whether any is parked.
     pub async fn next(&self, username: &str) -> Result<(Option<i64>, bool), StoreError> {
-        let first = |class| self.range(username, due(class, 0), due(class, i64::MAX), 1);
-        let waiting = [URGENT, LEFT_OUT, NORMAL, AGAIN].map(first);
-        let (waiting, parked) = futures_util::try_join!(futures_util::future::try_join_all(waiting), first(PARKED))?;
+        let first = |from, to| self.range(username, due(from, 0), due(to, i64::MAX), 1);
+        let waiting = [(URGENT, URGENT), (LEFT_OUT, NORMAL), (AGAIN, AGAIN)].map(|(from, to)| first(from, to));
+        let waiting = futures_util::future::try_join_all(waiting);
+        let (waiting, parked) = futures_util::try_join!(waiting, first(PARKED, PARKED))?;
         Ok((waiting.iter().flatten().filter_map(QueueRow::due_at).min(), !parked.is_empty()))
     }
 
