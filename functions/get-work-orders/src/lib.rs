@@ -9,7 +9,7 @@ use std::time::Duration;
 use bridge::accounts::{Account, Accounts, PushKeyState};
 use bridge::auth::authenticate;
 use bridge::http::{guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
-use bridge::orders::pages::{NO_END, Span};
+use bridge::orders::pages::{Pages, Span};
 use bridge::orders::{Orders, Pulled};
 use bridge::push_queue::PushQueue;
 use bridge::settings::SettingError;
@@ -145,21 +145,18 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
     let request = GetWorkOrdersRequest::from_payload(web_service::read(request, &mut record).await?.payload);
     let account = authenticate(&state.accounts, &request.credentials, state.clock.now_ms(), &mut record).await?;
     let now = state.clock.now_ms();
-    let spans = spans(request.mode, now);
-    let since = match request.mode {
-        Mode::Full => None,
-        Mode::Since(_) => spans.last().map(|looked_back| looked_back.since),
-    };
+    let span = span(request.mode, now);
+    let since = span.last_before.map(|_| span.since);
     let username = &account.username;
     // Without a push key nothing can be pushed, and Pruvan gets an error: never a list that was cut short as if it were
     // whole. So that must be known before the first byte.
     if account.push_key_state != PushKeyState::Live {
-        let all = Span { before: NO_END, ..spans.last().copied().unwrap_or(spans[0]) };
-        let too_many = state.orders.are_more_than(MAX_WORK_ORDERS, username, all).await;
+        let too_many = state.orders.are_more_than(MAX_WORK_ORDERS, username, span).await;
         if too_many.map_err(|error| Refusal::failed(&mut record, &error))? {
             return Err(Refusal::bad_request(&mut record, TOO_MANY));
         }
     }
+    let pages = state.orders.pages(username, span);
     let list = List {
         record,
         state,
@@ -173,21 +170,20 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
         queued: 0,
     };
     let (writer, body) = streamed();
-    let writing = tokio::spawn(async move { list.write(spans, writer).await });
+    let writing = tokio::spawn(async move { list.write(pages, writer).await });
     Ok((body, writing))
 }
 
-/// What is read for a pull, and in this order: what was changed since the given time, then the look-back, so that it is
-/// the look-back that has no room.
-fn spans(mode: Mode, now: i64) -> Vec<Span> {
+/// What is read for a pull: of an incremental one, what was changed since the given time comes before the look-back, so
+/// that it is the look-back that has no room.
+fn span(mode: Mode, now: i64) -> Span {
     match mode {
-        Mode::Full => vec![Span { since: 0, ended_since: now - ms(ENDED_TOLD_FOR), before: NO_END }],
+        Mode::Full => Span { since: 0, ended_since: now - ms(ENDED_TOLD_FOR), last_before: None },
         Mode::Since(since) => {
             // Since a time to come nothing has changed: it is a clock's fault, and the present time is meant.
             let since = since.as_millisecond().min(now);
             let back = since - ms(LOOK_BACK);
-            let changed = Span { since, ended_since: since, before: NO_END };
-            vec![changed, Span { since: back, ended_since: back, before: since }]
+            Span { since: back, ended_since: back, last_before: Some(since) }
         }
     }
 }
@@ -237,8 +233,8 @@ impl From<NobodyReads> for Broken {
 
 impl List {
     /// Writes all of it. The record goes before the last part does: Lambda may stop the process as soon as that is out.
-    async fn write(mut self, spans: Vec<Span>, writer: Writer) -> Result<(), Broken> {
-        let last = self.write_orders(spans, &writer).await;
+    async fn write(mut self, mut pages: Pages, writer: Writer) -> Result<(), Broken> {
+        let last = self.write_orders(&mut pages, &writer).await;
         let List { mut record, since, sent, queued, bytes, .. } = self;
         record.note("full", since.is_none());
         record.note("queued", queued);
@@ -258,15 +254,12 @@ impl List {
     }
 
     /// All but the last part, which it gives back.
-    async fn write_orders(&mut self, spans: Vec<Span>, writer: &Writer) -> Result<String, Broken> {
+    async fn write_orders(&mut self, pages: &mut Pages, writer: &Writer) -> Result<String, Broken> {
         let mut reply = WorkOrdersReply::default();
-        for span in spans {
-            let mut pages = self.state.orders.pages(&self.account.username, span);
-            while let Some(orders) = pages.next().await? {
-                let rest = self.copy(orders, &mut reply, writer).await?;
-                if !rest.is_empty() {
-                    self.queue(rest).await?;
-                }
+        while let Some(orders) = pages.next().await? {
+            let rest = self.copy(orders, &mut reply, writer).await?;
+            if !rest.is_empty() {
+                self.queue(rest).await?;
             }
         }
         self.note().await?;
