@@ -269,7 +269,7 @@ async fn run(harness: &Harness, username: &str, steps: &[Step]) -> usize {
 
 #[test]
 fn nothing_that_nobody_was_told_waits_behind_what_pruvan_has() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(20);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
     let config =
         ProptestConfig { cases, max_shrink_iters: 100, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bridge::accounts::{Account, Accounts, PushKeyState};
 use bridge::auth::authenticate;
 use bridge::http::{guarded, to_pruvan, to_pruvan_streamed, to_pruvan_text};
-use bridge::orders::pages::{Pages, Span};
+use bridge::orders::span::{Pages, Span};
 use bridge::orders::{Orders, Pulled};
 use bridge::push_queue::PushQueue;
 use bridge::settings::SettingError;
@@ -267,8 +267,8 @@ impl List {
     }
 
     /// What Pruvan is about to be told it may have from now on: a report that comes after this answers it, unless this
-    /// pull was cut: of what it didn't carry, nobody was told. Pushes of what it carried can wait, also if earlier pulls
-    /// had no room for it.
+    /// pull was cut: of what it didn't carry, nobody was told. Pushes of what it carried can wait, also of what earlier
+    /// pulls had no room for.
     async fn note(&mut self) -> Result<(), Broken> {
         let (state, username, whole) = (&self.state, &self.account.username, self.queued == 0);
         state.accounts.note_pull(&self.account, self.since, self.now, whole).await?;

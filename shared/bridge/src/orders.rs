@@ -1,10 +1,11 @@
-//! The Orders table: what is read, told and reported. `orders/pages.rs` has how many orders are read, and
-//! [`crate::change`] what the host writes.
+//! The Orders table: what is read, told and reported. `orders/pages.rs` has how many orders are listed,
+//! `orders/span.rs` how they are read for a pull, and [`crate::change`] what the host writes.
 //!
 //! A row holds the order as the very JSON that Pruvan gets, so that a pull copies bytes. The directives (`status`,
 //! `assignedTo`, `dueDate`) stand apart: they are sent only until Pruvan has them.
 
 pub mod pages;
+pub mod span;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
