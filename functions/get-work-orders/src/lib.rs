@@ -271,8 +271,9 @@ impl List {
     /// pulls had no room for.
     async fn note(&mut self) -> Result<(), Broken> {
         let (state, username, whole) = (&self.state, &self.account.username, self.queued == 0);
-        state.accounts.note_pull(&self.account, self.since, self.now, whole).await?;
-        let carried = state.queue.left_out(username).await?.into_iter().filter_map(|row| {
+        let noted = state.accounts.note_pull(&self.account, self.since, self.now, whole);
+        let ((), left_out) = futures_util::try_join!(noted, state.queue.left_out(username))?;
+        let carried = left_out.into_iter().filter_map(|row| {
             let told = self.sent.get(&row.work_order_number).filter(|told| told.revision >= row.version)?;
             Some((row, told.changed_at))
         });
