@@ -152,6 +152,42 @@ async fn what_has_changed_since_the_given_time_comes_before_the_look_back() {
     assert_eq!(vendor.projects(), 5_500);
 }
 
+/// Shards of more than a megabyte, which no single query gives.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_look_back_comes_last_and_each_order_once_however_large_the_shards_are() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    let long = "x".repeat(49_000);
+    let orders = |kind: &str| -> Vec<Value> {
+        let status = if kind.starts_with("ended") { json!("closed") } else { Value::Null };
+        let numbers = (0..60).map(|n| format!("{kind}-{n}"));
+        let order_of = |number| {
+            order(json!({
+                "workOrderNumber": number, "instructions": long, "clientInstructions": long, "status": status,
+            }))
+        };
+        numbers.map(order_of).collect()
+    };
+    let make = async |kinds: [&str; 2]| {
+        for kind in kinds {
+            for chunk in orders(kind).chunks(30) {
+                import(&harness, "vendor1", chunk).await;
+            }
+        }
+    };
+    make(["before", "ended-before"]).await;
+    harness.advance(60);
+    let since = harness.now();
+    make(["changed", "ended-changed"]).await;
+    harness.advance(1);
+    let told = numbers(&vendor.import(Some(since)).await.unwrap().reply());
+    let (first, last) = told.split_at(120);
+    assert!(first.iter().all(|number| number.contains("changed")), "{told:?}");
+    assert!(last.iter().all(|number| number.contains("before")));
+    assert_eq!((told.len(), told.iter().collect::<BTreeSet<_>>().len()), (240, 240));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_orders_arrive_within_the_hourly_limit() {
     let harness = Harness::start().await;

@@ -29,11 +29,11 @@ pub struct Span {
 #[derive(Debug)]
 pub struct Pages {
     receiver: mpsc::Receiver<Result<Read, StoreError>>,
-    shards_left: u8,
+    parts_left: usize,
     /// What comes last, of shards that were read with one query.
     held: Vec<Vec<Pulled>>,
-    /// The other shards, of which that is still to be read.
-    unread: Vec<u8>,
+    /// Of the others, what is still to be read.
+    unread: Vec<Part>,
     /// Whose orders they are, and where they are read from.
     reader: Reader,
 }
@@ -44,8 +44,8 @@ enum Read {
     Page(Vec<Pulled>),
     /// These come last.
     Held(Vec<Pulled>),
-    /// Of this shard, what comes last is still to be read.
-    Unread(u8),
+    /// This comes last, and is still to be read.
+    Unread(Part),
     ToItsEnd,
 }
 
@@ -56,31 +56,31 @@ impl Pages {
             match self.receiver.recv().await.transpose()? {
                 Some(Read::Page(orders)) => return Ok(Some(orders)),
                 Some(Read::Held(orders)) => self.held.push(orders),
-                Some(Read::Unread(shard)) => self.unread.push(shard),
-                Some(Read::ToItsEnd) => self.shards_left -= 1,
-                None if self.shards_left > 0 => {
+                Some(Read::Unread(part)) => self.unread.push(part),
+                Some(Read::ToItsEnd) => self.parts_left -= 1,
+                None if self.parts_left > 0 => {
                     let reason = "a shard was not read to its end".to_owned();
                     return Err(StoreError::Call { operation: "Query of Orders", reason });
                 }
                 None if !self.held.is_empty() => return Ok(self.held.pop()),
                 None if self.unread.is_empty() => return Ok(None),
                 None => {
-                    let shards = std::mem::take(&mut self.unread);
-                    self.shards_left = u8::try_from(shards.len()).unwrap_or(SHARDS);
-                    self.receiver = self.reader.start(shards, Part::Last);
+                    let parts = std::mem::take(&mut self.unread);
+                    self.parts_left = parts.len();
+                    self.receiver = self.reader.start(parts);
                 }
             }
         }
     }
 }
 
-/// Which part of a span is read.
+/// A part of a span, which is read by a task of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// All of it, or what comes first.
-    First,
-    /// What comes last.
-    Last,
+    /// Of this shard all, or what comes first.
+    Shard(u8),
+    /// Of this shard what comes last, among those that are current or have ended.
+    Last(u8, &'static str),
 }
 
 /// Reads the shards of an account.
@@ -92,15 +92,15 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads these shards, some at a time, each in a task of its own.
-    fn start(&self, shards: impl IntoIterator<Item = u8>, part: Part) -> mpsc::Receiver<Result<Read, StoreError>> {
+    /// Reads these parts, some at a time.
+    fn start(&self, parts: impl IntoIterator<Item = Part>) -> mpsc::Receiver<Result<Read, StoreError>> {
         let (pages, receiver) = mpsc::channel(1);
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        for shard in shards {
+        for part in parts {
             let (reader, pages, places) = (self.clone(), pages.clone(), places.clone());
             tokio::spawn(async move {
                 let _place = places.acquire().await;
-                let end = match reader.shard(shard, part, &pages).await {
+                let end = match reader.read(part, &pages).await {
                     Ok(()) => Ok(Read::ToItsEnd),
                     Err(Stopped::Failed(error)) => Err(error),
                     Err(Stopped::NobodyReads) => return,
@@ -111,14 +111,25 @@ impl Reader {
         receiver
     }
 
-    async fn shard(&self, shard: u8, part: Part, pages: &Sender) -> Result<(), Stopped> {
+    async fn read(&self, part: Part, pages: &Sender) -> Result<(), Stopped> {
         let Span { since, ended_since, last_before } = self.span;
-        // What ends while its shard is read is in one of the two ranges, or in both.
-        for (phase, since) in [(CURRENT, since), (ENDED, ended_since)] {
-            match (last_before, part) {
-                (None, _) => self.range(shard, (phase, since, NO_END), pages).await?,
-                (Some(before), Part::Last) => self.range(shard, (phase, since, before), pages).await?,
-                (Some(before), Part::First) => self.first_of_range(shard, (phase, since, before), pages).await?,
+        let phases = [(CURRENT, since), (ENDED, ended_since)];
+        match (part, last_before) {
+            // What ends while its shard is read is in one of the two ranges, or in both.
+            (Part::Shard(shard), None) => {
+                for (phase, since) in phases {
+                    self.range(shard, (phase, since, NO_END), pages).await?;
+                }
+            }
+            (Part::Shard(shard), Some(before)) => {
+                for (phase, since) in phases {
+                    self.first_of_range(shard, (phase, since, before), pages).await?;
+                }
+            }
+            (Part::Last(shard, wanted), before) => {
+                for (phase, since) in phases.into_iter().filter(|(phase, _)| *phase == wanted) {
+                    self.range(shard, (phase, since, before.unwrap_or(NO_END)), pages).await?;
+                }
             }
         }
         Ok(())
@@ -140,14 +151,14 @@ impl Reader {
     async fn first_of_range(
         &self,
         shard: u8,
-        (phase, since, before): (&str, i64, i64),
+        (phase, since, before): (&'static str, i64, i64),
         pages: &Sender,
     ) -> Result<(), Stopped> {
         let query = self.orders.range(&partition(&self.username, shard), phase, since, NO_END);
         let reply = query.send().await.map_err(failed("Query of Orders"))?;
         if reply.last_evaluated_key.is_some() {
             self.range(shard, (phase, before, NO_END), pages).await?;
-            pages.send(Ok(Read::Unread(shard))).await?;
+            pages.send(Ok(Read::Unread(Part::Last(shard, phase)))).await?;
             return Ok(());
         }
         let orders = pulled(reply.items.unwrap_or_default())?;
@@ -193,8 +204,8 @@ impl Orders {
     /// is passed over.
     pub fn pages(&self, username: &str, span: Span) -> Pages {
         let reader = Reader { orders: self.clone(), username: username.to_owned(), span };
-        let receiver = reader.start(0..SHARDS, Part::First);
-        Pages { receiver, shards_left: SHARDS, held: Vec::new(), unread: Vec::new(), reader }
+        let receiver = reader.start((0..SHARDS).map(Part::Shard));
+        Pages { receiver, parts_left: SHARDS.into(), held: Vec::new(), unread: Vec::new(), reader }
     }
 
     /// Whether there are more than `most` orders that [`Orders::pages`] would give, without reading them.
@@ -234,7 +245,7 @@ mod tests {
         };
         let span = Span { since: 0, ended_since: 0, last_before: None };
         let reader = Reader { orders, username: "vendor1".to_owned(), span };
-        Pages { receiver, shards_left: SHARDS, held: Vec::new(), unread: Vec::new(), reader }
+        Pages { receiver, parts_left: SHARDS.into(), held: Vec::new(), unread: Vec::new(), reader }
     }
 
     #[tokio::test]
