@@ -13,7 +13,7 @@ use pruvan::integration::IntegrationType;
 use pruvan::work_order::WorkOrder;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use simulator::{Integration, multipart};
+use simulator::{Integration, Weather, multipart};
 
 use crate::harness::faults::{Fault, Faults};
 use crate::harness::{Harness, encode, order};
@@ -186,6 +186,94 @@ async fn the_look_back_comes_last_and_each_order_once_however_large_the_shards_a
     assert!(first.iter().all(|number| number.contains("changed")), "{told:?}");
     assert!(last.iter().all(|number| number.contains("before")));
     assert_eq!((told.len(), told.iter().collect::<BTreeSet<_>>().len()), (240, 240));
+}
+
+/// What is to come last of a large shard is read after all else; what changes before that has moved to where was read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_changes_before_the_look_back_of_its_shard_is_read_is_in_the_list_all_the_same() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    let long = "x".repeat(49_000);
+    let large = |number: &str, status: &str| {
+        order(json!({
+            "workOrderNumber": number, "instructions": long, "clientInstructions": long, "clientStatus": status,
+        }))
+    };
+    let all: Vec<String> = (0..120).map(|n| n.to_string()).collect();
+    let puller = Puller::new(&harness);
+    for number in &all {
+        put(&harness, number, large(number, "before")).await;
+    }
+    harness.advance(60);
+    // The account, its key's use, three queries of each shard, and then the look-backs, four at a time.
+    puller.faults.plan(27, Fault::Pauses);
+    let mut pull = tokio::spawn(puller.pull(&vendor, Some(harness.now())));
+    tokio::select! {
+        _ = &mut pull => panic!("it makes more calls than that"),
+        () = puller.faults.paused() => {}
+    }
+    harness.advance(1);
+    for number in all.iter().step_by(2) {
+        put(&harness, number, large(number, "while")).await;
+    }
+    puller.faults.resume();
+    let list = pull.await.unwrap();
+    puller.faults.end();
+    let told: BTreeSet<String> = numbers(&list).into_iter().collect();
+    assert_eq!((told.len(), numbers(&list).len()), (120, 120));
+    let mixed: BTreeSet<&str> =
+        list["workOrders"].as_array().unwrap().iter().map(|order| order["clientStatus"].as_str().unwrap()).collect();
+    assert_eq!(mixed.len(), 2, "some were read before they changed, and some after");
+}
+
+/// The time of a retry is no time of a change.
+#[tokio::test]
+async fn what_pruvan_refused_goes_before_what_a_pull_carried_since() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    let began = harness.now();
+    harness.put("vendor1", "refused", json!({})).await;
+    let errors = json!([{ "workOrderNumber": "refused", "error": "no such state" }]);
+    let reply = json!({ "response": { "created": 0, "updated": 0, "deleted": 0 }, "error": errors });
+    vendor.forecast([Weather::Answer(200, reply.to_string())]);
+    harness.system.tick().await;
+    // It is to be tried again after a minute; the pull looks back to half of that.
+    harness.advance(960);
+    harness.put("vendor1", "carried", json!({})).await;
+    harness.advance(60);
+    let told = numbers(&vendor.import(Some(began + 930)).await.unwrap().reply());
+    assert_eq!(told, ["carried"]);
+    harness.advance(1);
+    harness.put("vendor1", "new", json!({})).await;
+    harness.system.tick().await;
+    let pushed: Vec<String> = vendor.pushes().iter().flat_map(numbers).collect();
+    assert_eq!(pushed, ["new", "refused", "carried"]);
+}
+
+/// A list that breaks off behind its note would count as told.
+#[tokio::test]
+async fn where_the_look_for_what_was_left_out_fails_nothing_counts_as_told() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", json!({})).await;
+    let puller = Puller::new(&harness);
+    let mut broke_off = 0;
+    for nth in 0..30 {
+        puller.faults.plan(nth, Fault::Outage);
+        let list = puller.pull(&vendor, None).await;
+        let met = puller.faults.end();
+        let noted = harness.dump().await["AccountsTable"].iter().any(|row| row.contains("carriedAt"));
+        let told = list["workOrders"].is_array();
+        assert!(told || !noted, "call {nth}: noted, and nobody was told");
+        broke_off += usize::from(!told);
+        if !met || noted {
+            break;
+        }
+    }
+    assert!(broke_off >= 18, "{broke_off}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -178,12 +178,12 @@ async fn pull(state: Arc<GetWorkOrders>, request: Request, room: Room) -> Result
 /// that it is the look-back that has no room.
 fn span(mode: Mode, now: i64) -> Span {
     match mode {
-        Mode::Full => Span { since: 0, ended_since: now - ms(ENDED_TOLD_FOR), last_before: None },
+        Mode::Full => Span { since: 0, ended_since: now - ms(ENDED_TOLD_FOR), last_before: None, began: now },
         Mode::Since(since) => {
             // Since a time to come nothing has changed: it is a clock's fault, and the present time is meant.
             let since = since.as_millisecond().min(now);
             let back = since - ms(LOOK_BACK);
-            Span { since: back, ended_since: back, last_before: Some(since) }
+            Span { since: back, ended_since: back, last_before: Some(since), began: now }
         }
     }
 }
@@ -271,17 +271,21 @@ impl List {
     /// pulls had no room for.
     async fn note(&mut self) -> Result<(), Broken> {
         let (state, username, whole) = (&self.state, &self.account.username, self.queued == 0);
-        let noted = state.accounts.note_pull(&self.account, self.since, self.now, whole);
-        let ((), left_out) = futures_util::try_join!(noted, state.queue.left_out(username))?;
+        // After the note nothing may fail that keeps the list from being sent: it would count as told, and nobody was.
+        let left_out = state.queue.left_out(username).await?;
+        state.accounts.note_pull(&self.account, self.since, self.now, whole).await?;
         let carried = left_out.into_iter().filter_map(|row| {
             let told = self.sent.get(&row.work_order_number).filter(|told| told.revision >= row.version)?;
             Some((row, told.changed_at))
         });
         futures_util::stream::iter(carried.collect::<Vec<_>>())
-            .map(|(row, changed_at)| async move { state.queue.carry(username, &row, changed_at).await })
-            .buffer_unordered(QUEUED_AT_ONCE)
-            .try_collect::<()>()
-            .await?;
+            .for_each_concurrent(QUEUED_AT_ONCE, |(row, changed_at)| async move {
+                // One that stays in front is pushed early, which does no harm.
+                if let Err(error) = state.queue.carry(username, &row, changed_at).await {
+                    tracing::warn!(account = %username, order = %row.work_order_number, %error, "pull.mark_not_taken");
+                }
+            })
+            .await;
         Ok(())
     }
 

@@ -304,20 +304,14 @@ impl Service<'_> {
     /// Either Pruvan has no such order, or it will not delete it: the order as it is goes next in any case.
     fn nothing_to_delete(&self, QueuedOrder { row, .. }: QueuedOrder) -> Conclusion {
         tracing::warn!(account = %self.account.username, order = %row.work_order_number, "push.delete_first_refused");
-        Conclusion {
-            row,
-            told: None,
-            how: RowOutcome::FirstPart { now: self.state.clock.now_ms(), services_still_to_remove: true },
-        }
+        Conclusion { row, told: None, how: RowOutcome::FirstPart { services_still_to_remove: true } }
     }
 
     /// Pruvan has this one, by a call that began at `at`.
     fn taken(&self, order: QueuedOrder, at: i64) -> Conclusion {
         let doubt = self.account.in_flight.in_doubt_until(self.account.push_key_serial, order.number(), at);
         let how = match doubt {
-            _ if order.needs_first_push(&self.account) => {
-                RowOutcome::FirstPart { now: self.state.clock.now_ms(), services_still_to_remove: false }
-            }
+            _ if order.needs_first_push(&self.account) => RowOutcome::FirstPart { services_still_to_remove: false },
             Some(again_at) => RowOutcome::TakenInDoubt { again_at },
             None => RowOutcome::Taken,
         };

@@ -59,7 +59,7 @@ pub struct Account {
     /// What pulls carried, as far as they had room: of what was changed from then on ...
     #[serde(default)]
     pub carried_from: i64,
-    /// ... until before then, all but what is queued as left out.
+    /// ... until before then, all but what is queued as left out, is tried again, or is parked.
     #[serde(default)]
     pub carried_at: i64,
     /// Which push key there was then.

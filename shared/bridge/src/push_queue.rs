@@ -14,7 +14,7 @@ use crate::contention::Contention;
 use crate::dependencies::Dependencies;
 use crate::settings::SettingError;
 use crate::store::{Item, StoreError, batch_get, failed, row, s};
-use row::{AGAIN, LEFT_OUT, NORMAL, PARKED, URGENT, due};
+use row::{AGAIN, LEFT_OUT, NORMAL, PARKED, RETRY, URGENT, due};
 pub use row::{FirstPush, QueueRow, RowOutcome, Urgency};
 
 /// What an account has waiting.
@@ -46,8 +46,9 @@ impl PushQueue {
         })
     }
 
-    /// What is due at `now`: urgent ones first, then what a pull had no room for, and last what pulls have `carried` or
-    /// was told otherwise. At most `limit`, and each once, also if it changes its place meanwhile.
+    /// What is due at `now`: what is urgent, what a pull had no room for, changes, what is tried again, and last what
+    /// pulls have `carried` or was told otherwise. At most `limit`, and each once, also if it changes its place
+    /// meanwhile.
     pub async fn due(
         &self,
         username: &str,
@@ -55,19 +56,24 @@ impl PushQueue {
         carried: Range<i64>,
         limit: usize,
     ) -> Result<Vec<QueueRow>, StoreError> {
+        let all = |class| (due(class, 0), due(class, now));
         let normal = |from: i64, to: i64| (due(NORMAL, from), due(NORMAL, to));
         // What was left out is due in any case, and sorts before all changes.
         let left_out_and = |to: i64| (due(LEFT_OUT, 0), due(NORMAL, to));
+        let Range { start, end } = carried.start..carried.end.min(now + 1);
         let ranges = match carried.is_empty() {
-            true => vec![left_out_and(now)],
-            false => {
-                let Range { start, end } = carried.start..carried.end.min(now + 1);
-                vec![left_out_and(start - 1), normal(end, now), normal(start, end - 1)]
-            }
+            true => vec![all(URGENT), left_out_and(now), all(RETRY), all(AGAIN)],
+            false => vec![
+                all(URGENT),
+                left_out_and(start - 1),
+                normal(end, now),
+                all(RETRY),
+                normal(start, end - 1),
+                all(AGAIN),
+            ],
         };
-        let (urgent, again) = ((due(URGENT, 0), due(URGENT, now)), (due(AGAIN, 0), due(AGAIN, now)));
         let mut rows = Vec::new();
-        for (from, to) in [urgent].into_iter().chain(ranges).chain([again]) {
+        for (from, to) in ranges {
             let left = limit.saturating_sub(rows.len());
             if left > 0 && from <= to {
                 rows.extend(self.range(username, from, to, left).await?);
@@ -84,7 +90,8 @@ impl PushQueue {
     /// When the next row will be due, if any waits, and whether any is parked.
     pub async fn next(&self, username: &str) -> Result<(Option<i64>, bool), StoreError> {
         let first = |from, to| self.range(username, due(from, 0), due(to, i64::MAX), 1);
-        let waiting = [(URGENT, URGENT), (LEFT_OUT, NORMAL), (AGAIN, AGAIN)].map(|(from, to)| first(from, to));
+        let waiting = [(URGENT, URGENT), (LEFT_OUT, NORMAL), (RETRY, RETRY), (AGAIN, AGAIN)];
+        let waiting = waiting.map(|(from, to)| first(from, to));
         let waiting = futures_util::future::try_join_all(waiting);
         let (waiting, parked) = futures_util::try_join!(waiting, first(PARKED, PARKED))?;
         Ok((waiting.iter().flatten().filter_map(QueueRow::due_at).min(), !parked.is_empty()))

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::pages::NO_END;
 use super::{CURRENT, ENDED, Orders, SHARDS, partition};
+use crate::account::ANNOUNCED_MS;
 use crate::order::Pulled;
 use crate::store::{Item, StoreError, failed};
 
@@ -23,6 +24,8 @@ pub struct Span {
     pub ended_since: i64,
     /// What was changed before then comes after all others.
     pub last_before: Option<i64>,
+    /// When the reading began: what is changed from then on may be where it was read already.
+    pub began: i64,
 }
 
 /// Orders that are being read.
@@ -112,7 +115,7 @@ impl Reader {
     }
 
     async fn read(&self, part: Part, pages: &Sender) -> Result<(), Stopped> {
-        let Span { since, ended_since, last_before } = self.span;
+        let Span { since, ended_since, last_before, began } = self.span;
         let phases = [(CURRENT, since), (ENDED, ended_since)];
         match (part, last_before) {
             // What ends while its shard is read is in one of the two ranges, or in both.
@@ -129,6 +132,10 @@ impl Reader {
             (Part::Last(shard, wanted), before) => {
                 for (phase, since) in phases.into_iter().filter(|(phase, _)| *phase == wanted) {
                     self.range(shard, (phase, since, before.unwrap_or(NO_END)), pages).await?;
+                }
+                // What was to come last, and changed or ended meanwhile, is behind what was read first.
+                for (phase, _) in phases {
+                    self.range(shard, (phase, began - ANNOUNCED_MS, NO_END), pages).await?;
                 }
             }
         }
@@ -201,7 +208,8 @@ impl Orders {
     /// from being read.
     ///
     /// Within a shard the oldest change comes first, so an order that changes meanwhile may come again, newer, and none
-    /// is passed over.
+    /// is passed over. Where that order is broken, since something comes last, what has changed meanwhile is read
+    /// again.
     pub fn pages(&self, username: &str, span: Span) -> Pages {
         let reader = Reader { orders: self.clone(), username: username.to_owned(), span };
         let receiver = reader.start((0..SHARDS).map(Part::Shard));
@@ -243,7 +251,7 @@ mod tests {
             table: "Orders".to_owned(),
             contention: Contention::new(&Random::system()),
         };
-        let span = Span { since: 0, ended_since: 0, last_before: None };
+        let span = Span { since: 0, ended_since: 0, last_before: None, began: 0 };
         let reader = Reader { orders, username: "vendor1".to_owned(), span };
         Pages { receiver, parts_left: SHARDS.into(), held: Vec::new(), unread: Vec::new(), reader }
     }

@@ -13,7 +13,8 @@ use crate::time::display;
 pub enum Urgency {
     /// Rushes, cancellations, deletions and forced updates, and what the host asks for by name.
     Urgent,
-    /// All others, in the order in which they were changed; what a pull had no room for comes before them.
+    /// All others, in the order in which they were changed: first what a pull had no room for, and last what a pull has
+    /// carried.
     Normal,
 }
 
@@ -75,6 +76,8 @@ pub(super) const URGENT: &str = "0";
 /// What a pull had no room for: nobody was told of it.
 pub(super) const LEFT_OUT: &str = "1!";
 pub(super) const NORMAL: &str = "1";
+/// What is tried again: when it is due is no time of a change.
+pub(super) const RETRY: &str = "1$";
 /// What a pull had no room for, but was told before.
 pub(super) const AGAIN: &str = "1~";
 pub(super) const PARKED: &str = "2";
@@ -105,8 +108,9 @@ impl QueueRow {
         ])
     }
 
-    pub(super) fn class(&self) -> &'static str {
-        if self.due.starts_with(URGENT) { URGENT } else { NORMAL }
+    /// Where it goes when it is sent again: what is urgent stays so.
+    pub(super) fn class(&self, otherwise: &'static str) -> &'static str {
+        if self.due.starts_with(URGENT) { URGENT } else { otherwise }
     }
 }
 
@@ -120,10 +124,8 @@ pub enum RowOutcome {
         /// When the earlier one can do no more.
         again_at: i64,
     },
-    /// What had to go first has gone; the order as it is goes next.
+    /// What had to go first has gone; the order as it is goes next, in the same place.
     FirstPart {
-        /// The time, in milliseconds since 1970: it is due at once.
-        now: i64,
         /// The push without the services in [`FirstPush::without`] is still to come.
         services_still_to_remove: bool,
     },

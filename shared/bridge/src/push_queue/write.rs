@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 
-use super::row::{AGAIN, FirstPush, LEFT_OUT, NORMAL, PARKED, QueueRow, RowOutcome, URGENT, Urgency, due};
+use super::row::{AGAIN, FirstPush, LEFT_OUT, NORMAL, PARKED, QueueRow, RETRY, RowOutcome, URGENT, Urgency, due};
 use super::{PushQueue, key};
 use crate::order::Order;
 use crate::store::{StoreError, n, s};
@@ -155,15 +155,17 @@ impl PushQueue {
     pub fn settle(&self, username: &str, sent: &QueueRow, how: &RowOutcome) -> Result<Action, StoreError> {
         let read = [(":read", n(sent.version))];
         let update = self.update(username, &sent.work_order_number);
-        let due_at = |at| s(due(sent.class(), at));
+        let due_at = |at| s(due(sent.class(RETRY), at));
         let update = match how {
             RowOutcome::Taken => return self.delete_unchanged(username, sent),
             RowOutcome::TakenInDoubt { again_at } => update
-                .set("due", due_at(*again_at))
+                // Pruvan has it, most likely: it doesn't go before what it surely hasn't.
+                .set("due", s(due(sent.class(NORMAL), *again_at)))
                 .remove(["attempts", "lastError", "leftOut"])
                 .only_if(UNCHANGED, read),
-            RowOutcome::FirstPart { now, services_still_to_remove } => {
-                let update = update.set("due", due_at(*now)).remove(["deleteFirst", "leftOut"]).only_if(QUEUED, []);
+            // It is due already, and keeps its place.
+            RowOutcome::FirstPart { services_still_to_remove } => {
+                let update = update.remove(["deleteFirst"]).only_if(QUEUED, []);
                 match *services_still_to_remove || sent.first_push.without.is_empty() {
                     true => update,
                     false => update.delete_from("without", sent.first_push.without.iter().cloned().collect()),
