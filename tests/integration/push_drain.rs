@@ -53,6 +53,36 @@ async fn a_change_made_while_a_push_is_under_way_is_pushed_too() {
     assert_eq!(vendor.pushes().last().unwrap()["workOrders"][0].get("status"), None);
 }
 
+/// Between the two pushes that another survey takes.
+#[tokio::test]
+async fn a_rush_that_comes_while_a_first_part_is_under_way_stays_urgent() {
+    let harness = Harness::start().await;
+    let vendor = harness.account("vendor1", IntegrationType::Internal).await;
+    vendor.validate().await.unwrap();
+    harness.put("vendor1", "1", form("a")).await;
+    harness.system.tick().await;
+    let mut replaced = form("b");
+    replaced["replaceSurvey"] = json!(true);
+    harness.put("vendor1", "1", replaced).await;
+    let released = Arc::new(Notify::new());
+    // The second part fails, so that the row is there to be looked at.
+    vendor.forecast([Weather::Held(released.clone()), Weather::Answer(503, String::new())]);
+    let before = vendor.pushes().len();
+    let change = async {
+        while vendor.pushes().len() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        harness.host("PATCH", "/accounts/vendor1/orders/1", Some(json!({ "status": "rush" }))).await;
+        released.notify_one();
+    };
+    tokio::join!(harness.system.tick(), change);
+    let rows = harness.dump().await.remove("PushQueueTable").unwrap();
+    assert!(rows[0].contains(r#""due":"0#"#) && !rows[0].contains("deleteFirst"), "{rows:?}");
+    harness.advance(400);
+    harness.system.tick().await;
+    assert_eq!(vendor.project("1").unwrap()["services"], order(form("b"))["services"]);
+}
+
 #[tokio::test]
 async fn two_drains_at_once_push_an_order_once() {
     let harness = Harness::start().await;
